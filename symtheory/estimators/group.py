@@ -1,0 +1,94 @@
+"""A weighted group: the one kind of input that every estimator is evaluated on.
+
+Outcomes `rewards[..., n]` come with multiplicities `weight[..., n]`. Multiplicity 1 for each of G rollouts is the
+group that trains a model; multiplicity 0 is padding of a ragged batch; outcomes (1, 0) with multiplicities
+(K, G - K) are all groups with K correct at once, as numbers or as sympy symbols.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = Any  # numpy, jax, or an object array of sympy expressions
+
+
+class Batch(NamedTuple):
+    """What an estimator may know of the other prompts of its step."""
+
+    omega: Array
+    """Mean reward over all trajectories, Eq. 11 of arXiv:2602.05548. Shape [] or broadcastable to [..., 1]."""
+    omega_prompts: Array
+    """Mean over prompts of the mean reward of each: what the released A-GRAE code calls omega."""
+    token_mean: Array
+    """Mean reward over all tokens (each trajectory counted with its length)."""
+    token_square: Array
+    """Sum of squared deviations from `token_mean` over all tokens."""
+    tokens: Array
+    """Number of tokens in the batch (of trajectories, if every length is 1)."""
+
+
+class Group(NamedTuple):
+    """Rollouts of one prompt (last axis), or of many prompts at once (axes before it)."""
+
+    rewards: Array
+    """[..., n]"""
+    weight: Array
+    """[..., n] multiplicity; 0 is padding"""
+    length: Array
+    """[..., n] tokens in each trajectory"""
+    size: Array
+    """[..., 1] G, the sum of the multiplicities"""
+    mean: Array
+    """[..., 1] mean reward; with rewards 0 and 1 the success rate p"""
+    centred: Array
+    """[..., n] rewards - mean, exactly 0 in a group of equal rewards"""
+    batch: Batch
+
+
+def make_group(op, rewards, weight=None, length=None, batch: Batch | None = None) -> Group:
+    """Build a group and settle what a group of equal rewards means.
+
+    The mean is taken from the group's lowest reward upwards, so that equal rewards give deviations of exactly zero
+    even when floats cannot hold them (three rewards of 0.1 have a naive standard deviation of 1.4e-17).
+    `batch` defaults to the batch formed by all the groups given.
+    """
+    xp = op.xp
+    weight = xp.ones_like(rewards) if weight is None else weight
+    length = xp.ones_like(rewards) if length is None else length
+    size = op.sum(weight)
+    anchor = op.lowest(rewards, weight)
+    above = rewards - anchor
+    shift = op.div(op.sum(weight * above), size)
+    group = Group(rewards, weight, length, size, anchor + shift, above - shift, batch)  # type: ignore[arg-type]
+    return group if batch is not None else group._replace(batch=batch_of(op, group))
+
+
+def batch_of(op, group: Group) -> Batch:
+    """Statistics of the batch made of all the prompts of `group`; trajectories of weight 0 do not count."""
+    tokens = group.weight * group.length
+    total = tokens.sum()
+    mean = op.div((tokens * group.rewards).sum(), total)
+    return Batch(
+        omega=op.div((group.weight * group.rewards).sum(), group.weight.sum()),
+        omega_prompts=group.mean.mean(),
+        token_mean=mean,
+        token_square=(tokens * (group.rewards - mean) ** 2).sum(),
+        tokens=total,
+    )
+
+
+def two_outcome_batch(op, correct, rollouts) -> Batch:
+    """The batch of `rollouts` trajectories of one length and equal group sizes, `correct` of them with reward 1."""
+    rate = op.div(correct, rollouts)
+    return Batch(rate, rate, rate, rollouts * rate * (1 - rate), rollouts)
+
+
+def two_outcome_group(op, correct, size, batch: Batch) -> Group:
+    """All groups with `correct[...]` rewards of 1 among `size`, as two weighted outcomes: shapes [..., 2].
+
+    The class without members keeps weight 0, so that its advantage is never used.
+    """
+    xp = op.xp
+    weight = xp.stack([correct, size - correct], axis=-1)
+    rewards = xp.broadcast_to(xp.asarray(np.array([1, 0]), dtype=weight.dtype), weight.shape)
+    return make_group(op, rewards, weight, batch=batch)

@@ -1,0 +1,29 @@
+"""Pass@k training: the advantage of a rollout as a member of all groups of k (arXiv:2508.10751)."""
+
+from ..errors import InputError
+from .base import register
+
+
+def share_of_failing(op, wrong, size, k):
+    """C(wrong, k) / C(size, k) as a product, which also holds for symbols and is exactly 0 for wrong < k."""
+    ratio = 1 + 0 * size
+    for i in range(k):
+        ratio = ratio * op.div(wrong - i, size - i)
+    return ratio
+
+
+def pass_at_k_reward(a, g, op, *, k=4):
+    """Standardised pass@k of the k-subsets that hold the rollout; Rbar = 1 - C(G-K, k) / C(G, k) is their mean."""
+    if not isinstance(k, int) or k < 1:
+        raise InputError(f"parameter 'k' of estimator 'passk' must be a whole number >= 1, got {k!r}")
+    if op.known(g.size) and k > g.size.min():
+        raise InputError(f"parameter 'k' of estimator 'passk' must be at most the group size {g.size.min():g}, got {k}")
+    wrong = g.size - op.sum(g.weight * g.rewards)
+    failing = share_of_failing(op, wrong, g.size, k)
+    failing_with_me = share_of_failing(op, wrong - 1, g.size - 1, k - 1)
+    spread = op.sqrt(failing * (1 - failing))
+    right, wrong_one = op.div(failing, spread), op.div(failing - failing_with_me, spread)
+    return a * right + (1 - a) * wrong_one
+
+
+register("passk", pass_at_k_reward, rewards="binary", source="analytic pass@k advantage of arXiv:2508.10751")

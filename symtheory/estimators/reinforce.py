@@ -1,0 +1,52 @@
+"""REINFORCE and its relatives: no baseline, a leave-one-out or a batch baseline, or one sign of reward only."""
+
+from .base import register
+from .grpo import center
+
+
+def leave_one_out(a, g, op):
+    """a G / (G - 1): the deviation from the mean of the other rollouts."""
+    return a * op.div(g.size, g.size - 1)
+
+
+def keep(a, g, op):
+    """r itself: no baseline."""
+    return a
+
+
+def whiten_over_batch(a, g, op, *, ddof=1, eps=1e-8):
+    """(r - mean r) / sqrt(var r + eps) over all tokens of the batch."""
+    b = g.batch
+    variance = op.div(b.token_square, b.tokens - ddof)
+    return op.div(a - b.token_mean, op.sqrt(variance + eps))
+
+
+def only_wrong(a, g, op):
+    """r - 1: nothing for a right rollout, -1 for a wrong one."""
+    return a - 1
+
+
+def weigh_right(a, g, op, *, weight=0.1):
+    """weight for a right rollout, -1 for a wrong one."""
+    return weight * a - (1 - a)
+
+
+def sign_of_mixed(a, g, op):
+    """2r - 1 in a mixed group, 0 where all are right or all wrong."""
+    return op.where(op.positive(op.sum(g.weight * g.centred**2)), 2 * a - 1, 0 * a)
+
+
+def divide_by_mean(a, g, op, *, eps=0):
+    """a / (mean r + eps)."""
+    return op.div(a, g.mean + eps)
+
+
+register("rloo", center, leave_one_out, source="arXiv:2402.14740, leave-one-out baseline")
+register("reinforce", keep, min_size=1, source="Williams 1992, no baseline")
+register("reinforce_pp", whiten_over_batch, min_size=1, source="REINFORCE++ (arXiv:2501.03262) as verl computes it")
+register("psr", keep, rewards="binary", min_size=1, source="positive sample reinforcement, arXiv:2506.01347")
+register("nsr", only_wrong, rewards="binary", min_size=1, source="negative sample reinforcement, arXiv:2506.01347")
+register("w_reinforce", weigh_right, rewards="binary", min_size=1, source="W-REINFORCE, arXiv:2506.01347")
+register("reinforce_rej", sign_of_mixed, rewards="binary", source="Reinforce-Rej, arXiv:2504.11343")
+register("raft", divide_by_mean, rewards="unit", min_size=1, source="RAFT, arXiv:2504.11343: the right ones share G")
+register("maxrl", center, divide_by_mean, rewards="unit", source="MaxRL, arXiv:2602.02710")
