@@ -50,9 +50,9 @@ def fig6(runs: Runs) -> xr.Dataset:
     )
     text = (
         "sum |A| / G of a mixed group with K of G = 8 correct, exact, for every registered estimator (colour), with "
-        "GRPO in grey; three curves where the estimator depends on the batch's success omega = 0.25, 0.5, 0.75 (light to "
-        "dark). GRPO is symmetric about p = 1/2 with its peak there (Theorem 2, Eq. 10). The released A-GRAE is not "
-        "the published one: its curve still rises with p at omega = 0.75."
+        "GRPO in grey; three curves where the estimator depends on the batch's success omega = 0.25, 0.5, 0.75 (light "
+        "to dark). GRPO is symmetric about p = 1/2 with its peak there (Theorem 2, Eq. 10). The released A-GRAE is "
+        "not the published one: its curve still rises with p at omega = 0.75."
     )
     return describe(dataset, text, [])
 
