@@ -55,8 +55,8 @@ def result(runs: Runs) -> xr.Dataset:
         for case, b in zip(mean.case.values, worst, strict=True)
     )
     text = (
-        "One expected step is the exact mean of a sampled one; iterated, it ignores the spread of the runs. Solid: mean "
-        f"pass@1 of {count} sampled runs of one prompt (64 trajectories, 8 correct, G = 8; shade: one standard "
+        "One expected step is the exact mean of a sampled one; iterated, it ignores the spread of the runs. Solid: "
+        f"mean pass@1 of {count} sampled runs of one prompt (64 trajectories, 8 correct, G = 8; shade: one standard "
         "deviation). Dashed: the mean field. Lower row: mean field minus sampled mean with its 95% bootstrap interval. "
         f"Largest bias: {sentences}. Intervals that hold zero everywhere would say that the fast exact paths can stand "
         "for sampled ones; where the spread is large they cannot."
