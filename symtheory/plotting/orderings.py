@@ -6,7 +6,15 @@ from matplotlib.figure import Figure
 
 from .style import figure, legend_below, look
 
-_BARS = {"Base Model": "base", "GRPO": "agrae", "DAPO": "dapo", "Dr.GRPO": "dr_grpo"}
+_BARS = {
+    "Base Model": "base",
+    "GRPO": "grpo",
+    "GRPO + A-GRAE": "agrae",
+    "DAPO": "dapo",
+    "DAPO + A-GRAE": "dapo_agrae",
+    "Dr.GRPO": "dr_grpo",
+    "Dr.GRPO + A-GRAE": "agrae_dr_grpo",
+}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -48,8 +56,11 @@ def _published_only(dataset: xr.Dataset) -> Figure:
     rows = dataset.row.values
     for i, row in enumerate(rows):
         x = np.arange(dataset.sizes["benchmark"]) + 0.8 * (i / len(rows) - 0.45)
-        color = look(_BARS[str(row).partition(" + ")[0]])["color"]
-        style = dict(color=color) if " + " not in str(row) else dict(fc="white", ec=color, hatch="////")
+        estimator = look(_BARS[str(row)])
+        dashed = estimator["linestyle"] == "--"
+        style = dict(
+            fc="white" if dashed else estimator["color"], ec=estimator["color"], hatch="////" if dashed else ""
+        )
         ax.bar(x, 100 * dataset.published.sel(row=row), width=0.68 / len(rows), label=str(row), **style)
     ax.set_xticks(range(dataset.sizes["benchmark"]), dataset.benchmark.values)
     ax.set_ylabel("pass@1 (%)")
