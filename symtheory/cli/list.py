@@ -4,7 +4,7 @@
 def run(closed_forms: bool = False) -> None:
     """List every estimator with its formula, link by link, its parameters, the rewards it takes, and its source.
 
-    In the formulas r is a rollout's reward, p the mean reward of its group, omega that of the batch, and a the result of
+    In the formulas r is a reward, p the mean reward of the group, omega that of the batch, and a the result of
     the link before.
 
     Args:
