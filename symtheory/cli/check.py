@@ -105,7 +105,8 @@ def _print_tables(report, comparisons) -> None:
         nearest = comparisons[0]
         print(
             f"\nequals none of {len(comparisons)} published estimators; the nearest is {nearest.name} "
-            f"({nearest.source}), which parts first at rewards {nearest.rewards}: it gives {nearest.theirs}, this gives {nearest.ours}"
+            f"({nearest.source}), which parts first at rewards {nearest.rewards}: "
+            f"it gives {nearest.theirs}, this gives {nearest.ours}"
         )
 
 
