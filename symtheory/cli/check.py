@@ -53,14 +53,29 @@ def run(
         subject = as_target(load(target), name=name, rewards=rewards, backend=backend, time_limit=time_limit)
         comparisons = compare(subject, conform) if conform else []
         report = check_estimator(subject)
-    _print_json(report, comparisons) if format == "json" else _print_tables(report, comparisons)
+        place = _place(subject)
+    if format == "json":
+        _print_json(report, place, comparisons)
+    else:
+        _print_tables(report, place, comparisons)
     failed = [law for law in wanted if report[law].holds is False]
     if failed and format == "table":
         print(f"required but broken: {', '.join(failed)}")
     return int(bool(failed or (comparisons and not any(c.equal for c in comparisons))))
 
 
-def as_dict(report, comparisons=()) -> dict:
+def _place(subject):
+    """Position on the symmetry plane at G = 8, or None where it has none."""
+    from ..errors import InputError
+    from ..metrics.plane import all_groups, position
+
+    try:
+        return position(subject(all_groups(8)))
+    except InputError:
+        return None
+
+
+def as_dict(report, place=None, comparisons=()) -> dict:
     """A report as JSON-ready data; laws that say nothing about the estimator's rewards are left out."""
     invariants = [
         {
@@ -71,20 +86,20 @@ def as_dict(report, comparisons=()) -> dict:
         for f in report.findings
         if f.holds is not None
     ]
-    data = {"estimator": report.estimator, "invariants": invariants}
+    data = {"estimator": report.estimator, "invariants": invariants, "plane": place and place._asdict()}
     if comparisons:
         keys = ("name", "source", "equal", "agreeing", "compared", "distance", "rewards", "theirs", "ours")
         data["conform"] = [{key: getattr(c, key) for key in keys} for c in comparisons]
     return data
 
 
-def _print_json(report, comparisons) -> None:
+def _print_json(report, place, comparisons) -> None:
     import json
 
-    print(json.dumps(as_dict(report, comparisons), allow_nan=True))
+    print(json.dumps(as_dict(report, place, comparisons)))
 
 
-def _print_tables(report, comparisons) -> None:
+def _print_tables(report, place, comparisons) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -99,6 +114,10 @@ def _print_tables(report, comparisons) -> None:
     for f in report.findings:
         if f.counterexample is not None:
             print(f"\n{as_test(report.estimator, f)}")
+    if place is not None:
+        print(
+            f"\non the symmetry plane at G = 8: group asymmetry {place.asymmetry:.3f}, difficulty tilt {place.tilt:.3f}"
+        )
     for c in [c for c in comparisons if c.equal]:
         print(f"\nequals {c.name} on all {c.compared} batches: {c.source}")
     if comparisons and not any(c.equal for c in comparisons):

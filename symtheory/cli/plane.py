@@ -14,15 +14,10 @@ def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16) -> None:
         points: grid points along each axis.
         seeds: worlds, the same ones at every point.
     """
-    import os
-
-    import jax
-
     from ..errors import InputError
 
     if points < 3 or seeds < 2:
         raise InputError(f"points must be at least 3 and seeds at least 2, got {points} and {seeds}")
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
     from rich.console import Console
     from rich.progress import Progress
