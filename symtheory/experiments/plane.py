@@ -81,7 +81,8 @@ def _caption(dataset: xr.Dataset) -> str:
     lines = [
         "Every point is one estimator of a family through GRPO, all trained from the same base policies; the colour "
         f"compares it with GRPO: mean over {a['seeds']} worlds after {a['steps']} Adam steps, on {a['prompts']} "
-        f"held-out prompts (MATH difficulty of Qwen2.5-Math-7B, parameters shared with {a['prompts']} training prompts x {a['group_size']} rollouts). "
+        "held-out prompts (MATH difficulty of Qwen2.5-Math-7B, parameters shared with "
+        f"{a['prompts']} training prompts x {a['group_size']} rollouts). "
         "A prompt collapsed if its success probability ends below half of where it began. Dots: registered estimators "
         "at batch mean reward 1/2; lines: A-GRAE, paper and release, as omega grows from 0.02 to 1 (arrow). The colour "
         "under a dot belongs to the family's member of that place, which has the same two numbers only. Estimators "
