@@ -10,9 +10,9 @@ from .style import RC, look
 
 PANELS = {  # measure: (title, colours, factor); the first is the large panel
     "pass_256_gain": ("pass@256 after training, points above GRPO", "BrBG", 100),
-    "pass_1_gain": ("pass@1 (points)", "BrBG", 100),
-    "entropy_gain": ("entropy (nats)", "PuOr_r", 1),
-    "collapsed": ("collapsed prompts (%)", "BrBG_r", 100),
+    "pass_1_gain": ("pass@1, points above GRPO", "BrBG", 100),
+    "entropy_gain": ("entropy above GRPO (nats)", "PuOr_r", 1),
+    "collapsed": ("collapsed prompts, % above GRPO", "BrBG_r", 100),
 }
 _LABELS = {  # estimator: (label, offset in points from its place, horizontal alignment)
     "grpo": ("GRPO\nDr.GRPO, RLOO", (7, 5), "left"),

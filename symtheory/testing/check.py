@@ -154,11 +154,11 @@ def small_batches() -> list[np.ndarray]:
     batches = [np.array([r]) for size in (2, 3, 4) for r in itertools.product(zero_one, repeat=size)]
     batches += [np.reshape(r, (2, 2)) for r in itertools.product(zero_one, repeat=4)]
     batches += [np.array([r]) for size in (2, 3) for r in itertools.product(thirds, repeat=size) if 0.5 in r]
-    batches += [np.full((1, size), value) for size in (2, 3, 4) for value in (0.1, 0.7, 1 / 3)]
+    batches += [np.full((1, size), value) for size in (2, 3, 4) for value in (0.1, 0.7, 0.9, 1 / 3)]
     graded = [[0.2, 0.0], [0.9, 1.0], [0.1, 0.6], [0.3, 0.3 + 1e-9], [0.1, 0.2, 0.7], [0.1, 0.1, 0.1 + 1e-12]]
     graded += [[0.1, 0.1, 0.6, 0.6], [0.1, 0.4, 0.5, 0.2]]
-    real = [[-1.0, 1.0], [-1.0, -1.0], [1000.0, 0.0], [1000.5, 1000.0], [1e-8, 0.0], [1e100, 0.0], [0.0, 1e-100]]
-    real += [[-1e100, 1e100], [-1.0, 0.3, 2.0], [1000.5, 1000.0, 1000.0], [-1.0, -1.0, 1.0, 1.0]]
+    real = [[-1.0, 1.0], [-1.0, -1.0], [1000.0, 0.0], [1000.5, 1000.0], [1e-8, 0.0], [1e15, 0.0], [0.0, 1e-15]]
+    real += [[-1e15, 1e15], [-1.0, 0.3, 2.0], [1000.5, 1000.0, 1000.0], [-1.0, -1.0, 1.0, 1.0]]
     batches += [np.array([r]) for r in graded + real]
     batches += [
         np.array(r)
@@ -176,7 +176,7 @@ def small_batches() -> list[np.ndarray]:
         np.stack([r, other]) for r in by_count for other in by_count[::3] if len(r) == len(other) and len(r) in (4, 8)
     ]
     batches += [np.stack([r, other, other, other]) for r in by_count[-8:-1] for other in (by_count[-9], by_count[-1])]
-    batches += [np.full((1, size), value) for size in (5, 8) for value in (0.1, 0.7, 1 / 3)]
+    batches += [np.full((1, size), value) for size in (5, 8) for value in (0.1, 0.7, 0.9, 1 / 3)]
     return sorted(batches, key=lambda r: r.size > 4)
 
 

@@ -46,7 +46,7 @@ def invariant(check: Callable) -> Law:
 
 @invariant
 def finite(f, r):
-    """Every finite reward gives finite advantages (magnitudes to 1e100, whose squares floats still hold)."""
+    """Every finite reward gives finite advantages (magnitudes to 1e15, whose squares float32 still holds)."""
     return np.isfinite(f(r)).all()
 
 

@@ -79,8 +79,8 @@ def duplicated_groups(size: int | None = None) -> SearchStrategy[np.ndarray]:
 
 
 def extreme_groups(size: int | None = None) -> SearchStrategy[np.ndarray]:
-    """Groups `[G]` of real rewards times 10^-100 to 10^96: the squares still fit into floats."""
-    return st.builds(lambda r, exponent: r * 10.0**exponent, real_groups(size), st.integers(-100, 96))
+    """Groups `[G]` of real rewards times 10^-15 to 10^11: the squares still fit into float32."""
+    return st.builds(lambda r, exponent: r * 10.0**exponent, real_groups(size), st.integers(-15, 11))
 
 
 def groups(rewards: Rewards = "real", size: int | None = None) -> SearchStrategy[np.ndarray]:

@@ -12,6 +12,7 @@ import inspect
 import sys
 import threading
 import types
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -83,7 +84,9 @@ class Target:
         if self._hung:
             raise self._hung
         given = rewards.copy()
-        result = self._within_limit(given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = self._within_limit(given)
         if not np.array_equal(given, rewards):
             raise InputError(
                 f"{self.name} changes its input in place: rewards {show(rewards)} became {show(given)}; work on a copy"
