@@ -94,7 +94,9 @@ def plain_columns(columns: set[str], group_size: int | None, path: Path) -> dict
     if "step" not in found:
         raise InputError(f"{path} has no column step; the plain schema needs step, reward and prompt_id")
     if "prompt" not in found and group_size is None:
-        raise InputError(f"{path} does not say which rollouts form a group: add a column prompt_id, or give --group-size")
+        raise InputError(
+            f"{path} does not say which rollouts form a group: add a column prompt_id, or give --group-size"
+        )
     return found
 
 
@@ -110,7 +112,7 @@ def _whole() -> Any:
     return Annotated[int, import_msgspec().Meta(ge=-(2**53), le=2**53)]
 
 
-def _row_type(fields: Mapping[str, tuple[Any, str]], terms: Terms, reward_type: Any, optional: Mapping = {}) -> Any:  # noqa: B006
+def _row_type(fields: Mapping[str, tuple[Any, str]], terms: Terms, reward_type: Any, optional: Mapping) -> Any:
     """A msgspec type with `fields` (name -> type, column), `optional` ones, and rewards r0, r1 ..."""
     rewards = {f"r{i}": (reward_type, column) for i, column in enumerate(terms.columns)}
     columns = {name: column for name, (_, column) in {**fields, **rewards, **optional}.items()}

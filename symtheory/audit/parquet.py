@@ -1,4 +1,4 @@
-"""Parquet logs (TRL's completions, plain tables), read by polars in slices so that memory does not grow with the file."""
+"""Parquet logs (TRL's completions, plain tables), read by polars in slices so that memory stays flat."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +43,9 @@ def rows(
     """Chunks of `ROW` from a parquet file of format "trl" or "plain"; unusable rows go to `skipped`."""
     pl = import_polars()
     columns = schema(path)
-    terms = reward_terms(reward or (reward_columns(columns)[:1] or ["reward"])[0] if name == "trl" else reward or "reward")
+    terms = reward_terms(
+        reward or (reward_columns(columns)[:1] or ["reward"])[0] if name == "trl" else reward or "reward"
+    )
     names = dict(step="step", prompt="prompt", advantage="advantage", text="completion")
     if name == "plain":
         names = plain_columns(set(columns), group_size, path)
@@ -105,7 +107,10 @@ def _usable(table, size: int, terms: Terms, place: tuple[Path, int, int], blocks
     rewards = np.stack([table[f"r{i}"] for i in range(len(terms.columns))])
     for column, values in zip(terms.columns, rewards, strict=True):
         need(np.isfinite(values) & (np.abs(values) <= LIMIT), f"{column} is null, NaN or not finite")
-    rows["reward"], rows["success"] = np.where(good, np.array(terms.weights) @ np.where(good, rewards, 0), 0), rewards[0]
+    rows["reward"], rows["success"] = (
+        np.where(good, np.array(terms.weights) @ np.where(good, rewards, 0), 0),
+        rewards[0],
+    )
     for name in ("advantage", "length", "logprob"):
         values = table.get("text" if name == "length" and "text" in table else name)
         rows[name] = np.nan if values is None else values

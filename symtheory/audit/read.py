@@ -36,7 +36,9 @@ class Log:
     """Filled while `batches` is consumed"""
 
 
-def read(path: str | Path, log_format: str | None = None, group_size: int | None = None, reward: str | None = None) -> Log:
+def read(
+    path: str | Path, log_format: str | None = None, group_size: int | None = None, reward: str | None = None
+) -> Log:
     """Open a rollout log: a file, or a folder of them.
 
     Args:
@@ -141,7 +143,9 @@ def _reward_note(files: list[Path], name: str, columns: dict[Path, set[str]], re
     ]
 
 
-def _rows(file: Path, i: int, name: str, columns: set[str], group_size, reward, skipped: Skipped) -> Iterator[np.ndarray]:
+def _rows(
+    file: Path, i: int, name: str, columns: set[str], group_size, reward, skipped: Skipped
+) -> Iterator[np.ndarray]:
     if _is_parquet(file):
         if name not in formats.PARQUET:
             raise InputError(f"{file} is parquet, and {name} logs are JSONL")
