@@ -170,7 +170,7 @@ def _symmetry(weight: Weight) -> dict:
 
 
 def difficulty_tilt(weight: Weight) -> float | None:
-    """Mean p under the weight sum |A|, less that under GRPO's weight of the same groups; positive: easy prompts lead."""
+    """Mean p under the weight sum |A|, less that under GRPO's weight of the same groups: positive if easy ones lead."""
     if not (weight.absolute.sum() and weight.reference.sum()):
         return None
     own = weight.success_absolute.sum() / weight.absolute.sum()

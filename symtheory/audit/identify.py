@@ -69,9 +69,7 @@ def candidates() -> list[Candidate]:
             estimator = default.with_params(**changed)
             key = (estimator.links, tuple(sorted(estimator.params.items())))
             known = found.get(key)
-            if known is None:
-                found[key] = Candidate(estimator, changed, [name])
-            elif len(changed) < len(known.changed):
+            if known is None or len(changed) < len(known.changed):
                 found[key] = Candidate(estimator, changed, [name])
             elif len(changed) == len(known.changed):
                 known.names.append(name)
