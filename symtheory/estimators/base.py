@@ -6,6 +6,7 @@ turn; its parameters are those of its links. Links must be pure and use only ope
 lines train a model (numpy, jax) and prove a theorem (sympy).
 """
 
+import functools
 import importlib
 import inspect
 import math
@@ -68,6 +69,7 @@ class Estimator:
         return a[..., 0], a[..., 1]
 
 
+@functools.cache
 def link_parameters(link: Link) -> dict[str, Any]:
     """Keyword parameters of a link with their defaults."""
     kinds = inspect.signature(link).parameters.values()
