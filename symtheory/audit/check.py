@@ -284,13 +284,15 @@ def expected_gain(estimator: Estimator, size: int, p: np.ndarray, counts: Census
 
     None for estimators whose advantage does not depend on the rewards of the group and of the batch alone.
     """
+    import jax
+
     from ..dynamics.expected import slope
 
     shares = counts.groups / counts.groups.sum()
     mean = np.divide(counts.success, counts.groups, out=np.zeros(BINS), where=counts.groups > 0)
     batch = np.concatenate([p, np.repeat(mean, np.round(256 * shares).astype(int))])
     try:
-        slopes = np.asarray(slope(estimator, size, batch.astype(np.float32)))[: len(p)]
+        slopes = np.asarray(jax.jit(lambda s: slope(estimator, size, s))(batch.astype(np.float32)))[: len(p)]
     except InputError:
         return None
     return slopes * (p * (1 - p)) ** 2 if np.isfinite(slopes).all() else None

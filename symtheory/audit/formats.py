@@ -163,17 +163,16 @@ def _plain(columns: set[str], path: Path, group_size: int | None, reward: str | 
     if "prompt" in names:
         fields["prompt"] = (str | int, names["prompt"])
     kinds = {"advantage": _number(), "length": _number(0), "logprob": _number(), "id": str | int}
-    optional = {f: (kind, names[f]) for f, kind in kinds.items() if f in names}
-    absent = {f: None for f in kinds if f not in names}
+    optional = {field: (kind, names.get(field, PLAIN[field][0])) for field, kind in kinds.items()}
+    by_prompt = "prompt" in names
     weigh = _weigh(terms)
 
     def values(row, position):
-        get = lambda f: getattr(row, f) if f not in absent else None  # noqa: E731
-        prompt = _hash(row.prompt) if "prompt" in names else 0
-        rollout = get("id")
-        rollout = 0 if rollout is None else _hash(f"{prompt}/{rollout}")
-        group = prompt or position // (group_size or 1)
-        return (row.step, group, prompt, rollout, *weigh(row), get("advantage"), get("length"), get("logprob"))
+        group = prompt = _hash(row.prompt) if by_prompt else 0
+        if not by_prompt:
+            group = position // (group_size or 1)
+        rollout = 0 if row.id is None else _hash(f"{prompt}/{row.id}")
+        return (row.step, group, prompt, rollout, *weigh(row), row.advantage, row.length, row.logprob)
 
     return Layout(_row_type(fields, terms, _number(), optional), values)
 
