@@ -10,7 +10,7 @@
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -65,12 +65,14 @@ def recognise(columns: set[str], parquet: bool) -> str | None:
     return "plain" if {"step", "reward"} <= columns or ("step" in columns and _has(columns, "prompt")) else None
 
 
-def reward_terms(text: str) -> Terms:
-    """Read `correct`, `correct+brevity` or `correct+0.2*brevity`.
+def reward_terms(text: str, columns: Collection[str]) -> Terms:
+    """Read `correct`, `correct+brevity` or `correct+0.2*brevity`, given the columns that there are.
 
-    >>> reward_terms("correct+0.2*brevity")
+    >>> reward_terms("correct+0.2*brevity", ["correct", "brevity"])
     Terms(columns=('correct', 'brevity'), weights=(1.0, 0.2))
     """
+    if text in columns:
+        return Terms((text,), (1.0,))
     parts = [re.fullmatch(r"\s*(?:([-+.\deE]+)\s*\*\s*)?(.+?)\s*", part) for part in text.split("+")]
     try:
         found = [(float(m[1] or 1), m[2]) for m in parts if m]
@@ -78,6 +80,11 @@ def reward_terms(text: str) -> Terms:
         found = []
     if len(found) != len(parts):
         raise InputError(f"reward must be a column, or a sum such as correct+0.2*brevity, got {text!r}")
+    for _, column in found:
+        if column not in columns:
+            raise InputError(
+                f"the log has no column {column!r} for the reward; its columns: {', '.join(sorted(columns))}"
+            )
     return Terms(tuple(column for _, column in found), tuple(weight for weight, _ in found))
 
 
@@ -135,7 +142,7 @@ def _hash(value: str | int | None) -> int:
 
 
 def _verl(columns: set[str], path: Path, group_size: int | None, reward: str | None) -> Layout:
-    terms = reward_terms(reward or "score")
+    terms = reward_terms(reward or "score", columns)
     number = _number() if terms.columns == ("score",) else _number() | bool  # reward_extra_info holds truth values
     fields = {"step": (_whole(), "step"), "input": (str, "input")}
     if "uid" in columns:
@@ -158,7 +165,7 @@ def _verl(columns: set[str], path: Path, group_size: int | None, reward: str | N
 
 def _plain(columns: set[str], path: Path, group_size: int | None, reward: str | None) -> Layout:
     names = plain_columns(columns, group_size, path)
-    terms = reward_terms(reward or "reward")
+    terms = reward_terms(reward or "reward", columns)
     fields = {"step": (_whole(), names["step"])}
     if "prompt" in names:
         fields["prompt"] = (str | int, names["prompt"])
@@ -184,7 +191,7 @@ def _nemo_rl(columns: set[str], path: Path, group_size: int | None, reward: str 
     chat = "token_ids" not in columns
     if not chat and group_size is None:
         raise InputError(f"{path}: NeMo-RL training logs do not say the group size: give --group-size")
-    terms = reward_terms(reward or ("filtered_rewards" if "filtered_rewards" in columns else "rewards"))
+    terms = reward_terms(reward or ("filtered_rewards" if "filtered_rewards" in columns else "rewards"), columns)
     tokens = list[list[_number()]]
     optional = {
         "mask": (tokens, "token_loss_mask"),

@@ -17,6 +17,8 @@ MAX_LINE = 32 << 20
 """Longest line read, in bytes: a rollout of 100,000 tokens with five numbers each is about 6 MB."""
 MAX_INFLATION = 200
 """Highest ratio of uncompressed to compressed bytes; text logs reach 20, a bomb 1000."""
+UNPACKED = 128 << 20
+"""Bytes that may be unpacked before that ratio counts."""
 CHUNK = 8192
 SAMPLE = 200
 
@@ -38,12 +40,12 @@ def lines(path: Path, skipped: Skipped) -> Iterator[tuple[int, bytes | None]]:
                     while line and not line.endswith(b"\n"):
                         line = stream.readline(MAX_LINE)
                         inflated += len(line)
-                        if packed and inflated > MAX_INFLATION * (raw.tell() + MAX_LINE):
+                        if packed and inflated > MAX_INFLATION * raw.tell() + UNPACKED:
                             break
                     line = None
                 elif number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
-                if packed and inflated > MAX_INFLATION * (raw.tell() + MAX_LINE):
+                if packed and inflated > MAX_INFLATION * raw.tell() + UNPACKED:
                     skipped.add(f"{path}:{number}", f"inflates more than {MAX_INFLATION} times; the rest is unread")
                     return
                 if line is None or line.strip():
@@ -106,15 +108,17 @@ def _values_with_nan(line: bytes, layout, position: int, error: Exception) -> tu
     if not isinstance(error, msgspec.DecodeError) or isinstance(error, msgspec.ValidationError):
         raise ValueError(_reason(error))
     try:
-        values = layout.values(msgspec.convert(json.loads(line), layout.type), position)
-    except (ValueError, OverflowError, RecursionError) as second:
-        known = isinstance(second, msgspec.ValidationError | RecursionError)
-        raise ValueError(_reason(second if known else error)) from None
-    names = ROW.names or ()
-    for name, value in zip(names, values, strict=False):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name} is {value}".replace("nan", "NaN"))
-    return values
+        row = json.loads(line)
+        values = row.items() if isinstance(row, dict) else ()
+        odd = {name: value for name, value in values if isinstance(value, float) and not math.isfinite(value)}
+        for name in layout.type.__struct_encode_fields__:
+            if name in odd:
+                raise ValueError(f"{name} is {odd[name]}".replace("nan", "NaN"))
+        return layout.values(msgspec.convert(row, layout.type), position)
+    except msgspec.ValidationError as second:
+        raise ValueError(_reason(second)) from None
+    except (json.JSONDecodeError, OverflowError, RecursionError):
+        raise ValueError(_reason(error)) from None
 
 
 def _reason(error: Exception) -> str:

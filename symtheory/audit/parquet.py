@@ -1,5 +1,7 @@
 """Parquet logs (TRL's completions, plain tables), read by polars in slices so that memory stays flat."""
 
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,8 @@ def schema(path: Path) -> dict[str, Any]:
     """Column -> polars type; raises `InputError` for a file that is no parquet."""
     pl = import_polars()
     try:
-        return dict(pl.scan_parquet(path, glob=False).collect_schema())
+        with _quiet():
+            return dict(pl.scan_parquet(path, glob=False).collect_schema())
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as parquet: {_first_line(error)}") from None
 
@@ -43,9 +46,8 @@ def rows(
     """Chunks of `ROW` from a parquet file of format "trl" or "plain"; unusable rows go to `skipped`."""
     pl = import_polars()
     columns = schema(path)
-    terms = reward_terms(
-        reward or (reward_columns(columns)[:1] or ["reward"])[0] if name == "trl" else reward or "reward"
-    )
+    default = reward_columns(columns)[:1] if name == "trl" else []
+    terms = reward_terms(reward or (default or ["reward"])[0], columns)
     names = dict(step="step", prompt="prompt", advantage="advantage", text="completion")
     if name == "plain":
         names = plain_columns(set(columns), group_size, path)
@@ -58,7 +60,8 @@ def rows(
     start = 0
     while True:
         try:
-            frame = query.slice(start, SLICE).collect(engine="in-memory")
+            with _quiet():
+                frame = query.slice(start, SLICE).collect(engine="in-memory")
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
             skipped.add(f"{path}:{start + 1}", f"the file is damaged and the rest unread: {_first_line(error)}")
             return
@@ -120,6 +123,19 @@ def _usable(table, size: int, terms: Terms, place: tuple[Path, int, int], blocks
     by_block = group_size is not None and (blocks or "prompt" not in table)
     rows["group"] = place_in_file // (group_size or 1) if by_block else rows["prompt"]
     return rows[good]
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Send file descriptor 2 to nowhere: of a damaged file polars prints a Rust backtrace besides raising an error."""
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _first_line(error: BaseException) -> str:

@@ -88,38 +88,42 @@ def _steps(report: dict):
 
 
 def _difficulty_and_plane(report: dict):
-    fig, axes = figure(1, 2)
+    fig, axes = figure(1, 2, height=4.4)
     left, right = axes[0]
-    bins = [d for d in report["difficulty"] if d["groups"] and d["absolute_per_rollout"] is not None]
-    p = [d["mean_p"] for d in bins]
-    grid = np.linspace(0, 1, 101)
-    left.plot(grid, 2 * np.sqrt(grid * (1 - grid)), color="#BBBBBB", linewidth=1, label="2 sqrt(p (1 - p))")
-    groups = np.array([d["groups"] for d in bins], float)
-    left.bar(p, 0.25 * groups / groups.max(), width=0.03, color="#DDDDDD", label="groups (relative)")
-    left.plot(p, [d["absolute_per_rollout"] for d in bins], "o-", **_OWN)
-    index = {d["p"]: i for i, d in enumerate(report["difficulty"])}
-    for name, found in report["against"].items():
-        if "undefined" not in found:
-            left.plot(p, [found["absolute_per_rollout"][index[d["p"]]] for d in bins], marker=".", **look(name))
-            _place(right, found, marker="s", **look(name))
-    left.set(xlabel="success rate p of the group", ylabel="|A| per rollout", xlim=(-0.03, 1.03))
-    left.legend()
+    _weight_by_difficulty(left, report)
     path = [(s["group_asymmetry"], s["difficulty_tilt"]) for s in report["per_step"]]
     path = np.array([point for point in path if None not in point], dtype=float).reshape(-1, 2)
     right.plot(*path.T, color=_OWN["color"], linewidth=0.8, alpha=0.5)
     right.scatter(*path.T, s=np.linspace(4, 30, len(path)), color=_OWN["color"], alpha=0.5, linewidths=0)
+    for name, found in report["against"].items():
+        _place(right, found, marker="s", **look(name))
     _place(right, report, marker="*", markersize=14, **_OWN)
     right.axhline(0, color="#999999", linewidth=0.8)
     right.axvline(0, color="#999999", linewidth=0.8)
     right.set(xlabel="group asymmetry C / sum |A|", ylabel="difficulty tilt", title="symmetry plane")
     _wide_enough(right, "x")
     _wide_enough(right, "y")
-    right.legend()
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
 
 
+def _weight_by_difficulty(axis, report: dict) -> None:
+    """Mean |A| per rollout over p, of the log and of the estimators it is held against, on bars of the groups."""
+    bins = [d for d in report["difficulty"] if d["groups"] and d["absolute_per_rollout"] is not None]
+    p, groups = [d["mean_p"] for d in bins], np.array([d["groups"] for d in bins], float)
+    grid = np.linspace(0, 1, 101)
+    axis.bar(p, 0.25 * groups / groups.max(), width=0.03, color="#DDDDDD", label="groups (relative)")
+    axis.plot(grid, 2 * np.sqrt(grid * (1 - grid)), color="#BBBBBB", linewidth=1, label="2 sqrt(p (1 - p))")
+    order = [d["p"] for d in report["difficulty"]]
+    for name, found in report["against"].items():
+        if "undefined" not in found:
+            axis.plot(p, [found["absolute_per_rollout"][order.index(d["p"])] for d in bins], marker=".", **look(name))
+    axis.plot(p, [d["absolute_per_rollout"] for d in bins], "o-", linewidth=2.5, **_OWN)
+    axis.set(xlabel="success rate p of the group", ylabel="|A| per rollout", xlim=(-0.03, 1.03))
+
+
 def _place(axis, found: dict, **style) -> None:
-    if found["group_asymmetry"] is not None and found["difficulty_tilt"] is not None:
+    if found.get("group_asymmetry") is not None and found["difficulty_tilt"] is not None:
         axis.plot(found["group_asymmetry"], found["difficulty_tilt"], **{**style, "linestyle": "none"})
 
 
