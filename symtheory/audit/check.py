@@ -46,7 +46,7 @@ class Sums:
                 self.steps[key] = _merge(self.steps[key], entry) if key in self.steps else entry
         self.sizes.update(batch.sizes.tolist())
         self.reopened += batch.again
-        content = batch.rows[["group", "reward", "advantage", "length"]].tobytes()
+        content = b"".join(batch.rows[name].tobytes() for name in ("group", "reward", "advantage", "length"))
         self.repeated += content == self.previous
         self.previous = content if len(batch.rows) < 1 << 16 else b""
 

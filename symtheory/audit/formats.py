@@ -137,7 +137,8 @@ def _weigh(terms: Terms) -> Callable[[Any], tuple[float, float]]:
     return lambda row: (sum(w * getattr(row, f"r{i}") for i, w in enumerate(terms.weights)), row.r0)
 
 
-def _hash(value: str | int | None) -> int:
+def stable_hash(value: Any) -> int:
+    """A number other than 0 for a value, the same for a number and its text, and throughout this process."""
     return hash(str(value)) & HASH or 1
 
 
@@ -151,13 +152,13 @@ def _verl(columns: set[str], path: Path, group_size: int | None, reward: str | N
 
     def values(row, position):
         length = len(row.output) if row.output is not None else None
-        prompt = _hash(row.input)
+        prompt = stable_hash(row.input)
         group, rollout = prompt, 0
         if "uid" in columns:
             parts = row.uid.rsplit("_", 2)
             if len(parts) < 3:
                 raise ValueError("uid is not {uuid}_{session}_{index}")
-            group, rollout = _hash(parts[0]), _hash(row.uid)
+            group, rollout = stable_hash(parts[0]), stable_hash(row.uid)
         return (row.step, group, prompt, rollout, *weigh(row), None, length, None)
 
     return Layout(_row_type(fields, terms, number, {"output": (str, "output")}), values)
@@ -175,10 +176,10 @@ def _plain(columns: set[str], path: Path, group_size: int | None, reward: str | 
     weigh = _weigh(terms)
 
     def values(row, position):
-        group = prompt = _hash(row.prompt) if by_prompt else 0
+        group = prompt = stable_hash(row.prompt) if by_prompt else 0
         if not by_prompt:
             group = position // (group_size or 1)
-        rollout = 0 if row.id is None else _hash(f"{prompt}/{row.id}")
+        rollout = 0 if row.id is None else stable_hash(f"{prompt}/{row.id}")
         return (row.step, group, prompt, rollout, *weigh(row), row.advantage, row.length, row.logprob)
 
     return Layout(_row_type(fields, terms, _number(), optional), values)
@@ -206,9 +207,9 @@ def _nemo_rl(columns: set[str], path: Path, group_size: int | None, reward: str 
         for i in range(len(terms.columns)):
             setattr(row, f"r{i}", _only(getattr(row, f"r{i}"), "rewards"))
         place = position if row.idx is None else row.idx
-        prompt = _hash(_question(_only(row.content, "content"))) if chat else 0
+        prompt = stable_hash(_question(_only(row.content, "content"))) if chat else 0
         advantage, length, logprob = _over_tokens(row)
-        rollout = 0 if row.idx is None else _hash(f"{path}/{row.idx}")
+        rollout = 0 if row.idx is None else stable_hash(f"{path}/{row.idx}")
         group = place // group_size if group_size else prompt
         return (step, group & HASH, prompt, rollout, *weigh(row), advantage, length, logprob)
 

@@ -54,7 +54,7 @@ class Candidate:
 
     @property
     def distance_scaled(self) -> float:
-        return float(np.sqrt(self.residual / self.total)) if self.total else np.inf
+        return float(np.sqrt(max(self.residual, 0.0) / self.total)) if self.total else np.inf
 
 
 def candidates() -> list[Candidate]:

@@ -3,7 +3,8 @@
 import json
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import symtheory
@@ -257,7 +258,7 @@ def test_entropy_is_the_mean_negative_log_probability_of_tokens(tmp_path):
 
 def test_float_and_text_columns_of_a_parquet_log_are_audited_as_of_jsonl(tmp_path):
     rows = run(steps=2)
-    pl.DataFrame(rows).write_parquet(tmp_path / "log.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "log.parquet")
     a, b = audit(read(tmp_path / "log.parquet")), report(tmp_path, rows)
     assert a["group_asymmetry"] == b["group_asymmetry"]
     assert a["per_step"] == b["per_step"]
