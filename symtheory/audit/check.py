@@ -61,7 +61,8 @@ def audit(log: Log, estimator: str = "grpo", against: Sequence[str] = ()) -> dic
 
     Returns:
         JSON-ready dict. `groups`, `rollouts`, `skipped_rows`, `dead_fraction`, `group_asymmetry` (C / sum |A|),
-        `nearest_estimator` (None without logged advantages) and more; README and `symtheory audit --help` list it.
+        `nearest_estimator` (None without logged advantages) and the parts of the report: `dead`, `difficulty`,
+        `focus`, `length`, `change`, `per_step`, `against`, `identification`, `warnings`.
 
     Raises:
         InputError: an unknown estimator, or a log without a single usable rollout.
