@@ -63,8 +63,9 @@ def rows(
     try:
         texts = [column for column in set(names.values()) if _is_text(pa, columns[column])]
         # as dictionaries, so that one long text repeated in every row is held once
-        with pa.parquet.ParquetFile(path, buffer_size=1 << 20, read_dictionary=texts) as stream:
+        with pa.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20, read_dictionary=texts) as stream:
             for batch in stream.iter_batches(SLICE, columns=list(set(names.values())), use_threads=False):
+                batch.validate(full=True)  # indices of a damaged dictionary may point outside it
                 table = {field: convert[field](batch.column(column)) for field, column in names.items()}
                 yield _usable(table, len(batch), terms, (path, file, start), group_size if by_block else None, skipped)
                 start += len(batch)
