@@ -1,5 +1,6 @@
 """The audit itself: batches of rollouts in, a report of plain numbers out."""
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import numpy as np
 from .. import estimators
 from ..errors import InputError
 from ..estimators import Estimator
+from ..evidence import Mixture, success_probabilities
 from .identify import Identification
 from .progress import Progress
 from .read import Log
@@ -18,6 +20,8 @@ from .warnings import warnings
 
 STEPS = 1024
 """Steps kept apart in a report; a longer run is reported by ranges of 2, 4, 8 ... steps."""
+PROMPTS = 256
+"""Prompts of the batch in which the expected change is computed."""
 LOGGED, ASSUMED = "(logged)", "(assumed)"
 
 
@@ -26,6 +30,8 @@ class Sums:
     """All that is kept of a log while it streams by."""
 
     sizes: Counter = field(default_factory=Counter)
+    distinct: int = 0
+    """steps seen"""
     steps: dict[int, tuple[Census, dict[str, Weight]]] = field(default_factory=dict)
     width: int = 1
     """steps in each entry of `steps`"""
@@ -46,6 +52,7 @@ class Sums:
                 self.steps[key] = _merge(self.steps[key], entry) if key in self.steps else entry
         self.sizes.update(batch.sizes.tolist())
         self.reopened += batch.again
+        self.distinct += not batch.again
         content = b"".join(batch.rows[name].tobytes() for name in ("group", "reward", "advantage", "length"))
         self.repeated += content == self.previous
         self.previous = content if len(batch.rows) < 1 << 16 else b""
@@ -113,11 +120,11 @@ def _report(log: Log, sums: Sums, progress: Progress, nearest: dict | None, assu
         raise InputError(f"estimator cannot be applied to this log: {sums.undefined[assumed.name]}")
     acting = assumed if nearest is None else estimators.get(nearest["name"], **nearest["params"])
     groups = float(counts.groups.sum())
-    own = weights[source]
+    own, size = weights[source], sums.sizes.most_common(1)[0][0]
     report = {
         "format": log.format,
         "files": len(log.files),
-        "steps": len(entries),
+        "steps": sums.distinct,
         "step_range": [min(sums.steps), max(sums.steps)],
         "groups": int(groups),
         "rollouts": int(counts.rollouts.sum()),
@@ -135,10 +142,10 @@ def _report(log: Log, sums: Sums, progress: Progress, nearest: dict | None, assu
         "nearest_estimator": None if nearest is None else nearest["name"],
         "identification": nearest,
         **_symmetry(own),
-        "difficulty": _by_difficulty(counts, own),
+        "difficulty": _by_difficulty(counts, own, acting, size),
         "length": _length(own, log.length_unit),
         "entropy_per_token": _entropy(counts),
-        "change": _change(progress, acting, sums, counts),
+        "change": _change(progress, acting, size, counts),
         "per_step": [_one_step(step, sums, source) for step in sorted(sums.steps)],
         "steps_per_entry": sums.width,
         "against": {name: _counterfactual(weights.get(name), sums.undefined.get(name), log) for name in others},
@@ -191,8 +198,10 @@ def _focus(weight: Weight) -> dict | None:
     }
 
 
-def _by_difficulty(counts: Census, weight: Weight) -> list[dict]:
+def _by_difficulty(counts: Census, weight: Weight, acting: Estimator, size: int) -> list[dict]:
     total = float(weight.absolute.sum())
+    gain = expected_gain(acting, size, _mean_p(counts), counts)
+    gain = np.zeros(BINS) if gain is None else gain * counts.groups
     return [
         {
             "p": label,
@@ -201,6 +210,7 @@ def _by_difficulty(counts: Census, weight: Weight) -> list[dict]:
             "absolute_per_rollout": _ratio(weight.absolute[i], weight.rollouts[i]),
             "grpo_per_rollout": _ratio(weight.reference[i], weight.rollouts[i]),
             "share": _ratio(weight.absolute[i], total),
+            "expected_share": _ratio(gain[i], gain.sum()),
             "group_asymmetry": group_asymmetry(weight.signed[i], weight.absolute[i]),
         }
         for i, label in enumerate(LABELS)
@@ -246,24 +256,16 @@ def _counterfactual(weight: Weight | None, undefined: str | None, log: Log) -> d
     }
 
 
-def _change(progress: Progress, acting: Estimator, sums: Sums, counts: Census) -> dict | None:
-    """Observed change of success by difficulty, beside the first-order prediction of the estimator.
-
-    To first order E[dP] = eta F'_G(P) |grad P|^2 (theorem on the expected update, arXiv:2510.13651); with one success
-    logit per prompt |grad P|^2 = (P (1 - P))^2. The one free number eta is fitted to the observed changes.
-    """
+def _change(progress: Progress, acting: Estimator, size: int, counts: Census) -> dict | None:
+    """Observed change of success by difficulty, beside `expected_gain` times one number, eta, fitted to it."""
     observed = progress.result()
     if observed is None:
         return None
     seen = observed["visits"] > 0
     p = observed["before"]
-    gain = expected_gain(acting, sums.sizes.most_common(1)[0][0], p[seen], counts)
-    if gain is not None:
-        full = np.zeros(BINS)
-        full[seen] = gain
-        weight = observed["visits"]
-        scale = float((weight * full) @ observed["change"] / max(float((weight * full) @ full), 1e-300))
-        predicted = (scale * full).tolist()
+    gain = expected_gain(acting, size, p, counts)
+    weight = observed["visits"] * (0 if gain is None else gain)
+    scale = None if gain is None else float(weight @ observed["change"] / max(float(weight @ gain), 1e-300))
     return {
         "bins": [
             {
@@ -272,31 +274,43 @@ def _change(progress: Progress, acting: Estimator, sums: Sums, counts: Census) -
                 "before": float(p[i]),
                 "change": float(observed["change"][i]),
                 "error": None if np.isnan(observed["error"][i]) else float(observed["error"][i]),
-                "predicted": None if gain is None else predicted[i],
+                "predicted": None if gain is None or scale is None else float(scale * gain[i]),
             }
             for i in np.flatnonzero(seen)
         ],
-        "eta": None if gain is None else scale,
+        "eta": scale,
     }
 
 
 def expected_gain(estimator: Estimator, size: int, p: np.ndarray, counts: Census) -> np.ndarray | None:
-    """F'_G(p) (p (1 - p))^2 at each p, [b] -> [b], in a batch whose difficulties are those of the log.
+    """Change of success that the estimator gives a prompt to first order, up to one factor: [BINS] -> [BINS].
 
-    None for estimators whose advantage does not depend on the rewards of the group and of the batch alone.
+    E[dP] = eta F'_G(P) |grad P|^2 (theorem on the expected update, arXiv:2510.13651), and |grad P|^2 = (P (1 - P))^2
+    if every prompt has one success logit of its own. The batch has the difficulties of the log. None for estimators
+    whose advantage does not depend on the rewards of the group and of the batch alone.
     """
+    prompts = success_probabilities(Mixture(_mean_p(counts), counts.groups / counts.groups.sum(), 0.0), PROMPTS)
+    batch = np.concatenate([p, prompts]).astype(np.float32)
+    try:
+        slopes = np.asarray(_slope(estimator.name, tuple(estimator.params.items()), size)(batch))[: len(p)]
+    except InputError:
+        return None
+    return slopes * (p * (1 - p)) ** 2 if np.isfinite(slopes).all() else None
+
+
+@functools.lru_cache(maxsize=64)
+def _slope(name: str, params: tuple, size: int):
+    """F'_G of an estimator, compiled."""
     import jax
 
     from ..dynamics.expected import slope
 
-    shares = counts.groups / counts.groups.sum()
-    mean = np.divide(counts.success, counts.groups, out=np.zeros(BINS), where=counts.groups > 0)
-    batch = np.concatenate([p, np.repeat(mean, np.round(256 * shares).astype(int))])
-    try:
-        slopes = np.asarray(jax.jit(lambda s: slope(estimator, size, s))(batch.astype(np.float32)))[: len(p)]
-    except InputError:
-        return None
-    return slopes * (p * (1 - p)) ** 2 if np.isfinite(slopes).all() else None
+    estimator = estimators.get(name, **dict(params))
+    return jax.jit(lambda success: slope(estimator, size, success))
+
+
+def _mean_p(counts: Census) -> np.ndarray:
+    return np.divide(counts.success, counts.groups, out=np.zeros(BINS), where=counts.groups > 0)
 
 
 def _per_rollout(values: np.ndarray, weight: Weight) -> np.ndarray:

@@ -25,10 +25,11 @@ TOLERANCE = 2e-5
 """Largest difference that counts as equal, relative to max(|A|, 0.05): some hundred roundings of float32."""
 FLOAT32 = 5e-7
 """Relative distance below which the float32 noise of a log does not allow a choice: the simplest estimator is named."""
-TRIAL, FINALISTS = 64, 12
+TRIAL, FINALISTS = 64, 8
+"""Batches after which only so many of the nearest candidates, as they are and up to a factor, stay in the race."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Candidate:
     """An estimator on trial, and how far the log is from it."""
 
@@ -106,7 +107,9 @@ class Identification:
         self.pool = staying
         self.seen += 1
         if self.seen == TRIAL:
-            self.pool = sorted(self.pool, key=lambda c: min(c.distance, c.distance_scaled))[:FINALISTS]
+            nearest = sorted(self.pool, key=lambda c: c.distance)[:FINALISTS]
+            shaped = sorted(self.pool, key=lambda c: c.distance_scaled)[:FINALISTS]
+            self.pool = [c for c in self.pool if c in nearest or c in shaped]
 
     def _compare(self, candidate: Candidate, batch: Batch, logged: np.ndarray, expected: np.ndarray) -> None:
         both = np.isfinite(logged) & np.isfinite(expected)

@@ -62,6 +62,9 @@ def read(
         files, empty = empty, []
     notes += [f"{file} holds no row of {name}" for file in empty]
     notes += _reward_note(files, name, columns, reward)
+    told = name in ("verl", "verl_legacy") or (name == "plain" and columns[files[0]] & set(formats.PLAIN["prompt"]))
+    if group_size is not None and told:
+        notes.append("--group-size is not used: the log tells which rollouts form a group")
     skipped = Skipped()
     text = [str(f) for f in files]
     chunks = itertools.chain.from_iterable(

@@ -63,12 +63,13 @@ def difficulty(report: dict) -> Table:
             _plain(d["absolute_per_rollout"]),
             _plain(d["grpo_per_rollout"]),
             _share(d["share"]),
+            _share(d["expected_share"]),
             _signed(d["group_asymmetry"]),
         )
         for d in report["difficulty"]
         if d["groups"]
     ]
-    columns = ("p of the group", "groups", "|A| per rollout", "GRPO's", "share", "C / sum|A|")
+    columns = ("p of the group", "groups", "|A| per rollout", "GRPO's", "share", "of gain", "C / sum|A|")
     return Table("Weight by difficulty", columns, rows)
 
 

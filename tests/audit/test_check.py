@@ -48,6 +48,14 @@ def test_the_constants_of_an_estimator_are_found(tmp_path, name, params):
     assert {key: identified["params"][key] for key in params} == params
 
 
+def test_the_race_between_estimators_keeps_the_right_one_over_many_steps(tmp_path):
+    found = report(tmp_path, run("hard_focused", steps=70, prompts=3))
+    assert (found["nearest_estimator"], found["identification"]["equal"]) == ("hard_focused", True)
+    factor = report(tmp_path, run("hard_focused", steps=70, prompts=3, factor=lambda reward: 1 / (1 + reward.mean())))
+    assert factor["nearest_estimator"] == "hard_focused"
+    assert factor["identification"]["proportional"]
+
+
 @pytest.mark.parametrize("decimals", [3, 5])
 def test_rounded_advantages_are_still_recognised(tmp_path, decimals):
     rows = [row | {"advantage": round(row["advantage"], decimals)} for row in run("hard_focused")]
@@ -169,7 +177,7 @@ def test_lengths_that_follow_success_break_the_zero_sum_of_a_token_mean(tmp_path
     assert any("right rollouts are longer" in w for w in found["warnings"])
 
 
-def visits(change, steps=12, prompts=300, size=8, seed=3):
+def visits(change, steps=8, prompts=200, size=8, seed=3):
     """The same prompts at every step; `change(p, step)` gives their success."""
     rng = np.random.default_rng(seed)
     base = rng.beta(0.7, 0.7, prompts)
@@ -183,7 +191,7 @@ def visits(change, steps=12, prompts=300, size=8, seed=3):
 def test_noise_is_not_read_as_change(tmp_path):
     """A policy that does not move: every bin within four standard errors of 0, though rates of 0 and 1 regress."""
     bins = report(tmp_path, list(visits(lambda p, step: p)))["change"]["bins"]
-    assert sum(b["visits"] for b in bins) == 300 * 11
+    assert sum(b["visits"] for b in bins) == 200 * 7
     assert all(abs(b["change"]) < 4 * b["error"] for b in bins)
 
 
@@ -194,10 +202,10 @@ def test_a_change_of_success_is_measured(tmp_path):
 
 
 def test_a_long_run_is_reported_by_ranges_of_steps_and_loses_nothing(tmp_path):
-    rows = [{"step": s, "prompt_id": s, "reward": float(i)} for s in range(3000) for i in (0, 1)]
+    rows = [{"step": s, "prompt_id": s, "reward": float(i)} for s in range(1100) for i in (0, 1)]
     found = report(tmp_path, rows)
-    assert (found["steps_per_entry"], len(found["per_step"])) == (4, 750)
-    assert sum(s["groups"] for s in found["per_step"]) == 3000
+    assert (found["steps_per_entry"], len(found["per_step"])) == (2, 550)
+    assert sum(s["groups"] for s in found["per_step"]) == found["steps"] == 1100
 
 
 def test_a_log_longer_than_what_is_held_gives_the_same_batches():
