@@ -178,7 +178,7 @@ def two_arm_chain(z0, eta, size, steps, points=8001, low=-12.0, high=12.0):
 
 
 def test_sampled_runs_agree_with_an_exact_markov_chain_of_two_arms(single_precision):
-    """An oracle that shares no code with the simulator; the mean field misses it by far more than the sampling error."""
+    """An oracle that shares no code with the simulator; the mean field misses it by more than the sampling error."""
     z0, eta, size, steps, runs = -3.0, 0.02, 8, 100, 20_000
     exact = two_arm_chain(z0, eta, size, steps)
     w = Bandit(jnp.tile(jnp.asarray([z0, 0.0], jnp.float32), (runs, 1)), jnp.ones(runs, int))
