@@ -117,7 +117,7 @@ def skipped(found: dict) -> Table:
 
 def _named(nearest: dict) -> str:
     params = ", ".join(f"{key}={value:g}" for key, value in nearest["params"].items())
-    name = f"{nearest['name']}({params})"
+    name = nearest["name"] + (f"({params})" if params else "")
     if nearest["equal"]:
         return f"equal to {name}" + (f" (and {', '.join(nearest['also_equal'])})" if nearest["also_equal"] else "")
     if nearest["proportional"]:

@@ -101,6 +101,7 @@ def _difficulty_and_plane(report: dict):
     right.axhline(0, color="#999999", linewidth=0.8)
     right.axvline(0, color="#999999", linewidth=0.8)
     right.set(xlabel="group asymmetry C / sum |A|", ylabel="difficulty tilt", title="symmetry plane")
+    right.locator_params(axis="x", nbins=5)
     _wide_enough(right, "x")
     _wide_enough(right, "y")
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)

@@ -9,30 +9,39 @@ from xml.etree import ElementTree
 import pytest
 
 from symtheory.audit import audit, read
+from symtheory.cli import main
 from symtheory.plotting.audit import page
 
 from .logs import SAMPLES, run, write_rows
 
 
-def symtheory(*arguments, status=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "symtheory", "audit", *map(str, arguments)], capture_output=True, text=True
-    )
-    assert done.returncode == status, done.stderr
-    return done.stdout if status == 0 else done.stderr
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run `symtheory audit` in this process: (status, standard output, standard error)."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["symtheory", "audit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return (stop.value.code, *capsys.readouterr())
+
+    return call
 
 
 def test_json_has_the_keys_that_scripts_rely_on():
-    found = json.loads(symtheory(SAMPLES / "trl_grpo_binary", "--format", "json", "--against", "agrae", "hard_focused"))
+    options = ["--format", "json", "--against", "agrae", "hard_focused"]
+    arguments = [sys.executable, "-m", "symtheory", "audit", str(SAMPLES / "trl_grpo_binary"), *options]
+    found = json.loads(subprocess.run(arguments, capture_output=True, check=True).stdout)
     wanted = {"groups", "rollouts", "skipped_rows", "dead_fraction", "group_asymmetry", "nearest_estimator"}
     assert wanted <= set(found)
     assert (found["groups"], found["rollouts"], found["dead_fraction"]) == (12, 96, 0.5)
     assert list(found["against"]) == ["agrae", "hard_focused"]
 
 
-def test_text_says_what_was_found_and_what_was_skipped(tmp_path):
+def test_text_says_what_was_found_and_what_was_skipped(tmp_path, command):
     file = write_rows(tmp_path / "a.jsonl", [*run("negative_dominant"), {"step": 0, "reward": 1}])
-    text = symtheory(file)
+    status, text, _ = command(file)
+    assert status == 0
     assert "equal to negative_dominant" in text
     assert "1 rows skipped" in text
     assert "prompt_id" in text
@@ -49,8 +58,9 @@ def test_text_says_what_was_found_and_what_was_skipped(tmp_path):
         ([SAMPLES / "trl_grpo_binary", "--group-size", "0"], "at least 1"),
     ],
 )
-def test_bad_input_ends_in_one_line_and_status_2(arguments, message):
-    error = symtheory(*arguments, status=2)
+def test_bad_input_ends_in_one_line_and_status_2(arguments, message, command):
+    status, _, error = command(*arguments)
+    assert status == 2
     assert message in error
     assert error.count("\n") == 1
 
@@ -80,9 +90,9 @@ def test_the_page_is_one_file_without_script_and_escapes_what_the_log_says(tmp_p
         ElementTree.fromstring(svg)
 
 
-def test_the_terminal_gets_no_control_characters_from_the_log(tmp_path):
+def test_the_terminal_gets_no_control_characters_from_the_log(tmp_path, command):
     file, _ = hostile_report(tmp_path)
-    assert "\x1b" not in symtheory(file)
+    assert "\x1b" not in command(file)[1]
 
 
 def test_a_page_is_made_for_every_sample(tmp_path):

@@ -22,7 +22,7 @@ from symtheory.audit import FORMATS, audit, read
 from .logs import SAMPLES
 
 SECONDS = float(os.environ.get("SYMTHEORY_FUZZ_SECONDS", 0))
-CASES = 60
+CASES = 40
 SEED = int(os.environ.get("SYMTHEORY_FUZZ_SEED", 0))
 FILES = sorted(p for p in SAMPLES.rglob("*") if p.suffix in (".jsonl", ".parquet"))
 TOKENS = [
