@@ -25,7 +25,7 @@ TOLERANCE = 2e-5
 """Largest difference that counts as equal, relative to max(|A|, 0.05): some hundred roundings of float32."""
 FLOAT32 = 5e-7
 """Relative distance below which the float32 noise of a log does not allow a choice: the simplest estimator is named."""
-TRIAL, FINALISTS = 64, 8
+TRIAL, FINALISTS = 64, 4
 """Batches after which only so many of the nearest candidates, as they are and up to a factor, stay in the race."""
 
 

@@ -104,11 +104,14 @@ def batches(
             (step,) = open_steps
             rows = np.concatenate(open_steps[step])
             last = rows["group"] == rows["group"][-1]
-            if not last.all():
-                open_steps[step], held = [rows[last]], int(last.sum())
-                yield close(step, rows[~last])
+            if last.all():  # one group beyond all bounds
+                last[:] = False
+            open_steps[step], held = [rows[last]], int(last.sum())
+            yield close(step, rows[~last])
     for step, parts in open_steps.items():
-        yield close(step, np.concatenate(parts))
+        rows = np.concatenate(parts)
+        if len(rows):
+            yield close(step, rows)
 
 
 def _by_step(chunk: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -231,6 +231,11 @@ def test_one_endless_step_is_handed_out_in_parts_cut_between_groups():
     assert [b.again for b in parts] == [False] + [True] * (len(parts) - 1)
 
 
+def test_one_endless_group_is_handed_out_in_parts():
+    parts = list(batches([np.zeros(100, ROW)] * 10, lambda *_: None, split=False, pending=150))
+    assert [len(b.rows) for b in parts] == [200] * 5
+
+
 def test_mixed_sizes_single_rollouts_and_repeated_batches_are_said(tmp_path):
     rows = run(steps=1, prompts=3)
     again = [row | {"step": 1, "prompt_id": row["prompt_id"]} for row in rows]
