@@ -1,0 +1,129 @@
+"""Closed forms of an estimator, derived by evaluating its code on symbols, and turned into array functions.
+
+    sum |A| = K |A+| + F |A-|,   C = K A+ + F A- (Eq. 6 of arXiv:2602.05548),   sum A^2 = K A+^2 + F A-^2
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import sympy
+
+from ..estimators import Estimator
+from ..ops import symbol_ops
+from .algebra import Roots, f, g, k
+from .symbols import F, K, exact_two_outcomes, omega, two_outcomes
+
+_G = sympy.Symbol("G", positive=True)
+_v = sympy.Symbol("v", positive=True)
+
+
+@dataclass(frozen=True)
+class ClosedForms:
+    """Advantages of a mixed group (K correct, F = G - K wrong) and their sums, as sympy expressions."""
+
+    correct: sympy.Expr
+    """A+, the advantage of each correct rollout."""
+    wrong: sympy.Expr
+    """A-, of each wrong one."""
+    imbalance: sympy.Expr
+    """C = sum A, the amount by which group symmetry is broken (Eq. 5, 6)."""
+    magnitude: sympy.Expr
+    """sum |A|, the update magnitude of Theorem 2 (Eq. 10)."""
+    square: sympy.Expr
+    """sum A^2"""
+
+    def items(self) -> tuple[tuple[str, sympy.Expr], ...]:
+        """Name and expression of each."""
+        names = ("A+", "A-", "C", "sum|A|", "sum A^2")
+        return tuple(zip(names, (self.correct, self.wrong, self.imbalance, self.magnitude, self.square), strict=True))
+
+
+def raw_forms(estimator: Estimator) -> ClosedForms:
+    """The five quantities as they come out of the code, untidied."""
+    plus, minus = two_outcomes(estimator)
+    sizes = [_absolute(x, values) for x, values in zip((plus, minus), _sample(estimator), strict=True)]
+    magnitude = K * sizes[0] + F * sizes[1]
+    return ClosedForms(plus, minus, K * plus + F * minus, magnitude, K * plus**2 + F * minus**2)
+
+
+def closed_forms(estimator: Estimator, *, symbolic_guards: bool = False) -> ClosedForms:
+    """The five quantities in the shortest form that `tidy` finds, for a mixed group (and K, F >= k for `passk`).
+
+    `symbolic_guards` leaves parameters below 10^-3, which only guard a division (eps), as symbols of their name.
+
+    >>> from symtheory import estimators
+    >>> [display(form) for name, form in closed_forms(estimators.get("grpo")).items()]
+    ['sqrt(F/K)', '-sqrt(K/F)', '0', '2*sqrt(F*K)', 'G']
+    """
+    small = guards(estimator)
+    raw = raw_forms(estimator.with_params(**{symbol.name: symbol for symbol in small}))
+    tidied = (tidy(form) for _, form in raw.items())
+    return ClosedForms(*tidied) if symbolic_guards else ClosedForms(*(form.xreplace(small) for form in tidied))
+
+
+def guards(estimator: Estimator) -> dict[sympy.Symbol, sympy.Rational]:
+    """Parameters of an estimator that are there to keep a division finite, as symbols, with their values."""
+    small = {name: v for name, v in estimator.params.items() if isinstance(v, float) and 0 < v < 1e-3}
+    return {sympy.Symbol(name, positive=True): sympy.Rational(repr(v)) for name, v in small.items()}
+
+
+def _sample(estimator: Estimator) -> tuple[list, list]:
+    """Exact A+ and A- over the mixed groups of 12, at three values of omega; symbols stand for 1/10^6."""
+    symbols = {name: Fraction(1, 10**6) for name, v in estimator.params.items() if isinstance(v, sympy.Symbol)}
+    fixed = estimator.with_params(**symbols)
+    pairs = [exact_two_outcomes(fixed, n, 12, Fraction(w, 8)) for n in range(1, 12) for w in (1, 4, 7)]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def _absolute(x: sympy.Expr, values: list) -> sympy.Expr:
+    """|x|, without the bars if no sampled value contradicts one sign (which the re-check then tests on all groups)."""
+    if all(value >= 0 for value in values):
+        return x
+    return -x if all(value <= 0 for value in values) else sympy.Abs(x)
+
+
+def tidy(expression: sympy.Expr) -> sympy.Expr:
+    """The shortest of a few equivalent forms; `certify` proves the equality, so no choice here can do harm."""
+    split = expression.subs(1 - omega, _v)  # omega and 1 - omega are weights: keep them apart
+    candidates = [expression, sympy.factor(expression), split]
+    if expression.free_symbols & {K, F}:
+        candidates += _in_roots(split) + _in_roots(expression)
+    candidates = [y.subs(_v, 1 - omega) for y in candidates]
+    return min(candidates, key=lambda y: (sympy.count_ops(as_printed(y)), len(str(y))))
+
+
+def _in_roots(expression: sympy.Expr) -> list[sympy.Expr]:
+    """Cancel as a rational function of k = sqrt K, f = sqrt F, g = sqrt(K + F), using g^2 = k^2 + f^2 both ways."""
+    roots = Roots()
+    fraction = sympy.fraction(sympy.cancel(sympy.together(roots.clear(expression))))
+    forms = [sympy.factor(fraction[0] / fraction[1])]
+    for order in ((k, f, g), (g, k, f)):
+        top, bottom = (sympy.reduced(part, [k**2 + f**2 - g**2], *order)[1] for part in fraction)
+        if bottom != 0:
+            forms.append(sympy.factor(sympy.cancel(top / bottom)))
+    return [roots.restore(form) for form in forms]
+
+
+def as_printed(expression: sympy.Expr) -> sympy.Expr:
+    """For the eye: K + F becomes G, and roots of one product or quotient are written under one sign."""
+    plain = {s: sympy.Symbol(s.name) for s in expression.free_symbols | {_G}}
+    total = expression.subs(K + F, _G).xreplace(plain)
+    return total.replace(lambda e: e.is_Mul, _one_root)
+
+
+def _one_root(product: sympy.Expr) -> sympy.Expr:
+    """sqrt(F) / sqrt(K) -> sqrt(F / K), for symbols without assumptions, which sympy then leaves alone."""
+    outside, inside = [], []
+    for base, exponent in (factor.as_base_exp() for factor in product.args):
+        if exponent.is_Rational and exponent.q == 2 and not base.is_number:
+            whole = exponent - sympy.Rational(1, 2) if exponent > 0 else exponent + sympy.Rational(1, 2)
+            outside.append(base**whole)
+            inside.append(base ** (2 * (exponent - whole)))
+        else:
+            outside.append(base**exponent)
+    return sympy.Mul(*outside) * sympy.sqrt(sympy.Mul(*inside)) if len(inside) > 1 else product
+
+
+def display(expression: sympy.Expr) -> str:
+    """Text of a closed form as it is printed."""
+    return str(as_printed(expression))
