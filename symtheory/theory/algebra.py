@@ -34,9 +34,10 @@ class Roots:
 
     def _root(self, power: sympy.Expr) -> sympy.Expr:
         numerator, denominator = sympy.fraction(sympy.factor(power.base))
-        radicand = sympy.expand(numerator * denominator)
-        root = g if radicand == k**2 + f**2 else self._variable(radicand)
-        return (root / denominator) ** power.exp.p
+        content, radicand = sympy.expand(numerator * denominator).primitive()
+        root = g if radicand == k**2 + f**2 else self._variable(radicand) if radicand != 1 else 1
+        scale = sympy.sqrt(content).replace(lambda e: e.is_Pow and not e.exp.is_Integer, lambda e: self._variable(e.base))
+        return (scale * root / denominator) ** power.exp.p
 
     def _variable(self, key: sympy.Expr) -> sympy.Symbol:
         return self.variables.setdefault(key, sympy.Symbol(f"r{len(self.variables) + 1}", positive=True))
@@ -71,10 +72,10 @@ def certify(zero: sympy.Expr, meaning: str = "", given: dict | None = None) -> C
     hypotheses = [symbol - value for symbol, value in (given or {}).items()] + roots.hypotheses()
     order = [*(given or {}), *roots.leading()]
     order += sorted(numerator.free_symbols - set(order), key=str)
-    cofactors, remainder = sympy.reduced(numerator, hypotheses, *order, order="lex")
+    cofactors, remainder = sympy.reduced(numerator, hypotheses, *order, order="lex") if numerator != 0 else ([], 0)
     if remainder != 0:
         raise NotProved(f"{zero} leaves the remainder {remainder}")
-    used = [(q, h) for q, h in zip(cofactors, hypotheses, strict=True) if q != 0]
+    used = [(q, h) for q, h in zip(cofactors, hypotheses, strict=False) if q != 0]
     note = ", ".join(f"{v} = {key if _is_function(key) else sympy.sqrt(key)}" for key, v in roots.variables.items())
     legend = "; k = sqrt(K), f = sqrt(F), g = sqrt(K + F)" + (f", {note}" if note else "")
     return Certificate(

@@ -104,7 +104,7 @@ def _number(value) -> Polynomial:
     return {(): Fraction(value)} if value else {}
 
 
-_NUMBERS = (lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a / b, lambda a, b: a ** int(b))
+_NUMBERS = (lambda *terms: sum(terms, Fraction(0)), lambda a, b: a * b, lambda a, b: a / b, lambda a, b: a ** int(b))
 _POLYNOMIALS = (
     lambda name: {((name, 1),): Fraction(1)},
     _number,
@@ -115,6 +115,15 @@ _POLYNOMIALS = (
 )
 
 
+def _summands(node) -> list[tuple[int, ast.expr]]:
+    """Terms of a left-leaning chain of + and -, each with its sign."""
+    terms = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        terms.append((1 if isinstance(node.op, ast.Add) else -1, node.right))
+        node = node.left
+    return [(1, node), *reversed(terms)]
+
+
 def _walk(node, arithmetic):
     name, number, plus, times, divide, power = arithmetic
     if isinstance(node, ast.Name):
@@ -123,13 +132,11 @@ def _walk(node, arithmetic):
         return number(node.value)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return times(number(-1), _walk(node.operand, arithmetic))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        return plus(*(times(number(sign), _walk(term, arithmetic)) for sign, term in _summands(node)))
     if isinstance(node, ast.BinOp):
         left, right = _walk(node.left, arithmetic), _walk(node.right, arithmetic)
         match node.op:
-            case ast.Add():
-                return plus(left, right)
-            case ast.Sub():
-                return plus(left, times(number(-1), right))
             case ast.Mult():
                 return times(left, right)
             case ast.Div():

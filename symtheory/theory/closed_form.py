@@ -68,8 +68,8 @@ def guards(estimator: Estimator) -> dict[sympy.Symbol, sympy.Rational]:
 
 
 def _sample(estimator: Estimator) -> tuple[list, list]:
-    """Exact A+ and A- over the mixed groups of 12, at three values of omega; symbols stand for 1/10^6."""
-    symbols = {name: Fraction(1, 10**6) for name, v in estimator.params.items() if isinstance(v, sympy.Symbol)}
+    """Exact A+ and A- over the mixed groups of 12, at three values of omega; open parameters stand for 1/4."""
+    symbols = {name: Fraction(1, 4) for name, v in estimator.params.items() if isinstance(v, sympy.Symbol)}
     fixed = estimator.with_params(**symbols)
     pairs = [exact_two_outcomes(fixed, n, 12, Fraction(w, 8)) for n in range(1, 12) for w in (1, 4, 7)]
     return [a for a, _ in pairs], [b for _, b in pairs]

@@ -22,11 +22,8 @@ N = sympy.Symbol("N", positive=True, integer=True)
 P = sympy.Symbol("P", positive=True)
 """Success probability of the policy on a prompt; the group's own rate is p = K/G."""
 p = sympy.Symbol("p", positive=True)
-beta, gamma, alpha, eps = sympy.symbols("beta gamma alpha epsilon", positive=True)
-ddof = sympy.Symbol("d", nonnegative=True)
-
-SYMBOLIC = {"beta": beta, "gamma": gamma, "alpha": alpha, "eps": eps, "ddof": ddof}
-"""Parameters of links that a derivation may leave open."""
+beta, gamma, alpha, eps, guard = sympy.symbols("beta gamma alpha eps guard", positive=True)
+ddof = sympy.Symbol("ddof", nonnegative=True)
 
 
 def with_exact_params(estimator: Estimator) -> Estimator:
