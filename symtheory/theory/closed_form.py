@@ -14,6 +14,7 @@ from .algebra import Roots, f, g, k
 from .symbols import F, K, exact_two_outcomes, omega, two_outcomes
 
 _G = sympy.Symbol("G", positive=True)
+_TOO_LONG = 150  # operations from which factoring takes longer than anyone wants to read
 _v = sympy.Symbol("v", positive=True)
 
 
@@ -57,8 +58,11 @@ def closed_forms(estimator: Estimator, *, symbolic_guards: bool = False) -> Clos
     """
     small = guards(estimator)
     raw = raw_forms(estimator.with_params(**{symbol.name: symbol for symbol in small}))
-    tidied = (tidy(form) for _, form in raw.items())
-    return ClosedForms(*tidied) if symbolic_guards else ClosedForms(*(form.xreplace(small) for form in tidied))
+    plus, minus, imbalance = tidy(raw.correct), tidy(raw.wrong), tidy(raw.imbalance)
+    magnitude = tidy(2 * K * plus if imbalance == 0 and plus.could_extract_minus_sign() is False else raw.magnitude)
+    square = tidy(K * plus**2 + F * minus**2)
+    forms = ClosedForms(plus, minus, imbalance, magnitude, square)
+    return forms if symbolic_guards else ClosedForms(*(form.xreplace(small) for _, form in forms.items()))
 
 
 def guards(estimator: Estimator) -> dict[sympy.Symbol, sympy.Rational]:
@@ -84,11 +88,12 @@ def _absolute(x: sympy.Expr, values: list) -> sympy.Expr:
 
 def tidy(expression: sympy.Expr) -> sympy.Expr:
     """The shortest of a few equivalent forms; `certify` proves the equality, so no choice here can do harm."""
+    if sympy.count_ops(expression) > _TOO_LONG:
+        return expression
     split = expression.subs(1 - omega, _v)  # omega and 1 - omega are weights: keep them apart
-    candidates = [expression, sympy.factor(expression), split]
+    candidates = [expression, sympy.factor(expression)]
     if expression.free_symbols & {K, F}:
-        candidates += _in_roots(split) + _in_roots(expression)
-    candidates = [y.subs(_v, 1 - omega) for y in candidates]
+        candidates += [form.subs(_v, 1 - omega) for form in _in_roots(split)]
     return min(candidates, key=lambda y: (sympy.count_ops(as_printed(y)), len(str(y))))
 
 

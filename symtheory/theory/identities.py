@@ -19,6 +19,7 @@ from .symbols import (
     F,
     K,
     N,
+    ROLLOUTS,
     alpha,
     beta,
     ddof,
@@ -35,7 +36,7 @@ from .symbols import (
 OMEGAS = (Fraction(2, 7), Fraction(1, 2), Fraction(9, 10))
 VALUES = (
     {beta: Fraction(10), gamma: Fraction(1, 2), alpha: Fraction(1), eps: Fraction(1, 10), ddof: 0},
-    {beta: Fraction(7, 3), gamma: Fraction(2, 3), alpha: Fraction(1, 2), eps: Fraction(1, 10**6), ddof: 1},
+    {beta: Fraction(7, 3), gamma: Fraction(2, 3), alpha: Fraction(1, 2), eps: Fraction(1, 100), ddof: 1},
 )
 for values in VALUES:
     values[guard] = values[eps]
@@ -61,7 +62,7 @@ def _trials(estimator: Estimator, claimed: dict[str, sympy.Expr]) -> Iterator[bo
         numeric = estimator.with_params(**open_params)
         for (correct, size), w in itertools.product(mixed_groups(estimator), OMEGAS):
             measured = sums(correct, size - correct, *exact_two_outcomes(numeric, correct, size, w))
-            point = {**values, K: correct, F: size - correct, omega: w, N: 2**40}
+            point = {**values, K: correct, F: size - correct, omega: w, N: ROLLOUTS}
             yield all(same(getattr(measured, q), exact_value(form, point)) for q, form in claimed.items())
         if not open_params:
             return

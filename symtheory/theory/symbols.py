@@ -22,6 +22,8 @@ N = sympy.Symbol("N", positive=True, integer=True)
 P = sympy.Symbol("P", positive=True)
 """Success probability of the policy on a prompt; the group's own rate is p = K/G."""
 p = sympy.Symbol("p", positive=True)
+ROLLOUTS = 1024
+"""Rollouts in the batch wherever a number is needed for N."""
 beta, gamma, alpha, eps, guard = sympy.symbols("beta gamma alpha eps guard", positive=True)
 ddof = sympy.Symbol("ddof", nonnegative=True)
 
@@ -54,12 +56,12 @@ def exact_advantages(estimator: Estimator, rewards, weight=None, omega: Any = Fr
     """Advantages of one group without rounding: the estimator's own code, run on `Surd` numbers.
 
     `rewards` are rationals, `weight` their multiplicities (default 1 each), `omega` the batch mean reward; the batch
-    is taken to be large (2^40 rollouts).
+    is taken to hold `ROLLOUTS` of them.
     """
     op = exact_ops()
     rewards = np.array([surd(r) for r in rewards], dtype=object)
     weight = np.array([surd(w) for w in ([1] * len(rewards) if weight is None else weight)], dtype=object)
-    rollouts = surd(2**40)
+    rollouts = surd(ROLLOUTS)
     batch = two_outcome_batch(op, np.array(rollouts * omega), np.array(rollouts))
     exact = {k: Fraction(repr(v)) if isinstance(v, float) else v for k, v in estimator.params.items()}
     a = estimator.with_params(**exact)(make_group(op, rewards, weight, batch=batch), op)
