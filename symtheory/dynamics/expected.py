@@ -1,0 +1,111 @@
+"""Expected dynamics: the exact mean of one sampled step, without sampling.
+
+For any estimator whose advantages depend only on a rollout's reward and the number K of correct rollouts, and for
+any differentiable policy, the expected gradient of prompt q is F'_G(P_q) grad P_q, with
+F'_G(P) = E over J ~ Bin(G-1, P) of [A+(J+1) - A-(J)]. So the expected step needs only P and its gradient, in every
+world. One such step is exact; iterated it is a mean field, which ignores the spread of the sampled paths.
+"""
+
+import math
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ..estimators import Estimator, two_outcome_batch
+from ..estimators.group import Array
+from ..ops import jax_ops
+from ..worlds import World
+from .sampled import State, apply_gradient
+
+
+def binomial(trials: int, success: Array) -> Array:
+    """Probabilities of 0..trials successes, [..., trials + 1]; exact at success 0 and 1."""
+    success = jnp.asarray(success)[..., None]
+    count = np.arange(trials + 1)
+    ways = np.array([math.comb(trials, j) for j in count], dtype=float).astype(success.dtype)
+    return ways * success**count * (1 - success) ** count[::-1]
+
+
+def correct_elsewhere(size: int, success: Array) -> Array:
+    """Law of the number of correct rollouts of all prompts but q, for each q: [P] -> [P, (P-1) size + 1].
+
+    The Poisson-binomial law by convolution of prefixes and suffixes, exact to rounding; it couples prompts through
+    omega. Cost grows with P squared, so it serves tests and small populations.
+    """
+    prompts = success.shape[0]
+    laws = binomial(size, success)
+    one = jnp.ones(1, laws.dtype)
+    before, after = [one], [one]
+    for q in range(prompts - 1):
+        before.append(jnp.convolve(before[-1], laws[q]))
+        after.append(jnp.convolve(after[-1], laws[prompts - 1 - q]))
+    return jnp.stack([jnp.convolve(before[q], after[prompts - 1 - q]) for q in range(prompts)])
+
+
+def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["exact", "mean"] = "mean") -> Array:
+    """F'_G(P_q), the expected advantage gap between a correct and a wrong rollout of prompt q, [P] -> [P].
+
+    Args:
+        estimator: any registered estimator or chain.
+        size: G.
+        success: [P] success probability of every prompt of the batch (one prompt: a batch of one).
+        batch: how the other prompts' rewards, which enter through omega, are averaged. "exact" sums over their
+            law, "mean" puts their expected number in its place, which is exact for one prompt and for estimators
+            without omega, and off by O(1 / (P G)) otherwise.
+
+    >>> from symtheory import estimators
+    >>> slope(estimators.get("rloo"), 8, jnp.array([0.1, 0.9])).round(5).tolist()
+    [1.0, 1.0]
+    """
+    op = jax_ops()
+    success = jnp.asarray(success)
+    prompts = success.shape[0]
+    if batch == "exact":
+        law = correct_elsewhere(size, success)
+        elsewhere = jnp.arange(law.shape[-1], dtype=law.dtype)
+        elsewhere = jnp.broadcast_to(elsewhere, law.shape)
+    else:
+        law = jnp.ones((prompts, 1), success.dtype)
+        elsewhere = (size * (success.sum() - success))[:, None]
+    others = jnp.arange(size, dtype=success.dtype)  # J, correct ones among the other G - 1 rollouts
+    g = jnp.asarray(size, success.dtype)
+
+    def gap(elsewhere):
+        """A+(J+1) - A-(J) with so many correct rollouts in other groups: [] -> [G]."""
+
+        def batch_with(own):
+            return _column(two_outcome_batch(op, elsewhere + own, g * prompts))
+
+        plus, _ = estimator.two_outcomes(others + 1, g, batch_with(others + 1), op)
+        _, minus = estimator.two_outcomes(others, g, batch_with(others), op)
+        return plus - minus
+
+    gaps = jax.vmap(jax.vmap(gap))(elsewhere)  # [P, R, G]
+    return jnp.einsum("prj,pr,pj->p", gaps, law, binomial(size - 1, success))
+
+
+def _column(batch):
+    """Batch statistics that differ between the groups of one call, as [..., 1] beside the outcome axis."""
+    return type(batch)(*(jnp.asarray(x)[..., None] if jnp.ndim(x) else x for x in batch))
+
+
+def gradient(world: World, params, slopes: Array):
+    """Expected gradient: sum over prompts of prompt weight * slopes_q * grad P_q, `slopes[P]` held fixed."""
+    fixed = jax.lax.stop_gradient(slopes) * world.prompt_weight
+    return jax.grad(lambda p: (fixed * world.success(p)).sum())(params)
+
+
+def step(
+    state: State,
+    world: World,
+    estimator: Estimator,
+    optimizer: optax.GradientTransformation,
+    size: int,
+    batch: Literal["exact", "mean"] = "mean",
+) -> State:
+    """One mean-field step: the exact expected gradient at `state`, through the optimiser."""
+    slopes = slope(estimator, size, world.success(state.params), batch=batch)
+    return apply_gradient(state, gradient(world, state.params, slopes), optimizer)

@@ -1,0 +1,113 @@
+"""Sampled dynamics: the group-relative policy update in any world (Eq. 1 and 4 of arXiv:2602.05548, without KL).
+
+One step draws a group of rollouts for every prompt, scores them, turns rewards into advantages by a registered
+estimator, and ascends (1/G) sum_i A_i log pi(o_i), summed over prompts with the world's prompt weight. With more
+than one epoch the rollouts are used again, with importance ratios and PPO's clipping.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ..errors import InputError
+from ..estimators import Estimator, make_group
+from ..estimators.group import Array
+from ..ops import jax_ops
+from ..worlds import World
+
+
+@dataclass(frozen=True)
+class Update:
+    """How rollouts become a step."""
+
+    group_size: int = 8
+    epochs: int = 1
+    """Optimiser steps on each batch of rollouts; from the second on the ratio differs from 1 and clipping acts."""
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+
+    def __post_init__(self):
+        if self.group_size < 1 or self.epochs < 1:
+            raise InputError(f"group_size and epochs must be at least 1, got {self.group_size} and {self.epochs}")
+
+
+class State(NamedTuple):
+    params: Any
+    optimizer: Any
+
+
+class StepInfo(NamedTuple):
+    """What one batch of rollouts looked like; sums run over the group, means over prompts."""
+
+    correct: Array
+    """[] fraction of correct rollouts in the batch (Fig. 5); the omega of Eq. 11 for binary rewards"""
+    unsolved: Array
+    """[] fraction of prompts with no correct rollout in their group (Fig. 9)"""
+    abs_advantage: Array
+    """[] mean over prompts of sum |A| (Eq. 10)"""
+    imbalance: Array
+    """[] mean over prompts of C = sum A (Eq. 5)"""
+
+
+Advantage = Callable[[Array], Array]
+
+
+def advantage_of(estimators: Sequence[Estimator], index: Array, filtered: Array | bool = False) -> Advantage:
+    """rewards [P, G] -> advantages [P, G] of the `index`-th estimator; `index` may be traced and mapped over.
+
+    `filtered` drops groups of equal rewards and gives their weight to the others, as DAPO's dynamic sampling does.
+    """
+    op = jax_ops()
+    branches = [lambda rewards, e=e: e(make_group(op, rewards), op) for e in estimators]
+
+    def advantage(rewards):
+        a = jax.lax.switch(index, branches, rewards) if len(branches) > 1 else branches[0](rewards)
+        kept = jnp.mean(rewards.max(-1) != rewards.min(-1))
+        return a * jnp.where(filtered, op.div(1.0, kept), 1.0)
+
+    return advantage
+
+
+def step(
+    key: Array,
+    state: State,
+    world: World,
+    advantage: Advantage,
+    optimizer: optax.GradientTransformation,
+    update: Update,
+) -> tuple[State, StepInfo]:
+    """One batch of rollouts and the optimiser steps taken on it."""
+    rollouts = world.sample(key, state.params, update.group_size)
+    rewards = world.reward(rollouts)
+    a = advantage(rewards)
+    old = jax.lax.stop_gradient(world.log_prob(state.params, rollouts)) if update.epochs > 1 else None
+
+    def epoch(state, _):
+        weight = a
+        if old is not None:
+            ratio = jnp.exp(world.log_prob(state.params, rollouts) - old)
+            # the gradient of min(ratio A, clip(ratio) A) is ratio A where the unclipped term is the smaller, else 0
+            active = jnp.where(a > 0, ratio <= 1 + update.clip_high, ratio >= 1 - update.clip_low)
+            weight = a * ratio * active
+        gradient = world.policy_gradient(state.params, rollouts, weight * world.prompt_weight / update.group_size)
+        return apply_gradient(state, gradient, optimizer), None
+
+    state, _ = jax.lax.scan(epoch, state, None, length=update.epochs) if update.epochs > 1 else epoch(state, None)
+    info = StepInfo(
+        correct=(rewards > 0).mean(),
+        unsolved=(rewards <= 0).all(-1).mean(),
+        abs_advantage=jnp.abs(a).sum(-1).mean(),
+        imbalance=a.sum(-1).mean(),
+    )
+    return state, info
+
+
+def apply_gradient(state: State, gradient: Any, optimizer: optax.GradientTransformation) -> State:
+    """Ascend `gradient` by one step of the optimiser."""
+    descent = jax.tree.map(jnp.negative, gradient)
+    change, memory = optimizer.update(descent, state.optimizer, state.params)
+    return State(optax.apply_updates(state.params, change), memory)

@@ -1,0 +1,1 @@
+"""What is measured on policies and runs: arrays in, arrays out."""

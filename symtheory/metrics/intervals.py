@@ -1,0 +1,41 @@
+"""Bootstrap intervals over seeds."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+
+RESAMPLES = 10_000
+
+
+class Interval(NamedTuple):
+    """A mean over seeds with its percentile bootstrap interval; the shapes are those of one seed's value."""
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def excludes_zero(self) -> np.ndarray:
+        """Whether zero lies outside the interval."""
+        return (self.low > 0) | (self.high < 0)
+
+
+def bootstrap(values, level: float = 0.95) -> Interval:
+    """Mean over seeds, `values[seed, ...]`, with its percentile bootstrap interval.
+
+    For a paired comparison give the differences of each seed. Resampling uses a fixed generator, so that the same
+    values always give the same interval.
+
+    >>> i = bootstrap([1.0, 2.0, 3.0])
+    >>> float(i.mean), bool(i.low < 2 < i.high)
+    (2.0, True)
+    """
+    values = np.asarray(values, float)
+    if values.ndim == 0 or len(values) < 2:
+        raise InputError(f"values must hold at least two seeds on their first axis, got shape {values.shape}")
+    seeds = len(values)
+    counts = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
+    means = np.tensordot(counts / seeds, values, axes=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return Interval(values.mean(0), low, high)

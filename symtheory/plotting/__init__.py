@@ -1,0 +1,1 @@
+"""Plotting: a saved result in, a matplotlib figure out; nothing here runs a simulation."""

@@ -1,0 +1,181 @@
+"""The bandit world: softmax policies over N whole trajectories per prompt (the behaviour space of Theorem 1).
+
+Trajectories are ordered so that the correct ones come first, which makes the verifier a comparison and the success
+probability a prefix sum. Prompts have logits of their own, or logits h0 + phi W from features with one shared W,
+in which case training on some prompts moves all others.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..errors import InputError
+from ..estimators.group import Array
+from ..ops import jax_ops
+
+BLOCK = 16  # trajectories per block of the two-level inverse CDF
+
+
+class Bandit(NamedTuple):
+    """P prompts with N trajectories each. Parameters are logits [P, N], or the shared W [m] if it has features."""
+
+    logits: Array
+    """[P, N] logits of the base policy; trajectory j is correct iff j < correct."""
+    correct: Array
+    """[P] number of correct trajectories of each prompt"""
+    features: Array | None = None
+    """[P, N, m] features phi of each trajectory, or None for independent prompts"""
+
+    @property
+    def prompt_weight(self):
+        return 1.0 if self.features is None else 1.0 / self.logits.shape[0]
+
+    def init(self):
+        if self.features is None:
+            return self.logits
+        return jnp.zeros(self.features.shape[-1], self.features.dtype)
+
+    def policy_logits(self, params):
+        """Logits of the policy, [P, N]."""
+        return params if self.features is None else self.logits + self.features @ params
+
+    def policy(self, params):
+        """Probability of every trajectory, [P, N]: the enumeration of this world."""
+        return jax.nn.softmax(self.policy_logits(params), axis=-1)
+
+    def sample(self, key, params, size):
+        probabilities = self.policy(params)
+        uniforms = jax.random.uniform(key, (*probabilities.shape[:-1], size), probabilities.dtype)
+        return draw(probabilities, uniforms)
+
+    def log_prob(self, params, rollouts):
+        log_policy = jax.nn.log_softmax(self.policy_logits(params), axis=-1)
+        return jnp.take_along_axis(log_policy, rollouts, axis=-1)
+
+    def reward(self, rollouts):
+        return (rollouts < self.correct[:, None]).astype(self.logits.dtype)
+
+    def policy_gradient(self, params, rollouts, weight):
+        """Theorem 1 with multiplicities: sum of weights of each trajectory minus C pi (Eq. 24-29)."""
+        policy = self.policy(params)
+        prompts = jnp.arange(policy.shape[0])[:, None]
+        gradient = (-weight.sum(-1, keepdims=True) * policy).at[prompts, rollouts].add(weight)
+        return self.pull_back(gradient)
+
+    def pull_back(self, gradient):
+        """Gradient with respect to the parameters from one with respect to the logits [P, N]."""
+        if self.features is None:
+            return gradient
+        return jnp.einsum("pn,pnm->m", gradient, self.features)
+
+    def right(self):
+        """[P, N] True for correct trajectories."""
+        return jnp.arange(self.logits.shape[-1]) < self.correct[:, None]
+
+    def success(self, params):
+        return jnp.where(self.right(), self.policy(params), 0).sum(-1)
+
+    def entropy(self, params):
+        log_policy = jax.nn.log_softmax(self.policy_logits(params), axis=-1)
+        return -(jnp.exp(log_policy) * log_policy).sum(-1)
+
+    def rare_coverage(self, params, draws=256):
+        """Chance that a rare correct trajectory turns up in `draws` rollouts, mean over the rare ones, [P].
+
+        Rare are the less likely half of the correct trajectories under the base policy.
+        """
+        index = jnp.arange(self.logits.shape[-1])
+        rare = (index >= self.correct[:, None] // 2) & (index < self.correct[:, None])
+        seen = -jnp.expm1(draws * jnp.log1p(-jnp.minimum(self.policy(params), 1 - 1e-6)))
+        return jnp.where(rare, seen, 0).sum(-1) / rare.sum(-1)
+
+
+def draw(probabilities, uniforms):
+    """Indices distributed as `probabilities[..., N]` from `uniforms[..., G]`, by an inverse CDF in two levels.
+
+    Prefix sums inside blocks and of block totals are products with a triangle of ones, and a draw looks only at the
+    block it falls into: G (N / BLOCK + BLOCK) comparisons in place of G N, and no sequential cumulative sum.
+    """
+    *batch, n = probabilities.shape
+    blocks = jnp.pad(probabilities, [(0, 0)] * len(batch) + [(0, -n % BLOCK)])
+    blocks = blocks.reshape(*batch, -1, BLOCK)
+    within = blocks @ jnp.triu(jnp.ones((BLOCK, BLOCK), blocks.dtype))
+    totals = within[..., -1]
+    above = totals @ jnp.triu(jnp.ones((totals.shape[-1],) * 2, blocks.dtype))
+    target = uniforms * above[..., -1:]
+    block = (target[..., None] >= above[..., None, :-1]).sum(-1)
+    rest = target - jnp.take_along_axis(above - totals, block, axis=-1)
+    rows = jnp.take_along_axis(within, block[..., None], axis=-2)
+    inside = (rest[..., None] >= rows[..., :-1]).sum(-1)
+    return jnp.minimum(block * BLOCK + inside, n - 1)
+
+
+def make_bandit(
+    key,
+    success,
+    *,
+    trajectories: int = 256,
+    correct: int = 20,
+    zipf_correct: float = 1.8,
+    zipf_wrong: float = 1.5,
+    overconfidence: float = 0.0,
+    features: int = 0,
+    feature_noise: float = 0.5,
+) -> Bandit:
+    """A population of prompts whose base policy solves prompt q with probability `success[q]`.
+
+    Args:
+        key: jax random key for the features; unused without them.
+        success: [P] probability that one rollout of the base policy is correct, each in (0, 1).
+        trajectories: N, trajectories per prompt.
+        correct: how many of them are correct.
+        zipf_correct, zipf_wrong: within a class the j-th trajectory has mass proportional to j to minus this power;
+            the larger, the fewer common trajectories and the more rare ones.
+        overconfidence: share of the wrong mass that sits on one wrong trajectory in addition, in [0, 1).
+        features: m, dimension of the shared parameters; 0 for independent logits.
+        feature_noise: standard deviation of the part of correctness that the features do not show. The correct
+            trajectories of a prompt are those with the largest phi . w + feature_noise * N(0, 1), for one unit
+            vector w common to all prompts: at 0 a shared W can solve every prompt, with noise it must err on some.
+
+    Raises:
+        InputError: a success probability outside (0, 1), or no room for correct and wrong trajectories.
+
+    >>> import jax
+    >>> world = make_bandit(jax.random.key(0), [0.1, 0.9], trajectories=8, correct=2)
+    >>> world.success(world.init()).round(3).tolist()
+    [0.10000000149011612, 0.8999999761581421]
+    """
+    success = jnp.asarray(success, float)
+    if success.ndim != 1 or (jax_ops().known(success) and not ((success > 0) & (success < 1)).all()):
+        raise InputError(f"success must be probabilities in (0, 1), one for each prompt, got {success}")
+    if not 1 <= correct < trajectories:
+        raise InputError(f"correct must be between 1 and trajectories - 1 = {trajectories - 1}, got {correct}")
+    if not 0 <= overconfidence < 1:
+        raise InputError(f"overconfidence must be in [0, 1), got {overconfidence}")
+    right = _zipf(correct, zipf_correct)
+    wrong = (1 - overconfidence) * _zipf(trajectories - correct, zipf_wrong)
+    wrong = wrong.at[0].add(overconfidence)
+    logits = jnp.concatenate(
+        [jnp.log(success)[:, None] + jnp.log(right), jnp.log1p(-success)[:, None] + jnp.log(wrong)], axis=-1
+    )
+    counts = jnp.full(success.shape, correct)
+    if not features:
+        return Bandit(logits, counts)
+    return Bandit(logits, counts, _features(key, success.size, trajectories, correct, features, feature_noise))
+
+
+def _zipf(size, power):
+    mass = jnp.arange(1.0, size + 1) ** -power
+    return mass / mass.sum()
+
+
+def _features(key, prompts, trajectories, correct, dimension, noise):
+    """[P, N, m] standard normal features, the correct trajectories of each prompt being those of highest score."""
+    key_phi, key_noise, key_order = jax.random.split(key, 3)
+    phi = jax.random.normal(key_phi, (prompts, trajectories, dimension))
+    score = phi.sum(-1) / jnp.sqrt(dimension) + noise * jax.random.normal(key_noise, (prompts, trajectories))
+    rank = jnp.argsort(jnp.argsort(-score, axis=-1), axis=-1)
+    # correct trajectories first, in random order within each class, so that base mass and features are independent
+    order = jnp.argsort((rank >= correct) + jax.random.uniform(key_order, rank.shape) / 2, axis=-1)
+    return jnp.take_along_axis(phi, order[..., None], axis=1)
