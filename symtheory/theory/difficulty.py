@@ -20,7 +20,7 @@ from .identities import prove_forms
 from .objectives import advantage_table, named
 from .proofs import Proof, mixed_groups, same, theorem
 from .surds import sqrt
-from .symbols import F, K, alpha, beta, ddof, eps, exact_two_outcomes, gamma, guard, omega, p
+from .symbols import F, K, N, ROLLOUTS, alpha, beta, ddof, eps, exact_advantages, exact_two_outcomes, gamma, guard, omega, p
 
 G = K + F
 root_p, root_q = sympy.sqrt(K / G), sympy.sqrt(F / G)
@@ -86,30 +86,45 @@ def unguarded(estimator: Estimator) -> Estimator:
 def peak_difficulty(estimator: str | Estimator) -> sympy.Expr | None:
     """The success rate p at which sum |A| is largest in groups without limit of size, as a closed form.
 
-    0 or 1 if the supremum lies at that end; None if sum |A| does not depend on p, or the peak has no closed form here.
+    0 or 1 if the supremum lies at that end; None if sum |A| does not depend on p, or if the peak is the root of an
+    equation of degree above two (`numeric_peak` finds those).
 
     >>> peak_difficulty("grpo"), peak_difficulty("hard_focused"), peak_difficulty("reinforce_rej")
     (1/2, 0, None)
     """
     t = sympy.Symbol("t", positive=True)  # p = t^2 / (1 + t^2)
-    size = sympy.Symbol("size", positive=True)  # sqrt(1 + t^2)
-    x = per_rollout(named(estimator))
-    x = x.subs(1 - p, size**-2).subs(p, t**2 / size**2)
-    slope = sympy.together((x.diff(t) + x.diff(size) * t / size).subs(size, sympy.sqrt(1 + t**2)))
-    numerator = sympy.factor(sympy.numer(sympy.simplify(slope)))
-    if numerator == 0 or not numerator.is_polynomial(t):
+    height = per_rollout(named(estimator))
+    if height.has(sympy.exp):
         return None
-    ends = {sympy.Integer(0): sympy.Integer(0), sympy.Integer(1): sympy.oo}
-    roots = [r for r in sympy.roots(numerator, t) if r.subs(omega, sympy.Rational(1, 3)).is_positive]
-    inner = {sympy.factor(r**2 / (1 + r**2)): r for r in roots}
-    values = {peak: _height(x, t, size, at) for peak, at in {**ends, **inner}.items()}
-    return max(values, key=lambda peak: values[peak])
+    height = height.subs(p, t**2 / (1 + t**2)).subs(N, ROLLOUTS)
+    height = sympy.powdenest(sympy.factor(height), force=True)
+    numerator = sympy.numer(sympy.together(sympy.simplify(height.diff(t))))
+    factors = [f for f, _ in sympy.factor_list(numerator)[1] if f.has(t)] if numerator.is_polynomial(t) else []
+    if not factors:
+        slope = sympy.simplify(height.diff(t))
+        return {True: sympy.Integer(1), False: sympy.Integer(0)}.get(slope.is_positive) if slope != 0 else None
+    if any(sympy.degree(f, t) > 2 for f in factors):
+        return None
+    roots = [r for f in factors for r in sympy.solve(f, t) if r.subs(omega, sympy.Rational(1, 3)).is_positive]
+    places = {sympy.Integer(0): sympy.Rational(1, 10**6), sympy.Integer(1): sympy.Integer(10**6)}
+    places |= {sympy.factor(r**2 / (1 + r**2)): r for r in roots}
+    at = {peak: height.subs(t, r).subs(omega, sympy.Rational(1, 3)) for peak, r in places.items()}
+    return max(at, key=lambda peak: float(at[peak]))
 
 
-def _height(x: sympy.Expr, t: sympy.Symbol, size: sympy.Symbol, at: sympy.Expr) -> float:
-    """Height of the magnitude at t = `at`, near it for the ends, at omega = 1/3."""
-    near = {sympy.Integer(0): sympy.Rational(1, 10**6), sympy.oo: sympy.Integer(10**6)}.get(at, at)
-    return float(x.subs(size, sympy.sqrt(1 + t**2)).subs(t, near).subs(omega, sympy.Rational(1, 3)))
+def numeric_peak(estimator: str | Estimator, omega_value: float = 0.5) -> float:
+    """The success rate p in (0, 1) at which sum |A| is largest in groups without limit of size, as a number.
+
+    >>> round(numeric_peak("ddas", 0.25), 6)
+    0.9
+    """
+    from scipy.optimize import minimize_scalar
+
+    height = sympy.lambdify(p, per_rollout(named(estimator)).subs({omega: omega_value, N: ROLLOUTS}), modules="numpy")
+    grid = np.linspace(0.001, 0.999, 999)
+    best = grid[np.argmax(np.broadcast_to(height(grid), grid.shape))]
+    around = (max(1e-9, best - 0.002), min(1 - 1e-9, best + 0.002))
+    return float(minimize_scalar(lambda x: -height(x), bounds=around, method="bounded", options={"xatol": 1e-12}).x)
 
 
 @theorem("Theorem 2, Eq. 10 of arXiv:2602.05548")
@@ -270,3 +285,12 @@ def released_easy_factor() -> Proof:
             yield (b / a) ** 2 * (1 - root) == 1 + root and b / a > 1
 
     return Proof("fails", "the released factor against the paper's, both from their code", (identity,), trials, found)
+
+
+@theorem("Sec. 2 of arXiv:2602.05548: p = (sum |r|) / G for signed rewards")
+def success_rate_of_signed_rewards() -> Proof:
+    """Theorem 2 with p = sum |r| / G also holds for rewards in {-1, +1}."""
+    found = {"rewards": (1, -1), "p": Fraction(2, 2), "2 G sqrt(p(1-p))": Fraction(0)}
+    a = exact_advantages(estimators.get("grpo"), found["rewards"])
+    found["sum |A|"] = sum(abs(x) for x in a)
+    return Proof("fails", "smallest mixed group", (), lambda: [found["sum |A|"] == 2 != found["2 G sqrt(p(1-p))"]], found)

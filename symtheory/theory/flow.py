@@ -300,7 +300,7 @@ def two_arm_clocks() -> Proof:
 
 @theorem("Figs. 4, 5 of arXiv:2602.05548 in the mean field")
 def focus_beats_grpo_only_at_one_end() -> Proof:
-    """On one prompt Easy-Focused outpaces GRPO iff P > 3/4, Hard-Focused iff P < 1/4 (gamma = 1/2, large G)."""
+    """Easy-Focused improves a prompt faster than GRPO, and Hard-Focused another: iff P > 3/4 and iff P < 1/4 (large G)."""
     easy, hard, grpo = (limit_slope(n) for n in ("easy_focused", "hard_focused", "grpo"))
     # F'_easy / F'_grpo = 1 / (2 sqrt(1 - P)), which is 1 at P = 3/4
     k_form = {P: K / (K + F)}
@@ -317,7 +317,11 @@ def focus_beats_grpo_only_at_one_end() -> Proof:
         yield initial_gain("easy_focused", 1, 1) < initial_gain("grpo", 1, 1)
         yield initial_gain("easy_focused", 4, 1) > initial_gain("grpo", 4, 1)
 
-    return Proof("exact", "certificates; rational points", certificates, trials)
+    at_half = {P: Fraction(1, 2)}
+    slower = exact_value(easy, at_half) / exact_value(grpo, at_half)
+    found = {"P": Fraction(1, 2), "F' of Easy-Focused / F' of GRPO": slower}
+    when = "P > 3/4 (Easy-Focused) or P < 1/4 (Hard-Focused), at gamma = 1/2"
+    return Proof("holds when", "certificates; rational points", certificates, trials, found, when)
 
 
 INDICES: dict[str, tuple[Callable[[int, Fraction], Surd], str]] = {

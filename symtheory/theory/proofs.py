@@ -86,6 +86,7 @@ def theorem_of_each_estimator(source: str) -> Callable:
 
 def about(family: str, estimator: Estimator) -> Theorem:
     """The theorem of a family about one estimator, which need not be registered."""
+    _load()
     function, source = _families[family]
     statement = _statement(function).replace("NAME", estimator.name)
     return Theorem(f"{family}:{estimator.name}", statement, source, lambda: function(estimator))
@@ -167,4 +168,4 @@ def _statement(function: Callable) -> str:
 
 
 def _load() -> None:
-    from . import difficulty, flow, identities, objectives, trees, updates  # noqa: F401
+    from . import difficulty, flow, identities, objectives, published, trees, updates  # noqa: F401
