@@ -139,10 +139,16 @@ def _derive(target: str, format: Format) -> int:
     where += [f"{symbol} = {float(value):g}" for symbol, value in derived.guards.items()]
     match format:
         case "json":
-            forms = {name: {"text": text, "latex": derivation.as_tex(form)}
-                     for (name, text), (_, form) in zip(texts, derived.forms, strict=True)}
-            content = {"estimator": derived.estimator.name, "where": where, "forms": forms,
-                       "theorems": json.loads(report.as_json(rows))}
+            forms = {
+                name: {"text": text, "latex": derivation.as_tex(form)}
+                for (name, text), (_, form) in zip(texts, derived.forms, strict=True)
+            }
+            content = {
+                "estimator": derived.estimator.name,
+                "where": where,
+                "forms": forms,
+                "theorems": json.loads(report.as_json(rows)),
+            }
             print(json.dumps(content, indent=2, ensure_ascii=False))
         case "md":
             print(report.markdown_table(("quantity", derived.estimator.name), [(n, f"`{t}`") for n, t in texts]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import sympy
 
 from .certificates import Certificate
-from .symbols import F, K
+from .symbols import Expr, F, K
 
 k, f, g = sympy.symbols("k f g", positive=True)
 
@@ -23,31 +23,34 @@ class NotProved(ArithmeticError):
 class Roots:
     """Roots and functions met in expressions, and the variables that stand for them."""
 
-    variables: dict[sympy.Expr, sympy.Symbol] = field(default_factory=dict)
+    variables: dict[Expr, sympy.Symbol] = field(default_factory=dict)
     """Radicand (a polynomial) or function -> its variable."""
 
-    def clear(self, expression: sympy.Expr) -> sympy.Expr:
+    def clear(self, expression: Expr) -> Expr:
         """The expression as a rational function of the variables."""
         x = expression.replace(lambda e: isinstance(e, sympy.exp | sympy.Min | sympy.Max), self._variable)
         x = x.subs({K: k**2, F: f**2})
         return x.replace(lambda e: e.is_Pow and e.exp.is_Rational and e.exp.q == 2, self._root)
 
-    def _root(self, power: sympy.Expr) -> sympy.Expr:
-        numerator, denominator = sympy.fraction(sympy.factor(power.base))
-        content, radicand = sympy.expand(numerator * denominator).primitive()
+    def _root(self, power: Expr) -> Expr:
+        numerator, denominator = _fraction(power.base)
+        product: Expr = numerator * denominator
+        content, radicand = sympy.expand(product).primitive()
         root = g if radicand == k**2 + f**2 else self._variable(radicand) if radicand != 1 else 1
-        scale = sympy.sqrt(content).replace(lambda e: e.is_Pow and not e.exp.is_Integer, lambda e: self._variable(e.base))
+        scale: Expr = sympy.sqrt(content).replace(
+            lambda e: e.is_Pow and not e.exp.is_Integer, lambda e: self._variable(e.base)
+        )
         return (scale * root / denominator) ** power.exp.p
 
-    def _variable(self, key: sympy.Expr) -> sympy.Symbol:
+    def _variable(self, key: Expr) -> sympy.Symbol:
         return self.variables.setdefault(key, sympy.Symbol(f"r{len(self.variables) + 1}", positive=True))
 
-    def restore(self, expression: sympy.Expr) -> sympy.Expr:
+    def restore(self, expression: Expr) -> Expr:
         """Put K, F, the roots and the functions back."""
         roots = {variable: key if _is_function(key) else sympy.sqrt(key) for key, variable in self.variables.items()}
         return expression.xreplace(roots).subs({g: sympy.sqrt(K + F), k: sympy.sqrt(K), f: sympy.sqrt(F)})
 
-    def hypotheses(self) -> list[sympy.Expr]:
+    def hypotheses(self) -> list[Expr]:
         """variable^2 - radicand for each root, all 0."""
         own = [variable**2 - key for key, variable in self.variables.items() if not _is_function(key)]
         return [*own, g**2 - k**2 - f**2]
@@ -57,11 +60,15 @@ class Roots:
         return [variable for key, variable in reversed(self.variables.items()) if not _is_function(key)] + [g, k, f]
 
 
-def _is_function(key: sympy.Expr) -> bool:
+def _fraction(x: Expr) -> tuple[Expr, Expr]:
+    return sympy.fraction(sympy.factor(x))
+
+
+def _is_function(key: Expr) -> bool:
     return isinstance(key, sympy.exp | sympy.Min | sympy.Max)
 
 
-def certify(zero: sympy.Expr, meaning: str = "", given: dict | None = None) -> Certificate:
+def certify(zero: Expr, meaning: str = "", given: dict | None = None) -> Certificate:
     """A certificate that an algebraic expression in K, F and other symbols vanishes wherever it is defined.
 
     `given` maps symbols to polynomials in other symbols that they are equal to, as further hypotheses.

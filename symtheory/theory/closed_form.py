@@ -1,6 +1,6 @@
 """Closed forms of an estimator, derived by evaluating its code on symbols, and turned into array functions.
 
-    sum |A| = K |A+| + F |A-|,   C = K A+ + F A- (Eq. 6 of arXiv:2602.05548),   sum A^2 = K A+^2 + F A-^2
+sum |A| = K |A+| + F |A-|,   C = K A+ + F A- (Eq. 6 of arXiv:2602.05548),   sum A^2 = K A+^2 + F A-^2
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,8 @@ from fractions import Fraction
 import sympy
 
 from ..estimators import Estimator
-from ..ops import symbol_ops
 from .algebra import Roots, f, g, k
-from .symbols import F, K, exact_two_outcomes, omega, two_outcomes
+from .symbols import Expr, F, K, exact_two_outcomes, omega, two_outcomes
 
 _G = sympy.Symbol("G", positive=True)
 _TOO_LONG = 150  # operations from which factoring takes longer than anyone wants to read
@@ -22,18 +21,18 @@ _v = sympy.Symbol("v", positive=True)
 class ClosedForms:
     """Advantages of a mixed group (K correct, F = G - K wrong) and their sums, as sympy expressions."""
 
-    correct: sympy.Expr
+    correct: Expr
     """A+, the advantage of each correct rollout."""
-    wrong: sympy.Expr
+    wrong: Expr
     """A-, of each wrong one."""
-    imbalance: sympy.Expr
+    imbalance: Expr
     """C = sum A, the amount by which group symmetry is broken (Eq. 5, 6)."""
-    magnitude: sympy.Expr
+    magnitude: Expr
     """sum |A|, the update magnitude of Theorem 2 (Eq. 10)."""
-    square: sympy.Expr
+    square: Expr
     """sum A^2"""
 
-    def items(self) -> tuple[tuple[str, sympy.Expr], ...]:
+    def items(self) -> tuple[tuple[str, Expr], ...]:
         """Name and expression of each."""
         names = ("A+", "A-", "C", "sum|A|", "sum A^2")
         return tuple(zip(names, (self.correct, self.wrong, self.imbalance, self.magnitude, self.square), strict=True))
@@ -65,7 +64,7 @@ def closed_forms(estimator: Estimator, *, symbolic_guards: bool = False) -> Clos
     return forms if symbolic_guards else ClosedForms(*(form.xreplace(small) for _, form in forms.items()))
 
 
-def guards(estimator: Estimator) -> dict[sympy.Symbol, sympy.Rational]:
+def guards(estimator: Estimator) -> dict[Expr, Expr]:
     """Parameters of an estimator that are there to keep a division finite, as symbols, with their values."""
     small = {name: v for name, v in estimator.params.items() if isinstance(v, float) and 0 < v < 1e-3}
     return {sympy.Symbol(name, positive=True): sympy.Rational(repr(v)) for name, v in small.items()}
@@ -79,14 +78,14 @@ def _sample(estimator: Estimator) -> tuple[list, list]:
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def _absolute(x: sympy.Expr, values: list) -> sympy.Expr:
+def _absolute(x: Expr, values: list) -> Expr:
     """|x|, without the bars if no sampled value contradicts one sign (which the re-check then tests on all groups)."""
     if all(value >= 0 for value in values):
         return x
     return -x if all(value <= 0 for value in values) else sympy.Abs(x)
 
 
-def tidy(expression: sympy.Expr) -> sympy.Expr:
+def tidy(expression: Expr) -> Expr:
     """The shortest of a few equivalent forms; `certify` proves the equality, so no choice here can do harm."""
     if sympy.count_ops(expression) > _TOO_LONG:
         return expression
@@ -97,7 +96,7 @@ def tidy(expression: sympy.Expr) -> sympy.Expr:
     return min(candidates, key=lambda y: (sympy.count_ops(as_printed(y)), len(str(y))))
 
 
-def _in_roots(expression: sympy.Expr) -> list[sympy.Expr]:
+def _in_roots(expression: Expr) -> list[Expr]:
     """Cancel as a rational function of k = sqrt K, f = sqrt F, g = sqrt(K + F), using g^2 = k^2 + f^2 both ways."""
     roots = Roots()
     fraction = sympy.fraction(sympy.cancel(sympy.together(roots.clear(expression))))
@@ -109,14 +108,14 @@ def _in_roots(expression: sympy.Expr) -> list[sympy.Expr]:
     return [roots.restore(form) for form in forms]
 
 
-def as_printed(expression: sympy.Expr) -> sympy.Expr:
+def as_printed(expression: Expr) -> Expr:
     """For the eye: K + F becomes G, and roots of one product or quotient are written under one sign."""
     plain = {s: sympy.Symbol(s.name) for s in expression.free_symbols | {_G}}
     total = expression.subs(K + F, _G).xreplace(plain)
     return total.replace(lambda e: e.is_Mul, _one_root)
 
 
-def _one_root(product: sympy.Expr) -> sympy.Expr:
+def _one_root(product: Expr) -> Expr:
     """sqrt(F) / sqrt(K) -> sqrt(F / K), for symbols without assumptions, which sympy then leaves alone."""
     outside, inside = [], []
     for base, exponent in (factor.as_base_exp() for factor in product.args):
@@ -129,6 +128,6 @@ def _one_root(product: sympy.Expr) -> sympy.Expr:
     return sympy.Mul(*outside) * sympy.sqrt(sympy.Mul(*inside)) if len(inside) > 1 else product
 
 
-def display(expression: sympy.Expr) -> str:
+def display(expression: Expr) -> str:
     """Text of a closed form as it is printed."""
     return str(as_printed(expression))

@@ -1,10 +1,12 @@
 """What can be derived about one estimator, a user's own included: closed forms, peak, slope, objective, verdicts."""
 
 import importlib
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sympy
 
@@ -16,6 +18,7 @@ from .closed_form import as_printed, closed_forms, display, guards
 from .difficulty import numeric_peak, peak_difficulty
 from .objectives import limit_objective, limit_slope
 from .proofs import Checked, about, check
+from .symbols import Expr
 
 BERNSTEIN = "F_G(P) = (1/G) sum_j d_j Pr(Bin(G, P) > j), d_j = A+(j+1) - A-(j)"
 
@@ -25,11 +28,11 @@ class Derivation:
     """Closed forms of one estimator and the theorems about it."""
 
     estimator: Estimator
-    forms: tuple[tuple[str, sympy.Expr | str], ...]
+    forms: tuple[tuple[str, Expr | str], ...]
     """Name of each quantity and its closed form (or a sentence where it has none)."""
     checked: tuple[Checked, ...]
     """zero_sum, sure_improvement, closed_form and population_objective of this estimator."""
-    guards: dict[sympy.Symbol, sympy.Rational]
+    guards: dict[Expr, Expr]
     """Values of the symbols that only guard a division."""
 
 
@@ -62,7 +65,7 @@ def _imported(module: str, target: str):
         sys.path.pop(0)
 
 
-def _attribute(thing, path: str, target: str):
+def _attribute(thing: Any, path: str, target: str) -> Any:
     for part in path.split("."):
         if not part or not hasattr(thing, part):
             raise InputError(f"{target!r} names nothing: module {thing.__name__!r} has no {part or 'object'!r}")
@@ -97,12 +100,17 @@ def derive(estimator: Estimator) -> Derivation:
     return Derivation(estimator, tuple(quantities), checked, guards(estimator))
 
 
-def _peak(estimator: Estimator) -> sympy.Expr | str:
+def _peak(estimator: Estimator) -> Expr | str:
     peak = peak_difficulty(estimator)
-    return peak if peak is not None else f"about {numeric_peak(estimator):.4f} at omega = 1/2, or flat"
+    if peak is not None:
+        return peak
+    number = numeric_peak(estimator)
+    return (
+        "none: sum|A| does not depend on p" if math.isnan(number) else f"{number:.6g}, found numerically, omega = 1/2"
+    )
 
 
-def _attempt(form: Callable[[], sympy.Expr | str]) -> sympy.Expr | str:
+def _attempt(form: Callable[[], Expr | str]) -> Expr | str:
     """A closed form, or the sentence that there is none: an estimator need not have a limit of large groups."""
     try:
         return form()
@@ -110,12 +118,12 @@ def _attempt(form: Callable[[], sympy.Expr | str]) -> sympy.Expr | str:
         return "no closed form found"
 
 
-def as_text(form: sympy.Expr | str | int) -> str:
+def as_text(form: Expr | str | int) -> str:
     """A closed form as one line of text."""
     return form if isinstance(form, str) else display(sympy.sympify(form)).replace("Min(", "min(")
 
 
-def as_tex(form: sympy.Expr | str | int) -> str:
+def as_tex(form: Expr | str | int) -> str:
     """A closed form as LaTeX."""
     return rf"\text{{{form}}}" if isinstance(form, str) else sympy.latex(as_printed(sympy.sympify(form)))
 

@@ -34,7 +34,7 @@ from .symbols import F, K, P, exact_two_outcomes, exact_value, omega
 Q = 1 - P
 
 
-def mean_field_orbit(policy: Sequence[float], correct: Sequence[int], until: float) -> np.ndarray:
+def mean_field_orbit(policy: Any, correct: Any, until: float) -> np.ndarray:
     """The policy, shape [N], that every estimator with F' > 0 has when the mean-field flow reaches P = `until`.
 
     `policy` are the starting probabilities, `correct` the outcomes in {0, 1}; the flow raises P, so `until` must lie
@@ -47,7 +47,9 @@ def mean_field_orbit(policy: Sequence[float], correct: Sequence[int], until: flo
 
     pi0, f = np.asarray(policy, dtype=float), np.asarray(correct, dtype=float)
     if not (pi0 > 0).all() or abs(pi0.sum() - 1) > 1e-9 or not pi0 @ f < until < 1:
-        raise InputError(f"policy must be positive and sum to 1 with success rate below until < 1, got {policy}, {until}")
+        raise InputError(
+            f"policy must be positive and sum to 1 with success rate below until < 1, got {policy}, {until}"
+        )
 
     def slope(_, h):  # d h / d P, so that P is the clock
         pi = _softmax(h)
@@ -66,8 +68,9 @@ def _softmax(h: np.ndarray) -> np.ndarray:
 def two_arm_time(
     estimator: str | Estimator, start: float, end: float, size: int | None = None, omega_value: float = 0.5
 ) -> float:
-    """Mean-field time from P = `start` to `end` with one right and one wrong behaviour: integral of dP / (2 F' P^2 Q^2).
+    """Mean-field time from P = `start` to `end` with one right and one wrong behaviour.
 
+    The integral of dP / (2 F' P^2 (1-P)^2), as a wrong and a right logit move apart by 2 F' P (1-P) dt.
     `size` is the group size, or None for the limit of large groups.
 
     >>> round(two_arm_time("grpo", 0.01, 0.5), 3)
@@ -102,11 +105,13 @@ def initial_gain(estimator: str | Estimator, a: float, b: float, omega_value: fl
     from scipy.stats import beta as beta_law
 
     rate = _numeric_slope(estimator, None, omega_value)
-    density = beta_law(a, b).pdf
+    density: Callable = beta_law(a, b).pdf  # type: ignore[attr-defined]
     return quad(lambda x: 2 * rate(x) * x**2 * (1 - x) ** 2 * density(x), 0, 1, epsabs=1e-13, epsrel=1e-12)[0]
 
 
-def regularised_fixed_point(estimator: str | Estimator, p_ref: float, beta_kl: float, omega_value: float = 0.5) -> float:
+def regularised_fixed_point(
+    estimator: str | Estimator, p_ref: float, beta_kl: float, omega_value: float = 0.5
+) -> float:
     """Fixed point p* of p = sigmoid(logit p_ref + F'(p) / beta_kl), the KL-regularised best response iterated.
 
     F' is the slope for large groups (arXiv:2503.06639 for GRPO). It lies above p_ref whenever F' > 0.
@@ -122,7 +127,8 @@ def regularised_fixed_point(estimator: str | Estimator, p_ref: float, beta_kl: f
     high = base + 1.0
     while residual(high) < 0:
         high += 1.0
-    return _sigmoid(brentq(residual, base, high, xtol=1e-15, rtol=1e-15))
+    root: Any = brentq(residual, base, high, xtol=1e-15)
+    return _sigmoid(root)
 
 
 def fixed_point_slope(estimator: str | Estimator, p_ref: float, beta_kl: float, omega_value: float = 0.5) -> float:
@@ -190,7 +196,9 @@ def negative_dominant_critical_beta(size: int, rho: Sequence[float]) -> float:
 
 
 def negative_dominant_critical_step(size: int, beta: float, rho: Sequence[float]) -> float:
-    """eta* = 2 sqrt(G-1)(1+s2) / (beta Q_beta), Q_beta = Q - ((G-1)/beta^2) [(1+s2)^2 + s2^2 - s3]; infinite if Q_beta <= 0.
+    """eta* = 2 sqrt(G-1)(1+s2) / (beta Q_beta): a larger step lowers E[P] under Negative-Dominant at P -> 0.
+
+    Q_beta = Q - ((G-1)/beta^2) [(1+s2)^2 + s2^2 - s3]; infinite if Q_beta <= 0.
 
     >>> round(negative_dominant_critical_step(5, 10, [0.4, 0.3, 0.2, 0.1]), 2)
     4.61
@@ -219,7 +227,7 @@ def orbit_equivalence() -> Proof:
     rate = pi[0] + pi[1]
     h = sympy.symbols("h1:4")
     success = (sympy.exp(h[0]) + sympy.exp(h[1])) / sum(sympy.exp(x) for x in h)
-    free = {sympy.exp(x): e for x, e in zip(h, (e1, e2, e3), strict=True)}
+    free: dict[Any, Any] = {sympy.exp(x): e for x, e in zip(h, (e1, e2, e3), strict=True)}
     field = [slope * success.diff(x).subs(free) for x in h]
     certificates = tuple(
         certify(force - slope * x * (f - rate), f"dh_{b}/dt: F' is a common factor")
@@ -280,12 +288,16 @@ CLOCKS = {
     "hard_focused": 2 / sympy.sqrt(Q) + sympy.log((1 - sympy.sqrt(Q)) / (1 + sympy.sqrt(Q))),
     "easy_focused": -2 / sympy.sqrt(P) + sympy.log((1 + sympy.sqrt(P)) / (1 - sympy.sqrt(P))),
 }
-"""Mean-field time T(P) with one right and one wrong behaviour, large G: with z = logit P, 2 sinh(z/2); z + sinh z; ..."""
+"""Mean-field time T(P) with one right and one wrong behaviour, large G: with z = logit P, 2 sinh(z/2); z + sinh z;
+...
+"""
 
 
 @theorem("Fig. 5 of arXiv:2602.05548 in the mean field of two behaviours")
 def two_arm_clocks() -> Proof:
-    """One right, one wrong arm: time is 2 sinh(z/2) for GRPO, z + sinh z RLOO, 2u + ln((u-1)/(u+1)) Hard, u = sqrt(1 + e^z), mirrored Easy."""
+    """One right, one wrong arm: time is 2 sinh(z/2) for GRPO, z + sinh z RLOO, 2u + ln((u-1)/(u+1)) Hard, u = sqrt(1
+    + e^z), mirrored Easy.
+    """
 
     def trials() -> Iterator[bool]:
         for name, clock in CLOCKS.items():
@@ -300,10 +312,12 @@ def two_arm_clocks() -> Proof:
 
 @theorem("Figs. 4, 5 of arXiv:2602.05548 in the mean field")
 def focus_beats_grpo_only_at_one_end() -> Proof:
-    """Easy-Focused improves a prompt faster than GRPO, and Hard-Focused another: iff P > 3/4 and iff P < 1/4 (large G)."""
+    """Easy-Focused improves a prompt faster than GRPO, and Hard-Focused another: iff P > 3/4 and iff P < 1/4 (large
+    G).
+    """
     easy, hard, grpo = (limit_slope(n) for n in ("easy_focused", "hard_focused", "grpo"))
     # F'_easy / F'_grpo = 1 / (2 sqrt(1 - P)), which is 1 at P = 3/4
-    k_form = {P: K / (K + F)}
+    k_form: dict[Any, Any] = {P: K / (K + F)}
     certificates = (
         certify((2 * easy * sympy.sqrt(Q) - grpo).subs(k_form), "F'_GRPO = 2 sqrt(1-P) F'_Easy"),
         certify((2 * hard * sympy.sqrt(P) - grpo).subs(k_form), "F'_GRPO = 2 sqrt(P) F'_Hard"),
@@ -346,7 +360,9 @@ INDICES: dict[str, tuple[Callable[[int, Fraction], Surd], str]] = {
 
 @theorem("Fig. 9 of arXiv:2602.05548: loss of hard prompts, in a scalar model of two prompts")
 def stability_indices() -> Proof:
-    """R = d_(G-1)/d_0 is 1 for GRPO, RLOO, NSR; beta NegDom; 1/beta PosDom; sqrt(G-1) Easy; its inverse Hard; 1/s ASS."""
+    """R = d_(G-1)/d_0 is 1 for GRPO, RLOO, NSR; beta NegDom; 1/beta PosDom; sqrt(G-1) Easy; its inverse Hard; 1/s
+    ASS.
+    """
 
     def trials() -> Iterator[bool]:
         for name, (index, _) in INDICES.items():
@@ -361,7 +377,9 @@ def stability_indices() -> Proof:
 
 @theorem("arXiv:2506.01347 (NSR) in finite steps")
 def nsr_noise_coefficient() -> Proof:
-    """All-wrong groups cost NSR (eta^2/2) G Q P of success, Q = s2 + 2 s2^2 - 3 s3: hence P_crit = eta Q / (2 (1 + s2))."""
+    """All-wrong groups cost NSR (eta^2/2) G Q P of success, Q = s2 + 2 s2^2 - 3 s3: hence P_crit = eta Q / (2 (1 +
+    s2)).
+    """
     certificates = []
     minus = exact_two_outcomes(estimators.get("nsr"), 0, 4)[1].rational()
     for size in (1, 2, 3):
@@ -375,13 +393,17 @@ def nsr_noise_coefficient() -> Proof:
             cost += ways * math.prod(x**n for x, n in zip(rho, counts, strict=True)) * (right - wrong)
         s2, s3 = sum(x**2 for x in rho), sum(x**3 for x in rho)
         claim = cost + size * (s2 + 2 * s2**2 - 3 * s3)
-        certificates.append(certify(claim, f"d/dP E Cov(f, (g - mean g)^2) at P = 0, G = {size}", {rho[2]: 1 - rho[0] - rho[1]}))
+        certificates.append(
+            certify(claim, f"d/dP E Cov(f, (g - mean g)^2) at P = 0, G = {size}", {rho[2]: 1 - rho[0] - rho[1]})
+        )
     return Proof("exact", "polynomial certificates over the law of wrong behaviours, G = 1, 2, 3", tuple(certificates))
 
 
 @theorem("arXiv:2503.06639 for GRPO")
 def regularised_recursion_improves() -> Proof:
-    """The KL-regularised recursion has its fixed point above p_ref for F' > 0; its slope is -(1-2p)/(2 beta sqrt(p(1-p))) under GRPO."""
+    """The KL-regularised recursion has its fixed point above p_ref for F' > 0; its slope is -(1-2p)/(2 beta
+    sqrt(p(1-p))) under GRPO.
+    """
 
     def trials() -> Iterator[bool]:
         for name in ("grpo", "dr_grpo", "hard_focused", "easy_focused", "agrae"):
@@ -397,4 +419,6 @@ def regularised_recursion_improves() -> Proof:
 
     curvature = limit_slope("grpo").diff(P)
     claim = (curvature * P * Q * 2 * sympy.sqrt(P * Q) + (1 - 2 * P)).subs(P, K / (K + F))
-    return Proof("exact", "certificate of the slope; root finding", (certify(claim, "P Q F'' 2 sqrt(PQ) + 1 - 2P"),), trials)
+    return Proof(
+        "exact", "certificate of the slope; root finding", (certify(claim, "P Q F'' 2 sqrt(PQ) + 1 - 2P"),), trials
+    )

@@ -27,7 +27,7 @@ from .certificates import Certificate
 from .closed_form import guards, tidy
 from .proofs import Proof, same, theorem, theorem_of_each_estimator
 from .surds import Surd, surd
-from .symbols import ROLLOUTS, F, K, N, P, beta, exact_two_outcomes, exact_value, omega, two_outcomes
+from .symbols import ROLLOUTS, Expr, F, K, N, P, beta, exact_two_outcomes, exact_value, omega, two_outcomes
 
 Q = 1 - P
 
@@ -100,7 +100,7 @@ def _probability(P: Any) -> np.ndarray:
     return P
 
 
-def slope_polynomial(estimator: str | Estimator, size: int) -> sympy.Expr:
+def slope_polynomial(estimator: str | Estimator, size: int) -> Expr:
     """F'_G as a polynomial in P with exact coefficients, for a number G.
 
     >>> sympy.collect(sympy.expand(slope_polynomial("grpo", 4)), P)
@@ -113,13 +113,13 @@ def slope_polynomial(estimator: str | Estimator, size: int) -> sympy.Expr:
     return sum(terms, sympy.Integer(0))
 
 
-def exact_marginal_values(estimator: Estimator, size: int) -> list[sympy.Expr]:
+def exact_marginal_values(estimator: Estimator, size: int) -> list[Expr]:
     """d_0 .. d_(G-1) as exact sympy numbers (in omega, for estimators that see it)."""
     pairs = [two_outcomes(estimator, k, size) for k in range(size + 1)]
     return [sympy.radsimp(pairs[j + 1][0]) - sympy.radsimp(pairs[j][1]) for j in range(size)]
 
 
-def at_large_groups(form: sympy.Expr, rate: sympy.Symbol) -> sympy.Expr:
+def at_large_groups(form: Expr, rate: sympy.Symbol) -> Expr:
     """Limit of a closed form in K and F as G -> infinity at K = `rate` G."""
     h = sympy.Symbol("h", positive=True)  # 1/G
     q = sympy.Symbol("q", positive=True)
@@ -130,7 +130,7 @@ def at_large_groups(form: sympy.Expr, rate: sympy.Symbol) -> sympy.Expr:
     return sympy.factor(x).subs(q, 1 - rate)
 
 
-def limit_slope(estimator: str | Estimator) -> sympy.Expr:
+def limit_slope(estimator: str | Estimator) -> Expr:
     """F'(P) for G -> infinity, A+ - A- at K = P G; guards such as eps are set to 0.
 
     >>> limit_slope("grpo")
@@ -142,7 +142,7 @@ def limit_slope(estimator: str | Estimator) -> sympy.Expr:
 
 
 @functools.cache
-def _basis() -> tuple[list[sympy.Expr], list[sympy.Expr], sympy.Matrix]:
+def _basis() -> tuple[list[Expr], list[Expr], Any]:
     """Objectives met in this family, their derivatives, and the inverse of those at rational points of the circle."""
     x, y = sympy.sqrt(P), sympy.sqrt(Q)
     functions = [P, sympy.asin(x), x * y, x, y, sympy.atanh(x), sympy.atanh(y), sympy.log(P), sympy.log(Q)]
@@ -153,13 +153,13 @@ def _basis() -> tuple[list[sympy.Expr], list[sympy.Expr], sympy.Matrix]:
     return functions, slopes, sympy.Matrix(rows).inv()
 
 
-def _points(count: int, start: int = 2) -> list[sympy.Rational]:
+def _points(count: int, start: int = 2) -> list[Expr]:
     """Rational P with rational sqrt P and sqrt(1 - P)."""
     ts = [sympy.Rational(1, n) for n in range(start, start + count)]
     return [((1 - t**2) / (1 + t**2)) ** 2 for t in ts]
 
 
-def limit_objective(estimator: str | Estimator) -> sympy.Expr | None:
+def limit_objective(estimator: str | Estimator) -> Expr | None:
     """F(P) with F' the slope for G -> infinity, up to a constant; None if it is outside the span of `_basis`.
 
     The coefficients solve a linear system at rational points; `objective:NAME` proves the result.
@@ -182,10 +182,14 @@ def limit_objective(estimator: str | Estimator) -> sympy.Expr | None:
 
 @theorem_of_each_estimator("population objective, in the manner of arXiv:2510.13651")
 def population_objective(estimator: Estimator) -> Proof:
-    """The expected update of NAME ascends the F(P) that `--derive NAME` prints (omega fixed, guards 0 in the limit of large G)."""
+    """The expected update of NAME ascends the F(P) that `--derive NAME` prints (omega fixed, guards 0 in the limit of
+    large G).
+    """
     form = limit_objective(estimator)
     if form is None:
-        return Proof("exact", "F_G as a Bernstein sum; its limit has no elementary form here", _bernstein_certificates())
+        return Proof(
+            "exact", "F_G as a Bernstein sum; its limit has no elementary form here", _bernstein_certificates()
+        )
     slope = limit_slope(estimator)
     derivative = sympy.expand(form.diff(P))
 
@@ -204,13 +208,13 @@ def _bernstein_certificates() -> tuple[Certificate, ...]:
     found = []
     for size in range(2, 7):
         for j in range(size):
-            tail = sum(math.comb(size, i) * P**i * Q ** (size - i) for i in range(j + 1, size + 1))
+            tail: Expr = sum(math.comb(size, i) * P**i * Q ** (size - i) for i in range(j + 1, size + 1))
             density = size * math.comb(size - 1, j) * P**j * Q ** (size - 1 - j)
             found.append(certify(tail.diff(P) - density, f"derivative of Pr(Bin({size}, P) > {j})"))
     return tuple(found)
 
 
-def _large_groups(estimator: Estimator, slope: sympy.Expr) -> Iterator[bool]:
+def _large_groups(estimator: Estimator, slope: Expr) -> Iterator[bool]:
     """A+ - A- of the code at G = 10^6 and rational sqrt p is within 10^-4 of the limit."""
     free = estimator.with_params(**{symbol.name: 0 for symbol in guards(estimator)})
     for rate, w in itertools.product((Fraction(9, 25), Fraction(16, 25)), (Fraction(2, 7), Fraction(9, 10))):
@@ -235,7 +239,9 @@ FINITE: dict[str, tuple[Any, str]] = {
 
 @theorem("arXiv:2510.13651, 2602.02710, 2504.11343")
 def exact_finite_slopes() -> Proof:
-    """F'_G at every G: 1 for RLOO, PSR, NSR; (G-1)/G Dr.GRPO; (1-Q^G)/P RAFT; that - Q^(G-1) MaxRL; 2-Q^(G-1)-P^(G-1) Rej."""
+    """F'_G at every G: 1 for RLOO, PSR, NSR; (G-1)/G Dr.GRPO; (1-Q^G)/P RAFT; that - Q^(G-1) MaxRL; 2-Q^(G-1)-P^(G-1)
+    Rej.
+    """
     certificates = tuple(
         certify(slope_polynomial(name, size) - claimed(size), f"F'_{size} of {name} is {text}")
         for name, (claimed, text) in FINITE.items()
@@ -246,7 +252,9 @@ def exact_finite_slopes() -> Proof:
 
 @theorem("arXiv:2602.05548 (no statement): GRPO with G <= 3")
 def small_groups_have_no_difficulty_weight() -> Proof:
-    """F'_2 = 1 and F'_3 = sqrt 2 for GRPO are constants: with G <= 3 it is plain REINFORCE in expectation; F'_4 is not."""
+    """F'_2 = 1 and F'_3 = sqrt 2 for GRPO are constants: with G <= 3 it is plain REINFORCE in expectation; F'_4 is
+    not.
+    """
     r2, r3, r6 = (sympy.sqrt(n) for n in (2, 3, 6))
     claimed = {2: 1, 3: r2, 4: r3 + (3 - 2 * r3) * P * Q, 5: 2 + (2 * r6 - 6) * P * Q}
     certificates = tuple(certify(slope_polynomial("grpo", g) - c, f"F'_{g} of GRPO") for g, c in claimed.items())
@@ -255,7 +263,9 @@ def small_groups_have_no_difficulty_weight() -> Proof:
 
 @theorem("Sec. 3 of arXiv:2602.05548: which difficulty dominates")
 def medium_difficulty_has_least_weight() -> Proof:
-    """Relative to grad P, GRPO's weight F'_G is smallest at P = 1/2 for G >= 4: in z = 2P - 1 it has no negative coefficient."""
+    """Relative to grad P, GRPO's weight F'_G is smallest at P = 1/2 for G >= 4: in z = 2P - 1 it has no negative
+    coefficient.
+    """
     z = sympy.Symbol("z")
 
     def coefficients(size: int) -> list[Surd]:
@@ -272,7 +282,9 @@ def medium_difficulty_has_least_weight() -> Proof:
 
 @theorem("Sec. 4 of arXiv:2602.05548: Experiments I and II are not independent")
 def entanglement() -> Proof:
-    """F' of GRPO with right and wrong scaled by l+, l- is F'_GRPO [l+ (1-P) + l- P]: Negative-Dominant is easy-focused."""
+    """F' of GRPO with right and wrong scaled by l+, l- is F'_GRPO [l+ (1-P) + l- P]: Negative-Dominant is
+    easy-focused.
+    """
     e, up, down = sympy.symbols("E lplus lminus")  # E = E[K A+] = E[(G-K) |A-|], equal by the zero sum
     q = sympy.Symbol("Q")
     generic = certify((up * e / P + down * e / q) - (e / P + e / q) * (up * q + down * P), "any G", {q: 1 - P})
@@ -286,7 +298,9 @@ def entanglement() -> Proof:
 
 @theorem("arXiv:2510.13651; Eq. 4 of arXiv:2602.05548 in expectation")
 def master_theorem() -> Proof:
-    """E[(1/G) sum A_i grad log pi(o_i)] = F'_G(P) grad P for every two-class estimator: C does not change the direction."""
+    """E[(1/G) sum A_i grad log pi(o_i)] = F'_G(P) grad P for every two-class estimator: C does not change the
+    direction.
+    """
     return Proof(
         "exact",
         "polynomial certificates with symbolic A+, A-, pi at G = 2, 3, 4; exact enumeration for every estimator",

@@ -86,7 +86,8 @@ class Surd:
         """A rational number within about 10^-digits, equal to it if it is rational."""
         scale = 10**digits
         return sum(
-            (q * (Fraction(math.isqrt(n * scale**2), scale) if n > 1 else 1) for n, q in self.terms.items()), Fraction(0)
+            (q * (Fraction(math.isqrt(n * scale**2), scale) if n > 1 else 1) for n, q in self.terms.items()),
+            Fraction(0),
         )
 
     def sign(self) -> int:
@@ -206,7 +207,7 @@ class ExactOps:
         return True
 
     def lowest(self, rewards, weight):
-        live = np.where(np.vectorize(lambda w: w > 0, otypes=[bool])(weight), rewards, surd(10**9))
+        live = self.where(self.positive(weight), rewards, surd(10**9))
         return np.min(live, axis=-1, keepdims=True)
 
 

@@ -14,6 +14,9 @@ from ..estimators import Estimator, make_group, two_outcome_batch
 from ..ops import symbol_ops
 from .surds import Surd, exact_ops, surd
 
+Expr = Any
+"""A sympy expression; sympy's operators are not typed well enough to say more."""
+
 K, F = sympy.symbols("K F", positive=True, integer=True)
 omega = sympy.Symbol("omega", positive=True)
 """Mean reward of the batch (Eq. 11 of arXiv:2602.05548)."""
@@ -34,7 +37,7 @@ def with_exact_params(estimator: Estimator) -> Estimator:
     return estimator.with_params(**exact)
 
 
-def two_outcomes(estimator: Estimator, correct=K, size=K + F) -> tuple[sympy.Expr, sympy.Expr]:
+def two_outcomes(estimator: Estimator, correct=K, size=K + F) -> tuple[Expr, Expr]:
     """A+ and A- of a group as sympy expressions in K, F, omega and N: the estimator's own code, run on symbols.
 
     `correct` and `size` may also be sympy integers, which gives exact numbers; a class without members has A = 0.
@@ -43,10 +46,10 @@ def two_outcomes(estimator: Estimator, correct=K, size=K + F) -> tuple[sympy.Exp
     batch = two_outcome_batch(op, as_object(N * omega), as_object(N))
     batch = batch._replace(omega=as_object(omega), omega_prompts=as_object(omega), token_mean=as_object(omega))
     pair = with_exact_params(estimator).two_outcomes(as_object(correct), as_object(size), batch, op)
-    return tuple(_rational(x.item() if isinstance(x, np.ndarray) else x) for x in pair)  # type: ignore[return-value]
+    return tuple(_rational(x.item() if isinstance(x, np.ndarray) else x) for x in pair)
 
 
-def _rational(x) -> sympy.Expr:
+def _rational(x) -> Expr:
     """Replace floats that a link wrote itself by the decimals they print as."""
     x = sympy.sympify(x)
     return x.xreplace({f: sympy.Rational(str(f)) for f in x.atoms(sympy.Float)})
@@ -74,7 +77,7 @@ def exact_two_outcomes(estimator: Estimator, correct: int, size: int, omega: Any
     return plus, minus
 
 
-def exact_value(expression: sympy.Expr, values: dict) -> Surd:
+def exact_value(expression: Expr, values: dict) -> Surd:
     """Value of a closed form at exact numbers, by walking its tree: no sympy evaluation or simplification.
 
     >>> exact_value(sympy.sqrt(F / K), {K: 2, F: 6})

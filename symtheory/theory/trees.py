@@ -32,9 +32,7 @@ def node_values(rewards: Mapping[Path, Any]) -> dict[Path, Any]:
     return {node: sum(map(Fraction, rs), Fraction(0)) / len(rs) for node, rs in below.items()}
 
 
-def leaf_update(
-    policy: Mapping[Path, Sequence[Any]], draws: Sequence[tuple[Path, Any]], leaf: Path
-) -> Any:
+def leaf_update(policy: Mapping[Path, Sequence[Any]], draws: Sequence[tuple[Path, Any]], leaf: Path) -> Any:
     """d log pi(leaf) / eta after a step on sum_i A_i log pi(leaf_i), for a softmax at each node.
 
     `policy` maps each inner node to the probabilities of its children, `draws` are pairs (leaf, A).
@@ -44,7 +42,9 @@ def leaf_update(
     total = Fraction(0)
     for depth, child in enumerate(leaf):
         node, pi = leaf[:depth], policy[leaf[:depth]]
-        through = [sum((a for path, a in draws if path[: depth + 1] == (*node, c)), Fraction(0)) for c in range(len(pi))]
+        through = [
+            sum((a for path, a in draws if path[: depth + 1] == (*node, c)), Fraction(0)) for c in range(len(pi))
+        ]
         f = [n - sum(through) * x for n, x in zip(through, pi, strict=True)]
         total += f[child] - sum(x * y for x, y in zip(pi, f, strict=True))
     return total
@@ -58,7 +58,9 @@ def uniform_binary_tree(depth: int) -> dict[Path, list[Fraction]]:
 
 @theorem("TreeRL (arXiv:2506.11902), TreePO (arXiv:2508.17445): local advantages of a tree")
 def node_values_are_zero_sum() -> Proof:
-    """Leaf-weighted node values obey sum_c n_c (V(c) - V(s)) = 0 at every node, and telescope to r - V(root) on a path."""
+    """Leaf-weighted node values obey sum_c n_c (V(c) - V(s)) = 0 at every node, and telescope to r - V(root) on a
+    path.
+    """
     n, v = sympy.symbols("n1:4"), sympy.symbols("V1:4")
     value = sum(x * y for x, y in zip(n, v, strict=True)) / sum(n)
     local = certify(sum(x * (y - value) for x, y in zip(n, v, strict=True)), "three children with n_c leaves")
@@ -89,8 +91,10 @@ def undrawn_leaves_stay() -> Proof:
     def trials() -> Iterator[bool]:
         yield sum(a for _, a in draws) == 0
         yield moved[(0, 1)] == Fraction(1, 2) and moved[(1, 0)] == Fraction(-1, 2)
-        flat = {leaf: leaf_update({(): [Fraction(1, 4)] * 4}, [((0,), Fraction(1)), ((3,), Fraction(-1))], leaf)
-                for leaf in ((1,), (2,))}
+        flat = {
+            leaf: leaf_update({(): [Fraction(1, 4)] * 4}, [((0,), Fraction(1)), ((3,), Fraction(-1))], leaf)
+            for leaf in ((1,), (2,))
+        }
         yield set(flat.values()) == {Fraction(0)}  # depth 1 is the tabular case, where the symmetric draw leaves them
 
     return Proof("fails", "smallest tree with shared prefixes", (), trials, found)

@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import sympy
@@ -26,7 +27,7 @@ from .certificates import Certificate
 from .objectives import named
 from .proofs import Proof, theorem, theorem_of_each_estimator
 from .surds import Surd, surd
-from .symbols import F, K, beta, exact_two_outcomes, two_outcomes
+from .symbols import Expr, F, K, beta, exact_two_outcomes, two_outcomes
 
 GRPO, NEGATIVE = "grpo", "negative_dominant"
 
@@ -116,8 +117,8 @@ def logit_update_formula() -> Proof:
 def _softmax_step(arms: int):
     """pi, n, A as symbols, and d/dh_b sum_c n_c A_c log pi_c by differentiation of the log softmax."""
     h, n, a, e = (sympy.symbols(f"{name}1:{arms + 1}") for name in "hnAe")
-    total = sum(sympy.exp(x) for x in h)
-    goal = sum(m * x * (y - sympy.log(total)) for m, x, y in zip(n, a, h, strict=True))
+    total: Expr = sum(sympy.exp(x) for x in h)
+    goal: Expr = sum(m * x * (y - sympy.log(total)) for m, x, y in zip(n, a, h, strict=True))
     free = {sympy.exp(x): y for x, y in zip(h, e, strict=True)}
     step = [goal.diff(x).subs(free) for x in h]
     return [x / sum(e) for x in e], n, a, step
@@ -182,7 +183,8 @@ def _find(estimator: str, wanted: Callable[[int, int], bool], wrong_way: Callabl
         for f, n, d in zip(correct, counts, moved, strict=True):
             if wanted(f, n) and wrong_way(d):
                 found = {"pi": policy, "correct": correct, "counts": counts, "d log pi / eta": moved}
-                return Proof("fails", f"smallest {kind}", (), lambda: _moves(estimator, found, wanted, wrong_way), found)
+                trials = partial(_moves, estimator, found, wanted, wrong_way)
+                return Proof("fails", f"smallest {kind}", (), trials, found)
     raise NotProved("no counterexample with three behaviours, G <= 6 and denominators up to 10")
 
 
@@ -300,15 +302,18 @@ def sure_improvement(estimator: Estimator) -> Proof:
         dp = success_update(policy, correct, logit_update(policy, counts, correct, estimator))
         if dp < 0:
             found = {"pi": policy, "correct": correct, "counts": counts, "dP / eta": dp}
-            again = lambda: [_falls(estimator, found)]  # noqa: E731
-            return Proof("fails", "smallest group found that lowers P", (), again, found)
+            return Proof("fails", "smallest group found that lowers P", (), partial(_falls, estimator, found), found)
     try:
         plus, minus = two_outcomes(estimator)
         certificate = certify(K * plus + F * minus, f"C of {estimator.name}")
     except NotProved:
         raise NotProved(f"{estimator.name} is not zero-sum, and no regress was found") from None
-    return Proof("exact", "C = 0 and A+ >= 0 >= A- (see zero_sum_and_signs_give_sure_improvement)", (certificate,),
-                 lambda: _right_signs(estimator))
+    return Proof(
+        "exact",
+        "C = 0 and A+ >= 0 >= A- (see zero_sum_and_signs_give_sure_improvement)",
+        (certificate,),
+        lambda: _right_signs(estimator),
+    )
 
 
 def _concentrated_steps(estimator: Estimator) -> Iterator[tuple[list[Fraction], tuple[int, int, int, int]]]:
@@ -320,13 +325,13 @@ def _concentrated_steps(estimator: Estimator) -> Iterator[tuple[list[Fraction], 
                 yield [Fraction(m, d) for m in masses], (right, 0, size - right, 0)
 
 
-def _falls(estimator: Estimator, found: dict) -> bool:
+def _falls(estimator: Estimator, found: dict) -> Iterator[bool]:
     """Whether a finite step (eta = 10^-4) on the softmax weights lowers P for the stored policy and group."""
     g = logit_update(found["pi"], found["counts"], found["correct"], estimator)
     weights = [float(x) * math.exp(1e-4 * float(y)) for x, y in zip(found["pi"], g, strict=True)]
     before = float(sum(x for x, f in zip(found["pi"], found["correct"], strict=True) if f))
     after = sum(w for w, f in zip(weights, found["correct"], strict=True) if f) / sum(weights)
-    return after < before and found["dP / eta"] < 0
+    yield after < before and found["dP / eta"] < 0
 
 
 def _right_signs(estimator: Estimator) -> Iterator[bool]:
@@ -343,7 +348,9 @@ def negative_dominant_can_regress() -> Proof:
     tenth = Fraction(1, 10)
     policy, correct = [tenth] * 4 + [Fraction(1, 2), tenth], (1, 1, 1, 1, 0, 0)
     counts = (1, 0, 0, 0, 0, 1)
-    dp = {name: success_update(policy, correct, logit_update(policy, counts, correct, name)) for name in (GRPO, NEGATIVE)}
+    dp = {
+        name: success_update(policy, correct, logit_update(policy, counts, correct, name)) for name in (GRPO, NEGATIVE)
+    }
     found = {"pi": policy, "correct": correct, "counts": counts, **{f"dP/eta of {k}": v for k, v in dp.items()}}
     trials = lambda: [dp[GRPO] == tenth, dp[NEGATIVE] == Fraction(-13, 500)]  # noqa: E731
     return Proof("exact", "exact example", (), trials, found)
