@@ -3,6 +3,7 @@
 sum |A| = K |A+| + F |A-|,   C = K A+ + F A- (Eq. 6 of arXiv:2602.05548),   sum A^2 = K A+^2 + F A-^2
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -131,3 +132,25 @@ def _one_root(product: Expr) -> Expr:
 def display(expression: Expr) -> str:
     """Text of a closed form as it is printed."""
     return str(as_printed(expression))
+
+
+def to_function(expression: Expr, arguments: Sequence[Expr] = (K, F, omega), modules: str = "jax") -> Callable:
+    """A closed form as a function of arrays (jax by default, also under jit, grad and vmap; or "numpy").
+
+    Arguments broadcast; give K and F as floats. The result does not check that a group is mixed.
+
+    >>> from symtheory import estimators
+    >>> float(to_function(closed_forms(estimators.get("grpo")).magnitude)(2.0, 6.0, 0.5))
+    6.928...
+    """
+    pairwise = expression.replace(lambda e: isinstance(e, sympy.Min | sympy.Max), _pairwise)
+    return sympy.lambdify(list(arguments), pairwise, modules=modules)
+
+
+def _pairwise(e: Expr) -> Expr:
+    """min(a, b) = (a + b - |a - b|) / 2 and max alike, which every array library prints and differentiates."""
+    sign = -1 if isinstance(e, sympy.Min) else 1
+    first, *rest = e.args
+    for other in rest:
+        first = (first + other + sign * sympy.Abs(first - other)) / 2
+    return first

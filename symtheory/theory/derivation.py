@@ -106,7 +106,7 @@ def _peak(estimator: Estimator) -> Expr | str:
         return peak
     number = numeric_peak(estimator)
     return (
-        "none: sum|A| does not depend on p" if math.isnan(number) else f"{number:.6g}, found numerically, omega = 1/2"
+        "none: sum|A| does not depend on p" if math.isnan(number) else f"{number:.6g} at omega = 1/2, found numerically"
     )
 
 

@@ -224,7 +224,8 @@ def table1_negative_dominant() -> Proof:
 
 @theorem("Table 1b of arXiv:2602.05548: 'gamma = 0.5 keeps the maximum'")
 def focus_maximum_is_not_attained() -> Proof:
-    """Hard- and Easy-Focused keep the supremum G of GRPO's sum |A| but reach only G sqrt(1 - 1/G), at K = 1 or G - 1."""
+    """Hard- and Easy-Focused keep the supremum G of GRPO's sum |A| but reach only
+    G sqrt(1 - 1/G), at K = 1 or G - 1."""
     hard, easy = estimators.get("hard_focused"), estimators.get("easy_focused")
     certificates = tuple(
         certify(G**2 - closed_forms(e).magnitude ** 2 - G * slack, f"{e.name}: G^2 - (sum |A|)^2 = G {slack}")
