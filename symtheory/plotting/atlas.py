@@ -35,7 +35,7 @@ def draw(atlas: Atlas) -> Figure:
         axes[0, column].set_title(family, fontweight="bold")
         axes[1, column].set_xlabel("success rate of the group, $p = K/G$")
         axes[3, column].set_xlabel("success of the policy, $P$")
-        axes[3, column].legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), handlelength=1.8)
+        axes[3, column].legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), handlelength=1.8, frameon=False)
     fig.suptitle(
         f"Where each estimator puts its weight: G = {atlas.size}, batch mean reward $\\omega$ = {atlas.omega:g}; "
         "GRPO in grey; the vertical scale is each column's own",
@@ -64,6 +64,8 @@ def _panel(ax, atlas: Atlas, quantity: str, names: list[str]) -> None:
         ax.plot(x, values[atlas.names.index(group[0])], **style, **marker)
     if quantity == "imbalance":
         ax.axhline(0, color="black", linewidth=0.6, zorder=0)
+        if max(abs(y) for y in ax.get_ylim()) < 1e-9:  # zero-sum up to rounding: show it as zero
+            ax.set_ylim(-0.5, 0.5)
     ax.set_xlim(-0.02, 1.02)
 
 

@@ -14,7 +14,6 @@ from .algebra import Roots, f, g, k
 from .symbols import Expr, F, K, exact_two_outcomes, omega, two_outcomes
 
 _G = sympy.Symbol("G", positive=True)
-_TOO_LONG = 150  # operations from which factoring takes longer than anyone wants to read
 _v = sympy.Symbol("v", positive=True)
 
 
@@ -60,7 +59,7 @@ def closed_forms(estimator: Estimator, *, symbolic_guards: bool = False) -> Clos
     raw = raw_forms(estimator.with_params(**{symbol.name: symbol for symbol in small}))
     plus, minus, imbalance = tidy(raw.correct), tidy(raw.wrong), tidy(raw.imbalance)
     magnitude = tidy(2 * K * plus if imbalance == 0 and plus.could_extract_minus_sign() is False else raw.magnitude)
-    square = tidy(K * plus**2 + F * minus**2)
+    square = tidy(K * plus**2 + F * minus**2, too_long=100)
     forms = ClosedForms(plus, minus, imbalance, magnitude, square)
     return forms if symbolic_guards else ClosedForms(*(form.xreplace(small) for _, form in forms.items()))
 
@@ -86,9 +85,9 @@ def _absolute(x: Expr, values: list) -> Expr:
     return -x if all(value <= 0 for value in values) else sympy.Abs(x)
 
 
-def tidy(expression: Expr) -> Expr:
+def tidy(expression: Expr, too_long: int = 150) -> Expr:
     """The shortest of a few equivalent forms; `certify` proves the equality, so no choice here can do harm."""
-    if sympy.count_ops(expression) > _TOO_LONG:
+    if sympy.count_ops(expression) > too_long or expression.has(sympy.exp):  # minutes for nothing shorter
         return expression
     split = expression.subs(1 - omega, _v)  # omega and 1 - omega are weights: keep them apart
     candidates = [expression, sympy.factor(expression)]

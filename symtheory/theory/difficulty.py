@@ -289,7 +289,7 @@ def ass_imbalance() -> Proof:
 
 @theorem("Eq. 11-13 of arXiv:2602.05548")
 def agrae_imbalance() -> Proof:
-    """A-GRAE: C = -(1-s) (G/2) [w sqrt(1-p) + (1-w) sqrt p], sum |A| the same with 1 + s: C = 0 only once w >= alpha."""
+    """A-GRAE: C = -(1-s) (G/2) [w sqrt(1-p) + (1-w) sqrt p], sum |A| the same with 1 + s. C = 0 only if w >= alpha."""
     s, half = attenuation, G / 2 * (omega * root_q + (1 - omega) * root_p)
     return prove_forms(
         estimators.get("agrae", alpha=alpha), {"imbalance": -(1 - s) * half, "magnitude": (1 + s) * half}

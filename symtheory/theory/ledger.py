@@ -113,8 +113,8 @@ def load_findings(folder: Path | None = None) -> dict[str, tuple[Finding, ...]]:
             content = json.loads(path.read_text(encoding="utf-8"))
             for id, entry in content.items():
                 found.setdefault(id, []).append(_finding(world, entry))
-        except (json.JSONDecodeError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"verdicts of the {world} world cannot be read: {error}") from None
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"verdicts of the {world} world cannot be read: {type(error).__name__}: {error}") from None
     return {id: tuple(entries) for id, entries in found.items()}
 
 

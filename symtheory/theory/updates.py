@@ -167,7 +167,8 @@ def small_steps(arms: int, largest: int, denominator: int) -> Iterator[Step]:
             for weights in itertools.product(range(1, d), repeat=arms - 1):
                 if sum(weights) < d:
                     policy = [Fraction(x, d) for x in (*weights, d - sum(weights))]
-                    for correct in itertools.product((1, 0), repeat=arms):
+                    for right_arms in range(1, arms):  # the policies run over all orders already
+                        correct = (1,) * right_arms + (0,) * (arms - right_arms)
                         for counts in itertools.product(range(size + 1), repeat=arms):
                             right = sum(n * f for n, f in zip(counts, correct, strict=True))
                             if sum(counts) == size and 0 < right < size:
