@@ -24,7 +24,7 @@ from ..estimators import Estimator, two_outcome_batch
 from ..ops import numpy_ops
 from .algebra import certify
 from .certificates import Certificate
-from .closed_form import guards, tidy
+from .closed_form import guards
 from .proofs import Proof, same, theorem, theorem_of_each_estimator
 from .surds import Surd, surd
 from .symbols import ROLLOUTS, Expr, F, K, N, P, beta, exact_two_outcomes, exact_value, omega, two_outcomes
@@ -119,15 +119,23 @@ def exact_marginal_values(estimator: Estimator, size: int) -> list[Expr]:
     return [sympy.radsimp(pairs[j + 1][0]) - sympy.radsimp(pairs[j][1]) for j in range(size)]
 
 
-def at_large_groups(form: Expr, rate: sympy.Symbol) -> Expr:
+def at_large_groups(form: Expr, rate: Expr) -> Expr:
     """Limit of a closed form in K and F as G -> infinity at K = `rate` G."""
-    h = sympy.Symbol("h", positive=True)  # 1/G
-    q = sympy.Symbol("q", positive=True)
-    x = form.subs(K + F, 1 / h).subs({K: rate / h, F: q / h})
-    x = sympy.powsimp(sympy.expand_power_base(x))
-    if x.has(h):
-        x = sympy.limit(sympy.simplify(x.subs(q, 1 - rate)), h, 0, "+")
-    return sympy.factor(x).subs(q, 1 - rate)
+    h, q, v = sympy.symbols("h q v", positive=True)  # 1/G, 1 - rate, 1 - omega
+    x = form.subs(1 - omega, v).subs(K + F, 1 / h).subs({K: rate / h, F: q / h})
+    x = x.replace(lambda e: e.is_Pow and e.exp.is_Rational and e.exp.q == 2, _with_factored_base)
+    x = sympy.powsimp(sympy.factor(sympy.together(sympy.expand_power_base(x))))
+    limit = x.subs(h, 0)  # powers of h have cancelled, if the form is of degree 0 in K and F to leading order
+    if limit.has(sympy.nan, sympy.zoo, sympy.oo):
+        limit = sympy.limit(x, h, 0, "+")
+    if not limit.has(sympy.exp):  # factor as a rational function of sqrt(rate) and sqrt(1 - rate)
+        x, y = sympy.symbols("x y", positive=True)
+        limit = sympy.factor(limit.subs({rate: x**2, q: y**2})).subs({x: sympy.sqrt(rate), y: sympy.sqrt(q)})
+    return limit.subs({q: 1 - rate, v: 1 - omega})
+
+
+def _with_factored_base(root: Expr) -> Expr:
+    return sympy.factor(sympy.together(root.base)) ** root.exp
 
 
 def limit_slope(estimator: str | Estimator) -> Expr:
@@ -138,7 +146,7 @@ def limit_slope(estimator: str | Estimator) -> Expr:
     """
     estimator = named(estimator)
     plus, minus = two_outcomes(estimator.with_params(**{symbol.name: 0 for symbol in guards(estimator)}))
-    return at_large_groups(tidy(plus - minus), P)
+    return at_large_groups(plus - minus, P)
 
 
 @functools.cache
