@@ -15,10 +15,10 @@ from ..errors import InputError, no_such
 from ..estimators import Estimator, chain
 from .algebra import NotProved
 from .closed_form import as_printed, closed_forms, display, guards
-from .difficulty import numeric_peak, peak_difficulty
+from .difficulty import numeric_peak, peak_difficulty, per_rollout
 from .objectives import limit_objective, limit_slope
 from .proofs import Checked, about, check
-from .symbols import Expr
+from .symbols import Expr, omega
 
 BERNSTEIN = "F_G(P) = (1/G) sum_j d_j Pr(Bin(G, P) > j), d_j = A+(j+1) - A-(j)"
 
@@ -105,9 +105,10 @@ def _peak(estimator: Estimator) -> Expr | str:
     if peak is not None:
         return peak
     number = numeric_peak(estimator)
-    return (
-        "none: sum|A| does not depend on p" if math.isnan(number) else f"{number:.6g} at omega = 1/2, found numerically"
-    )
+    if math.isnan(number):
+        return "none: sum|A| does not depend on p"
+    place = f"p -> {number:g}" if number in (0, 1) else f"{number:.6g}"
+    return place + (", at omega = 1/2" if per_rollout(estimator).has(omega) else "")
 
 
 def _attempt(form: Callable[[], Expr | str]) -> Expr | str:
