@@ -36,12 +36,13 @@ def _orderings(runs: Runs, table: str, methods: tuple[str, ...], start: str) -> 
 
 def _table(runs: Runs, name: str, table: str, methods: tuple[str, ...], start: str) -> xr.Dataset:
     dataset = _orderings(runs, table, methods, start)
+    model, seeds = dataset.attrs["start"], dataset.attrs["seeds"]
     text = (
-        f"Gain over GRPO in percentage points on held-out prompts, from {dataset.attrs['start']}'s difficulty: diamonds "
-        f"published (Table {table[-1]}), dots simulated with 95% bootstrap intervals over {dataset.attrs['seeds']} seeds; rho "
-        "is Spearman's rank correlation between the two orderings (few methods: read it as a description). KL, off-policy "
-        "steps and text are outside this simulator. DAPO is GRPO here but for the filtering of equal-reward groups, since "
-        "no clipping acts in on-policy steps."
+        f"Gain over GRPO in percentage points on held-out prompts, from {model}'s difficulty: diamonds published "
+        f"(Table {table[-1]}), dots simulated with 95% bootstrap intervals over {seeds} seeds; rho is Spearman's rank "
+        "correlation between the two orderings (few methods: read it as a description). KL, off-policy steps and text "
+        "are outside this simulator. DAPO is GRPO here but for the filtering of equal-reward groups, since no clipping "
+        "acts in on-policy steps."
     )
     return describe(dataset, text, runs.verdicts(name))
 

@@ -12,19 +12,23 @@ from .passk_curves import GROUP_LEVEL, SAMPLE_LEVEL
 def _paths(runs: Runs, methods: tuple[str, ...], quantities: dict[str, str | None]) -> xr.Dataset:
     """Mean paths with intervals, [statistic, setting, estimator, time], of each quantity in every setting.
 
-    `quantities` maps a variable to its population, or to None if it belongs to the training batch.
+    `quantities` maps a variable to its population, or to None if it belongs to the training batch. A variable
+    `..._gain` is its difference from the first method, paired by seed.
     """
     settings = runs.preset.settings
     variables = {}
     for name, population in quantities.items():
-        panels = []
+        panels, gains = [], []
         for setting in settings:
             x = runs.study(setting)[name].sel(estimator=list(methods))
             if population is not None:
                 x = x.sel(population=population if population in x.population else "train")
-            panels.append(np.array(bootstrap(x.transpose("seed", "estimator", ...).values)))
-        time = "step" if population is not None else "batch_step"
-        variables[name] = (["statistic", "setting", "estimator", time], np.stack(panels, 1))
+            values = x.transpose("seed", "estimator", ...).values
+            panels.append(np.array(bootstrap(values)))
+            gains.append(np.array(bootstrap(values - values[:, :1])))
+        dims = ["statistic", "setting", "estimator", "step" if population is not None else "batch_step"]
+        variables[name] = (dims, np.stack(panels, 1))
+        variables[f"{name}_gain"] = (dims, np.stack(gains, 1))
     study = runs.study()
     return xr.Dataset(
         variables,
@@ -39,7 +43,10 @@ def _paths(runs: Runs, methods: tuple[str, ...], quantities: dict[str, str | Non
     )
 
 
-WHERE = "{seeds} seeds from Qwen2.5-Math-7B's difficulty; bands: 95% bootstrap intervals over seeds."
+WHERE = (
+    "{seeds} seeds from Qwen2.5-Math-7B's difficulty; bands: 95% bootstrap intervals over seeds, of paired differences "
+    "where GRPO's path is subtracted."
+)
 
 
 @figure("fig3", "Training entropy under group-level asymmetry (Figure 3)")
@@ -60,7 +67,7 @@ def fig5(runs: Runs) -> xr.Dataset:
 @figure("fig9", "Collapse: unsolved prompts over training (Figure 9)")
 def fig9(runs: Runs) -> xr.Dataset:
     methods = ("grpo", "negative_dominant", "ass")
-    dataset = _paths(runs, methods, {"unsolved": None})
+    dataset = _paths(runs, methods, {"unsolved": None}).drop_vars("unsolved_gain")
     counts = [collapsed(runs.study(s)).sel(estimator=list(methods)).sum("seed").values for s in runs.preset.settings]
     dataset["collapsed"] = (("setting", "estimator"), np.array(counts))
     text = (
@@ -77,7 +84,7 @@ def fig10(runs: Runs) -> xr.Dataset:
     methods = ("grpo", "agrae", "agrae_released")
     dataset = _paths(runs, methods, {"entropy": "train", "greedy": "MATH"})
     text = (
-        "Left: exact entropy on the training prompts; right: accuracy of the most likely trajectory on held-out MATH "
+        "Exact entropy on the training prompts, and accuracy of the most likely trajectory on held-out MATH "
         "prompts (training prompts where parameters are independent). " + WHERE.format(**dataset.attrs)
     )
     return describe(dataset, text, runs.verdicts("fig10"))

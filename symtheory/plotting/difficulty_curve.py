@@ -43,11 +43,13 @@ def _closed_forms(dataset: xr.Dataset) -> Figure:
     for ax, names in zip(axes[0], (dataset.estimator.values[:3], dataset.estimator.values[[0, 3, 4]]), strict=True):
         for name in names:
             row = dataset.sel(estimator=name)
-            ax.plot(p, row.formula, **look(name))
+            ax.plot(dataset.fine.values, row.formula, **look(name))
             ax.plot(p, row.computed, "o", color=look(name)["color"], ms=5)
         ax.set_xlabel("success rate p of the group")
-        ax.legend()
+        ax.legend(frameon=False)
     axes[0, 0].set_yscale("log")
+    axes[0, 0].set_yticks([0.3, 1, 3], ["0.3", "1", "3"], minor=False)
+    axes[0, 0].minorticks_off()
     axes[0, 0].set_ylabel(r"$\sum|A|\,/\,G$")
     axes[0, 0].set_title("I: weight on right or wrong rollouts")
     axes[0, 1].set_title("II: weight on hard or easy prompts")

@@ -4,7 +4,17 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from .style import figure, look
+from .style import figure, legend_below, look
+
+_BARS = {
+    "Base Model": "base",
+    "GRPO": "grpo",
+    "GRPO + A-GRAE": "agrae",
+    "DAPO": "dapo",
+    "DAPO + A-GRAE": "dapo_agrae",
+    "Dr.GRPO": "dr_grpo",
+    "Dr.GRPO + A-GRAE": "agrae_dr_grpo",
+}
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -36,7 +46,7 @@ def _gains(dataset: xr.Dataset) -> Figure:
         axes[0, 0].plot([], [], "o", color="#555555", ms=5)[0],
         axes[0, 0].plot([], [], "D", color="#555555", mfc="white", ms=5)[0],
     ]
-    fig.legend(handles, ["simulated, 95% interval", "published"], loc="outside lower center", ncols=2)
+    legend_below(fig, handles, ["simulated, 95% interval", "published"])
     return fig
 
 
@@ -45,11 +55,15 @@ def _published_only(dataset: xr.Dataset) -> Figure:
     ax = axes[0, 0]
     rows = dataset.row.values
     for i, row in enumerate(rows):
-        color = f"{0.15 + 0.7 * (1 - i / len(rows)):.2f}"
         x = np.arange(dataset.sizes["benchmark"]) + 0.8 * (i / len(rows) - 0.45)
-        ax.bar(x, 100 * dataset.published.sel(row=row), width=0.8 / len(rows), color=color, label=str(row))
+        estimator = look(_BARS[str(row)])
+        dashed = estimator["linestyle"] == "--"
+        style = dict(
+            fc="white" if dashed else estimator["color"], ec=estimator["color"], hatch="////" if dashed else ""
+        )
+        ax.bar(x, 100 * dataset.published.sel(row=row), width=0.68 / len(rows), label=str(row), **style)
     ax.set_xticks(range(dataset.sizes["benchmark"]), dataset.benchmark.values)
     ax.set_ylabel("pass@1 (%)")
     ax.grid(axis="x", visible=False)
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    legend_below(fig, *ax.get_legend_handles_labels(), columns=4)
     return fig

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from .style import figure, look
+from .style import figure, legend_below, look
 
 
 def draw(dataset: xr.Dataset) -> Figure:
@@ -29,7 +29,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     axes[1, 0].set_ylabel("gain over GRPO (points)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     handles.append(axes[0, 0].plot([], [], "o--", color="#777777", mfc="white", lw=0.8, ms=4)[0])
-    fig.legend(handles, [*labels, "published"], loc="outside lower center", ncols=len(labels) + 1)
+    legend_below(fig, handles, [*labels, "published"])
     return fig
 
 

@@ -68,6 +68,11 @@ def figure(rows: int = 1, columns: int = 1, width: float = 10.0, height: float =
     return fig, axes
 
 
+def legend_below(fig: Figure, handles, labels, columns: int | None = None) -> None:
+    """One legend for all panels, under them."""
+    fig.legend(handles, labels, loc="outside lower center", ncols=columns or len(labels), frameon=False)
+
+
 def write(fig: Figure, path, **options) -> None:
     """Save reproducibly: the same result gives the same bytes."""
     metadata = {"Software": None} if str(path).endswith(".png") else {"CreationDate": None, "Producer": None}

@@ -4,13 +4,16 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from .passk_curves import curve
-from .style import figure
+from .style import figure, legend_below, look
 
 _AXES = {
     "entropy": "entropy (nats)",
-    "correct": "correct rollouts in the batch (%)",
-    "unsolved": "prompts without a correct rollout (%)",
+    "entropy_gain": "entropy - GRPO's (nats)",
+    "correct": "correct rollouts\nin the batch (%)",
+    "correct_gain": "correct rollouts\n- GRPO's (points)",
+    "unsolved": "prompts without a\ncorrect rollout (%)",
     "greedy": "greedy accuracy (%)",
+    "greedy_gain": "greedy accuracy\n- GRPO's (points)",
 }
 
 
@@ -26,7 +29,7 @@ def draw(dataset: xr.Dataset) -> Figure:
             ax = axes[row, column]
             for estimator in dataset.estimator.values:
                 path = dataset[name].sel(setting=setting, estimator=estimator)
-                curve(ax, dataset[time].values, path, estimator, scale=1 if name == "entropy" else 100)
+                curve(ax, dataset[time].values, path, estimator, scale=1 if name.startswith("entropy") else 100)
             if row == 0:
                 ax.set_title(str(setting))
             if "collapsed" in dataset:
@@ -35,10 +38,11 @@ def draw(dataset: xr.Dataset) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("training step")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    legend_below(fig, handles, labels)
     return fig
 
 
 def _count(ax, collapsed: xr.DataArray, seeds: int) -> None:
-    text = "collapsed: " + ", ".join(f"{int(n)}/{seeds}" for n in collapsed.values)
+    lines = [f"{look(str(c.estimator.values))['label']} {int(c)}/{seeds}" for c in collapsed]
+    text = "collapsed runs\n" + "\n".join(lines)
     ax.text(0.97, 0.95, text, transform=ax.transAxes, ha="right", va="top", fontsize=8)

@@ -1,0 +1,266 @@
+"""Two roads to every step: all groups enumerated, the closed expectation, and samples judged by standard errors."""
+
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from symtheory import estimators
+from symtheory.dynamics import State, Update, advantage_of, expected, mean_field, sampled, train
+from symtheory.worlds import Bandit, make_bandit
+
+SIZE = 3
+
+
+def estimator(name):
+    return estimators.get(name, **({"k": 2} if name == "passk" else {}))
+
+
+@functools.cache
+def world():
+    """Two prompts with four trajectories each, so that every batch of two groups can be enumerated."""
+    return Bandit(jax.random.normal(jax.random.key(0), (2, 4), float), jnp.array([1, 2]))
+
+
+@functools.cache
+def all_batches():
+    groups = list(itertools.product(range(4), repeat=SIZE))
+    return np.array([[a, b] for a in groups for b in groups])
+
+
+@pytest.mark.parametrize("name", estimators.names())
+def test_expected_gradient_is_the_sum_over_all_batches(name):
+    """E[g] = F'_G(P) grad P, also for estimators that couple prompts through omega."""
+    w, batches = world(), all_batches()
+    policy = np.asarray(w.policy(w.init()))
+    chance = np.prod([policy[q][batches[:, q]].prod(-1) for q in range(2)], axis=0)
+    advantage = advantage_of([estimator(name)], 0)
+
+    @jax.jit
+    @jax.vmap
+    def gradient(rollouts):
+        return w.policy_gradient(w.init(), rollouts, advantage(w.reward(rollouts)) / SIZE)
+
+    enumerated = np.tensordot(chance, np.asarray(gradient(jnp.asarray(batches))), axes=1)
+    slopes = expected.slope(estimator(name), SIZE, w.success(w.init()), batch="exact")
+    np.testing.assert_allclose(expected.gradient(w, w.init(), slopes), enumerated, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", estimators.names())
+def test_sampled_steps_average_to_the_expected_step(name, single_precision):
+    """20,000 sampled steps of the simulators' own code, each coordinate within 5 standard errors of the exact mean."""
+    w = make_bandit(jax.random.key(1), [0.15, 0.6], trajectories=32, correct=5)
+    e, size = estimator(name), 8
+    advantage = advantage_of([e], 0)
+    optimizer = optax.sgd(1.0)
+    state = State(w.init(), optimizer.init(w.init()))
+
+    @jax.jit
+    @jax.vmap
+    def change(key):
+        after, _ = sampled.step(key, state, w, advantage, optimizer, Update(size))
+        return after.params - state.params
+
+    changes = np.asarray(change(jax.random.split(jax.random.key(2), 20_000)), dtype=np.float64)
+    with jax.enable_x64(True):
+        exact_world = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float), w)._replace(correct=w.correct)
+        slopes = expected.slope(e, size, exact_world.success(exact_world.init()), batch="exact")
+        exact = np.asarray(expected.gradient(exact_world, exact_world.init(), slopes))
+    error = changes.std(0) / math.sqrt(len(changes))
+    z = (changes.mean(0) - exact) / np.maximum(error, 1e-9)
+    assert np.abs(z).max() < 5
+    assert np.sqrt((z**2).mean()) < 1.6  # coordinates are correlated, so there is no lower bound to ask for
+
+
+@pytest.mark.parametrize(("draws", "p"), [(0, [1.0, 0, 0]), (1, [0.0, 0.5, 0.5])])
+def test_draws_never_land_on_a_trajectory_of_probability_zero(draws, p, single_precision):
+    from symtheory.worlds.bandit import draw
+
+    u = jnp.asarray([0.0, 1e-7, 0.5, 1 - 6e-8, 1.0 - 1e-7])
+    index = np.asarray(draw(jnp.asarray(p, jnp.float32), u))
+    assert (np.asarray(p)[index] > 0).all()
+
+
+def test_draws_follow_the_policy_for_any_number_of_trajectories(single_precision):
+    from scipy.stats import chisquare
+
+    from symtheory.worlds.bandit import draw
+
+    for n in (2, 15, 16, 17, 100):
+        p = jax.random.dirichlet(jax.random.key(n), jnp.full(n, 2.0))
+        counts = np.bincount(np.asarray(draw(p, jax.random.uniform(jax.random.key(5), (100_000,)))), minlength=n)
+        assert chisquare(counts, np.asarray(p, float) / np.asarray(p, float).sum() * counts.sum()).pvalue > 1e-4
+
+
+def test_without_noise_every_estimator_moves_one_prompt_along_the_same_orbit():
+    """Theory 3.1: for one prompt the expected flow has one curve in policy space, and only the clock differs."""
+    p = np.array([0.05, 0.25, 0.45, 0.15, 0.10])
+    w = Bandit(jnp.log(jnp.asarray(p))[None], jnp.array([2]))
+    finals = {}
+    for name in estimators.names():
+        e = estimators.get(name)
+
+        def flow(logits, e=e):
+            slopes = expected.slope(e, 8, w.success(logits))
+            return expected.gradient(w, logits, slopes) / slopes[:, None]  # in the orbit's own time every slope is 1
+
+        finals[name] = np.asarray(w.policy(_runge_kutta_until(flow, w, 0.9)))[0]
+    reference = finals["grpo"]
+    np.testing.assert_allclose(reference, [0.0231217, 0.8768783, 0.0462374, 0.0300080, 0.0237546], atol=2e-7)
+    for name, final in finals.items():
+        np.testing.assert_allclose(final, reference, atol=1e-9, err_msg=name)
+
+
+def _runge_kutta_until(flow, w, level, step=0.02):
+    def advance(h, dt):
+        a = flow(h)
+        b = flow(h + dt / 2 * a)
+        c = flow(h + dt / 2 * b)
+        d = flow(h + dt * c)
+        return h + dt / 6 * (a + 2 * b + 2 * c + d)
+
+    run = jax.jit(lambda h: jax.lax.while_loop(lambda h: w.success(h)[0] < level, lambda h: advance(h, step), h))
+    end = run(w.init())
+    low, high = -step, 0.0
+    for _ in range(50):  # the last step overshot: find the level inside it
+        middle = (low + high) / 2
+        low, high = (middle, high) if w.success(advance(end, middle))[0] < level else (low, middle)
+    return advance(end, (low + high) / 2)
+
+
+def test_entropy_paths_of_different_estimators_coincide_at_equal_success_for_small_steps():
+    """The null test on the running code: in the mean field of one prompt, entropy is a function of pass@1 alone."""
+    w = make_bandit(jax.random.key(0), [0.1], trajectories=16, correct=3)
+    paths = {}
+    rates = {"grpo": 0.01, "positive_dominant": 0.002, "negative_dominant": 0.03, "hard_focused": 0.01}
+    for name, rate in rates.items():
+        _, path = mean_field(
+            w,
+            estimators.get(name),
+            optax.sgd(rate),
+            8,
+            observe=lambda params: (w.success(params)[0], w.entropy(params)[0]),
+            steps=3000,
+        )
+        paths[name] = np.asarray(path)
+    grid = np.linspace(0.11, 0.5, 20)
+    curves = {name: np.interp(grid, *path) for name, path in paths.items()}
+    for name, curve in curves.items():
+        np.testing.assert_allclose(curve, curves["grpo"], atol=2e-3, err_msg=name)  # Euler steps of different size
+
+
+def two_arm_chain(z0, eta, size, steps, points=8001, low=-12.0, high=12.0):
+    """Mean success of GRPO on one right and one wrong arm: an exact Markov chain of the logit gap on a grid.
+
+    A group with K correct moves the gap by 2 eta sqrt(K (G - K)); the density is split linearly between grid points.
+    """
+    grid = np.linspace(low, high, points)
+    p = 1 / (1 + np.exp(-grid))
+    k = np.arange(size + 1)
+    law = np.array([math.comb(size, j) for j in k]) * p[:, None] ** k * (1 - p[:, None]) ** (size - k)
+    density = np.zeros(points)
+    at = (z0 - low) / (grid[1] - grid[0])
+    density[int(at)], density[int(at) + 1] = 1 - at % 1, at % 1
+    moves = 2 * eta * np.sqrt(k * (size - k)) / (grid[1] - grid[0])
+    for _ in range(steps):
+        new = np.zeros(points)
+        for j, move in zip(k, moves, strict=True):
+            mass, whole, part = density * law[:, j], int(move), move % 1
+            for shift, share in ((whole, 1 - part), (whole + 1, part)):
+                new[shift:] += share * mass[: points - shift]
+        density = new
+    return density @ p
+
+
+def test_sampled_runs_agree_with_an_exact_markov_chain_of_two_arms(single_precision):
+    """An oracle that shares no code with the simulator; the mean field misses it by more than the sampling error."""
+    z0, eta, size, steps, runs = -3.0, 0.02, 8, 100, 20_000
+    exact = two_arm_chain(z0, eta, size, steps)
+    w = Bandit(jnp.tile(jnp.asarray([z0, 0.0], jnp.float32), (runs, 1)), jnp.ones(runs, int))
+    optimizer = optax.sgd(eta * size)  # the library's gradient is a mean over the group, the chain's a sum
+    advantage = advantage_of([estimators.get("grpo")], 0)
+    _, success, _ = train(
+        jax.random.key(3), w, advantage, optimizer, Update(size), observe=w.success, records=1, stride=steps
+    )
+    final = np.asarray(success[-1], np.float64)
+    error = final.std() / math.sqrt(runs)
+    assert abs(final.mean() - exact) < 4 * error
+    _, path = mean_field(
+        Bandit(w.logits[:1], w.correct[:1]),
+        estimators.get("grpo"),
+        optimizer,
+        size,
+        observe=lambda params: jax.nn.sigmoid(params[0, 0] - params[0, 1]),
+        steps=steps,
+    )
+    bias = float(path[-1]) - exact
+    assert abs(bias) > 10 * error, "the mean field's bias is real, and this test must be able to see it"
+    assert abs(bias) < 0.1
+
+
+@pytest.mark.parametrize("name", ["grpo", "dr_grpo", "hard_focused", "maxrl"])
+def test_zero_sum_estimators_never_lower_success_whatever_is_drawn(name):
+    """Theory 4.1: sign-correct and zero-sum means P' >= P for every group and step size, in one tabular prompt."""
+    rng = np.random.default_rng(0)
+    policies = jnp.asarray(rng.normal(size=(4000, 6)) * 2)
+    w = Bandit(policies, jnp.asarray(rng.integers(1, 5, 4000)))
+    rollouts = jnp.asarray(rng.integers(0, 6, (4000, 5)))
+    gradient = w.policy_gradient(w.init(), rollouts, advantage_of([estimators.get(name)], 0)(w.reward(rollouts)))
+    for eta in (0.1, 1.0, 5.0):
+        assert (w.success(w.init() + eta * gradient) - w.success(w.init()) >= -1e-13).all()
+
+
+def test_negative_dominant_can_lower_success():
+    """The exact example of theory 4.2: P falls from 0.4 to 0.3527 where GRPO raises it to 0.5158."""
+    w = Bandit(jnp.log(jnp.array([[0.1, 0.1, 0.1, 0.1, 0.5, 0.1]])), jnp.array([4]))
+    rollouts = jnp.array([[0, 5]])
+    after = {}
+    for name in ("grpo", "negative_dominant"):
+        a = advantage_of([estimators.get(name)], 0)(w.reward(rollouts))
+        after[name] = float(w.success(w.init() + w.policy_gradient(w.init(), rollouts, a))[0])
+    assert after["grpo"] == pytest.approx(0.5158, abs=5e-5)
+    assert after["negative_dominant"] == pytest.approx(0.3527, abs=5e-5)
+
+
+def test_policy_gradient_is_the_gradient_of_the_weighted_log_probability():
+    for features in (0, 7):
+        w = make_bandit(jax.random.key(0), [0.2, 0.7, 0.5], trajectories=12, correct=3, features=features)
+        params = w.init() + 0.3
+        rollouts = w.sample(jax.random.key(1), params, 6)
+        weight = jax.random.normal(jax.random.key(2), rollouts.shape)
+        by_autodiff = jax.grad(lambda p, w=w, r=rollouts, c=weight: (c * w.log_prob(p, r)).sum())(params)
+        np.testing.assert_allclose(w.policy_gradient(params, rollouts, weight), by_autodiff, atol=1e-12)
+
+
+def test_clipped_epochs_follow_the_gradient_of_the_clipped_objective():
+    """Several epochs on one batch equal autodiff of min(ratio A, clip(ratio) A), Eq. 1 without KL."""
+    w = make_bandit(jax.random.key(0), [0.3, 0.6], trajectories=12, correct=3)
+    optimizer, update = optax.sgd(3.0), Update(group_size=6, epochs=3, clip_low=0.2, clip_high=0.28)
+    advantage = advantage_of([estimators.get("grpo")], 0)
+    state = State(w.init(), optimizer.init(w.init()))
+    key = jax.random.key(4)
+    after, _ = sampled.step(key, state, w, advantage, optimizer, update)
+    rollouts = w.sample(key, w.init(), 6)
+    a, old = advantage(w.reward(rollouts)), w.log_prob(w.init(), rollouts)
+
+    def objective(params):
+        ratio = jnp.exp(w.log_prob(params, rollouts) - old)
+        return (jnp.minimum(ratio * a, jnp.clip(ratio, 0.8, 1.28) * a)).sum() / 6
+
+    params = w.init()
+    for _ in range(3):
+        params = params + 3.0 * jax.grad(objective)(params)
+    np.testing.assert_allclose(after.params, params, atol=1e-10)
+    assert float(jnp.abs(jnp.exp(w.log_prob(params, rollouts) - old) - 1).max()) > 0.28, "clipping must have acted"
+
+
+def test_filtering_gives_the_weight_of_dead_groups_to_the_others():
+    rewards = jnp.array([[1.0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]])
+    plain = advantage_of([estimators.get("dapo")], 0)(rewards)
+    filtered = advantage_of([estimators.get("dapo")], 0, True)(rewards)
+    np.testing.assert_allclose(filtered, 2 * plain)
