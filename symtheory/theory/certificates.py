@@ -6,9 +6,12 @@ sides with the exact rational arithmetic below and compare coefficients: no sear
 """
 
 import ast
+import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 Polynomial = dict[tuple[tuple[str, int], ...], Fraction]
 """Coefficient of each monomial, a monomial being the sorted pairs (variable, exponent)."""
@@ -85,6 +88,34 @@ def parse(text: str) -> Polynomial:
 def evaluate(text: str, point: Mapping[str, Fraction]) -> Fraction:
     """Value of such a text at a rational point, by direct substitution."""
     return _walk(ast.parse(text, mode="eval").body, (point.__getitem__, Fraction, *_NUMBERS))
+
+
+def refuted_by_z3(certificate: Certificate, seconds: float = 5.0) -> bool | None:
+    """Ask z3 (the extra `prove`) for real numbers where the hypotheses are 0 and the claim is not (or is negative).
+
+    False: there are none, a second proof that needs no cofactors. True: it found some. None: no answer in time.
+    """
+    import z3
+
+    solver = z3.Solver()
+    solver.set("timeout", int(1000 * seconds))
+    value = {text: _in_z3(text, z3) for text in (certificate.claim, *certificate.hypotheses)}
+    solver.add(*(value[h] == 0 for h in certificate.hypotheses))
+    claim = value[certificate.claim]
+    solver.add(claim != 0 if certificate.square == "0" else claim < 0)
+    answer = str(solver.check())
+    return None if answer == "unknown" else answer == "sat"
+
+
+def _in_z3(text: str, z3: Any) -> Any:
+    def number(value):
+        return z3.RealVal(str(value))
+
+    def power(base, exponent):
+        return math.prod([base] * exponent.as_long(), start=number(1))
+
+    arithmetic = (z3.Real, number, lambda *terms: sum(terms, number(0)), operator.mul, operator.truediv, power)
+    return _walk(ast.parse(text, mode="eval").body, arithmetic)
 
 
 def _power(base: Polynomial, exponent: Polynomial) -> Polynomial:

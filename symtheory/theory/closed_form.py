@@ -3,9 +3,11 @@
 sum |A| = K |A+| + F |A-|,   C = K A+ + F A- (Eq. 6 of arXiv:2602.05548),   sum A^2 = K A+^2 + F A-^2
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import sympy
 
@@ -139,8 +141,8 @@ def to_function(expression: Expr, arguments: Sequence[Expr] = (K, F, omega), mod
     Arguments broadcast; give K and F as floats. The result does not check that a group is mixed.
 
     >>> from symtheory import estimators
-    >>> float(to_function(closed_forms(estimators.get("grpo")).magnitude)(2.0, 6.0, 0.5))
-    6.928...
+    >>> round(float(to_function(closed_forms(estimators.get("grpo")).magnitude)(2.0, 6.0, 0.5)), 3)
+    6.928
     """
     pairwise = expression.replace(lambda e: isinstance(e, sympy.Min | sympy.Max), _pairwise)
     return sympy.lambdify(list(arguments), pairwise, modules=modules)
@@ -149,7 +151,5 @@ def to_function(expression: Expr, arguments: Sequence[Expr] = (K, F, omega), mod
 def _pairwise(e: Expr) -> Expr:
     """min(a, b) = (a + b - |a - b|) / 2 and max alike, which every array library prints and differentiates."""
     sign = -1 if isinstance(e, sympy.Min) else 1
-    first, *rest = e.args
-    for other in rest:
-        first = (first + other + sign * sympy.Abs(first - other)) / 2
-    return first
+    terms: tuple[Any, ...] = e.args
+    return functools.reduce(lambda a, b: (a + b + sign * sympy.Abs(a - b)) / 2, terms)

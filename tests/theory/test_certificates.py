@@ -9,7 +9,7 @@ import sympy
 from hypothesis import given
 
 from symtheory.theory.algebra import NotProved, certify
-from symtheory.theory.certificates import Certificate, evaluate, parse
+from symtheory.theory.certificates import Certificate, evaluate, parse, refuted_by_z3
 from symtheory.theory.proofs import check, find, recheck
 from symtheory.theory.surds import exp, sqrt, surd
 from symtheory.theory.symbols import F, K
@@ -104,10 +104,12 @@ def test_certificates_are_text_that_needs_no_sympy():
         parse("__import__('os')")
 
 
-def test_z3_confirms_the_bound_of_the_magnitude():
-    z3 = pytest.importorskip("z3")
-    k, f, a, b = z3.Reals("K F a b")  # a = A+, b = |A-|
-    solver = z3.Solver()
-    solver.add(k > 0, f > 0, a > 0, b > 0, a * a * k == f, b * b * f == k)
-    solver.add(z3.Or(k * a != f * b, (k * a + f * b) ** 2 != 4 * k * f, k * a + f * b > k + f))
-    assert solver.check() == z3.unsat
+@pytest.mark.parametrize(
+    "id", ["update_magnitude", "magnitude_bound", "ddas_peak_and_height", "ngrpo_imbalance", "zero_sum:hard_focused"]
+)
+def test_z3_finds_no_counterexample_to_a_certificate_and_one_to_a_false_claim(id):
+    pytest.importorskip("z3")
+    for certificate in check(find(id)).proof.certificates:
+        assert refuted_by_z3(certificate) is False
+        if certificate.square == "0" and certificate.hypotheses:
+            assert refuted_by_z3(replace(certificate, claim=f"({certificate.claim}) + 1")) is True
