@@ -1,19 +1,36 @@
 """`symtheory list`: the registry of estimators."""
 
 
-def run() -> None:
-    """List every estimator: the links it is composed of with their formulas, its parameters, and its source."""
+def run(closed_forms: bool = False) -> None:
+    """List every estimator with its formula, link by link, its parameters, the rewards it takes, and its source.
+
+    In the formulas r is a reward, p the mean reward of the group, omega that of the batch, and a the result of
+    the link before.
+
+    Args:
+        closed_forms: Also derive A+ and A-, the advantage of a correct and of a wrong rollout, for K correct and
+            F = G - K wrong ones (takes some seconds of sympy).
+    """
     import inspect
 
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.text import Text
 
     from .. import estimators
 
-    table = Table("estimator", "advantage, link by link", "parameters", "rewards", "source")
+    console = Console(highlight=False)
     for name in estimators.names():
         e = estimators.get(name)
-        steps = [(inspect.getdoc(link) or link.__name__).splitlines()[0].rstrip(".") for link in e.links]
-        params = ", ".join(f"{key}={value:g}" for key, value in e.params.items())
-        table.add_row(name, "; then ".join(steps), params, e.rewards, e.source)
-    Console().print(table)
+        console.print(Text.assemble((name, "bold"), f"   {e.source}"))
+        lines = [(inspect.getdoc(link) or link.__name__).splitlines()[0] for link in e.links]
+        params = ", ".join(f"{key} = {value:g}" for key, value in e.params.items())
+        takes = {"real": "any rewards", "unit": "rewards in [0, 1]", "binary": "rewards 0 and 1"}[e.rewards]
+        lines.append("; ".join(filter(None, (params, takes))))
+        if closed_forms:
+            from ..theory.closed_form import closed_forms as derive
+            from ..theory.closed_form import display
+
+            forms = derive(e)
+            lines.append(f"A+ = {display(forms.correct)},   A- = {display(forms.wrong)}")
+        console.print(Padding(Text("\n".join(lines)), (0, 0, 1, 4)))
