@@ -1,1 +1,1 @@
-"""Metrics: arrays in, arrays out."""
+"""What is measured on policies and runs: arrays in, arrays out."""
