@@ -8,6 +8,7 @@ moves the log-probability of leaves that were never sampled, which Theorem 1 of 
 What depends on the whole tree (success, entropy, reach, the expected update) is a dynamic programme over its levels.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -297,17 +298,55 @@ def make_tree(
     for name, share in (("decoys", decoys), ("formatted", 0 if formatted is None else formatted)):
         if not 0 <= share <= 1:
             raise InputError(f"{name} must be in [0, 1], got {share}")
+    return _build(
+        key,
+        success,
+        spread,
+        decoys,
+        decoy_pull,
+        0.0 if formatted is None else formatted,
+        feature_signal,
+        shape=(success.size, (branching**depth - 1) // (branching - 1), branching),
+        rate=1 - density ** (1 / (mistakes[1] - mistakes[0] + 1)),
+        mistakes=mistakes,
+        ragged=ragged,
+        tokens=tokens,
+        graded=formatted is not None,
+        features=features,
+    )
+
+
+@partial(jax.jit, static_argnames=("shape", "rate", "mistakes", "ragged", "tokens", "graded", "features"))
+def _build(
+    key,
+    success,
+    spread,
+    decoys,
+    decoy_pull,
+    formatted,
+    feature_signal,
+    *,
+    shape,
+    rate,
+    mistakes,
+    ragged,
+    tokens,
+    graded,
+    features,
+) -> Tree:
+    """The tree of `make_tree` from checked arguments; `shape` is that of the logits."""
     keys = dict(zip(_DRAWN, jax.random.split(key, len(_DRAWN)), strict=True))
-    shape = (success.size, (branching**depth - 1) // (branching - 1), branching)
     exists = _children(keys["children"], shape, ragged)
-    blank = Tree(jnp.where(exists, 0.0, ABSENT), jnp.ones((shape[0], branching**depth), bool), jnp.ones((1, 1)))
-    correct = _correct_leaves(keys["mistakes"], blank, exists, density, mistakes)
+    blank = Tree(
+        jnp.where(exists, 0.0, ABSENT), jnp.ones((shape[0], shape[1] * (shape[2] - 1) + 1), bool), jnp.ones((1, 1))
+    )
+    correct = _correct_leaves(keys["mistakes"], blank, exists, rate, mistakes)
     good = _keeps_a_solution(blank._replace(correct=correct))
     pull = decoy_pull * (jax.random.bernoulli(keys["decoys"], decoys, shape) & _first_mistake(blank, good))
     logits = jnp.where(exists, spread * jax.random.normal(keys["logits"], shape) + pull, ABSENT)
     steps = jax.random.randint(keys["tokens"], shape, tokens[0], tokens[1] + 1)
     in_format = None
-    if formatted is not None:
+    if graded:
         in_format = correct | jax.random.bernoulli(keys["format"], formatted, correct.shape)
     phi = None
     if features:
@@ -325,11 +364,10 @@ def _children(key, shape, ragged):
     return jnp.arange(shape[2]) < count[..., None]
 
 
-def _correct_leaves(key, blank, exists, density, mistakes):
+def _correct_leaves(key, blank, exists, rate, mistakes):
     """[P, leaves]: the existing leaves without a mistake on their path, one planted and one wrong leaf assured."""
     key_draw, key_plant = jax.random.split(key)
     first, last = mistakes
-    rate = 1 - density ** (1 / (last - first + 1))
     wrong = jax.random.bernoulli(key_draw, rate, blank.logits.shape)
     at_step = jnp.concatenate([jnp.full(b.shape[1], l + 1) for l, b in enumerate(blank.levels(blank.logits))])
     wrong = wrong & ((at_step >= first) & (at_step <= last))[:, None]
@@ -339,9 +377,9 @@ def _correct_leaves(key, blank, exists, density, mistakes):
     wrong = wrong.at[prompts[:, None], node, action].set(False)
     present = _all_along_paths(blank, exists)
     correct = _all_along_paths(blank, ~wrong) & present
-    # the root has all its children: the first leaf of another one than the planted path's exists and can be spoilt
-    other = (action[:, 0] + 1) % blank.branching * (correct.shape[1] // blank.branching)
-    spoilt = correct.at[prompts, other].set(False)
+    # the root has all its children: below another one than the planted path's there are leaves that can be spoilt
+    other = (action[:, :1] + 1) % blank.branching * (correct.shape[1] // blank.branching)
+    spoilt = correct.at[prompts[:, None], other + jnp.arange(blank.branching ** (blank.depth - last))].set(False)
     return jnp.where((correct | ~present).all(-1, keepdims=True), spoilt, correct)
 
 
