@@ -53,7 +53,7 @@ class Config:
     """leaf evaluations for each prompt and step, in the second"""
     records: int = 30
     stride: int = 5
-    learning_rate: float = 1.0
+    learning_rate: float = 0.3
     level: float = 0.6
     """pass@1 at which trained policies are compared"""
     estimators: tuple[str, ...] = ("grpo", "positive_dominant", "negative_dominant", "agrae")

@@ -8,6 +8,7 @@ moves the log-probability of leaves that were never sampled, which Theorem 1 of 
 What depends on the whole tree (success, entropy, reach, the expected update) is a dynamic programme over its levels.
 """
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -220,7 +221,7 @@ def check_shape(depth: int, branching: int, most_leaves: int = MOST_LEAVES) -> N
         raise InputError(f"branching must be at least 2, got {branching}: a tree without choices has nothing to learn")
     if depth < 1:
         raise InputError(f"depth must be at least 1, got {depth}")
-    if depth * jnp.log2(branching) > jnp.log2(most_leaves) + 1e-6:
+    if depth * math.log2(branching) > math.log2(most_leaves) + 1e-9:
         raise InputError(
             f"depth and branching must leave at most {most_leaves} leaves to enumerate, got {branching}^{depth}; "
             "make_hashed_tree samples deeper trees without enumerating them"
