@@ -1,6 +1,7 @@
-"""Training runs: a scan over steps that records metrics every `stride` steps, mapped over seeds and estimators."""
+"""Training runs: a scan over steps that observes the policy every `stride` steps."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,20 +12,7 @@ from ..estimators.group import Array
 from ..worlds import World
 from . import expected, sampled
 
-
-class Record(NamedTuple):
-    """Exact metrics of the policy at one moment, and the batches since the record before."""
-
-    success: Array
-    """[P] exact success probability of each prompt, from which pass@k follows for every k"""
-    entropy: Array
-    """[P] exact policy entropy in nats"""
-    batch: sampled.StepInfo
-    """means over the steps since the last record; NaN in the record of the base policy"""
-
-
-def observe(world: World, params, batch: sampled.StepInfo) -> Record:
-    return Record(world.success(params), world.entropy(params), batch)
+Observe = Callable[[Any], Any]
 
 
 def train(
@@ -34,13 +22,14 @@ def train(
     optimizer: optax.GradientTransformation,
     update: sampled.Update,
     *,
+    observe: Observe,
     records: int,
     stride: int,
-) -> tuple[sampled.State, Record, sampled.State]:
+) -> tuple[sampled.State, Any, sampled.StepInfo]:
     """`records * stride` sampled steps from the base policy.
 
-    Returns the final state; a `Record` whose leaves have a leading axis of `records + 1`, the base policy first;
-    and the parameters at those moments.
+    Returns the final state; what `observe(params)` gave for the base policy and then after every `stride` steps, with
+    a leading axis of `records + 1`; and the `StepInfo` of the batches, mean over each stride, with one of `records`.
     """
     params = world.init()
     state = sampled.State(params, optimizer.init(params))
@@ -50,14 +39,10 @@ def train(
 
     def one_record(state, key):
         state, infos = jax.lax.scan(one_step, state, jax.random.split(key, stride))
-        record = observe(world, state.params, jax.tree.map(lambda x: x.mean(0), infos))
-        return state, (record, state.params)
+        return state, (observe(state.params), jax.tree.map(lambda x: x.mean(0), infos))
 
-    nothing = sampled.StepInfo(*(jnp.asarray(jnp.nan),) * len(sampled.StepInfo._fields))
-    base = (observe(world, params, nothing), params)
-    state, rest = jax.lax.scan(one_record, state, jax.random.split(key, records))
-    record, path = jax.tree.map(lambda first, more: jnp.concatenate([first[None], more]), base, rest)
-    return state, record, path
+    state, (observed, batches) = jax.lax.scan(one_record, state, jax.random.split(key, records))
+    return state, _prepend(observe(params), observed), batches
 
 
 def mean_field(
@@ -66,19 +51,24 @@ def mean_field(
     optimizer: optax.GradientTransformation,
     group_size: int,
     *,
+    observe: Observe,
     steps: int,
-) -> tuple[sampled.State, Array]:
-    """Iterate the expected step; returns the final state and the success probabilities [steps + 1, P].
+) -> tuple[sampled.State, Any]:
+    """Iterate the expected step; returns the final state and what `observe(params)` gave at each of `steps + 1` times.
 
-    Each step is the exact mean of a sampled one, the path is not the mean of sampled paths: their difference (the
-    bias of the mean field) is itself a result, see `symtheory.experiments`.
+    Each step is the exact mean of a sampled one, the path is not the mean of sampled paths: the difference is the
+    bias of the mean field, which a figure that shows the path must show too.
     """
     params = world.init()
     state = sampled.State(params, optimizer.init(params))
 
     def one_step(state, _):
         state = expected.step(state, world, estimator, optimizer, group_size)
-        return state, world.success(state.params)
+        return state, observe(state.params)
 
-    state, path = jax.lax.scan(one_step, state, None, length=steps)
-    return state, jnp.concatenate([world.success(params)[None], path])
+    state, observed = jax.lax.scan(one_step, state, None, length=steps)
+    return state, _prepend(observe(params), observed)
+
+
+def _prepend(first, rest):
+    return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, rest)

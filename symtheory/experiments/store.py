@@ -69,18 +69,26 @@ def _canonical(config: dict[str, Any]) -> str:
     return json.dumps({"version": __version__, "schema": SCHEMA, **config}, sort_keys=True, allow_nan=False)
 
 
-def cached(folder: str | os.PathLike, name: str, config: dict[str, Any], make: Callable[[], xr.Dataset]) -> xr.Dataset:
-    """The result of `make()`, from `folder` if a whole one for the same configuration lies there.
-
-    The configuration is kept in the attributes and compared; a damaged file is made again.
-    """
-    path = Path(folder) / f"{name}-{digest(config)}.nc"
+def find(folder: str | os.PathLike, name: str, config: dict[str, Any]) -> xr.Dataset | None:
+    """The whole result of this configuration in `folder`, or None; a damaged file or another's counts as none."""
+    path = _place(folder, name, config)
     if path.exists():
         with contextlib.suppress(InputError):
             found = load(path)
             if found.attrs.get("config") == _canonical(config):
                 return found
-    dataset = make()
-    dataset.attrs["config"] = _canonical(config)
-    save(dataset, path)
+    return None
+
+
+def cached(folder: str | os.PathLike, name: str, config: dict[str, Any], make: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """The result of `make()`, from `folder` if it lies there already (see `find`); made and kept otherwise."""
+    dataset = find(folder, name, config)
+    if dataset is None:
+        dataset = make()
+        dataset.attrs["config"] = _canonical(config)
+        save(dataset, _place(folder, name, config))
     return dataset
+
+
+def _place(folder: str | os.PathLike, name: str, config: dict[str, Any]) -> Path:
+    return Path(folder) / f"{name}-{digest(config)}.nc"

@@ -1,0 +1,91 @@
+"""`symtheory reproduce`: the paper's figures and tables, simulated and published side by side."""
+
+from pathlib import Path
+from typing import Literal
+
+
+def run(
+    only: tuple[str, ...] = (),
+    preset: Literal["quick", "full"] = "quick",
+    out: Path = Path("figures"),
+    seeds: int | None = None,
+    world: Literal["bandit"] = "bandit",
+    verdicts: Path | None = None,
+) -> None:
+    """Reproduce the paper's figures 2-10 and tables 1, 3-7 from simulations that start at published difficulty.
+
+    Each figure becomes four files in OUT/PRESET: a picture as PNG and PDF, the numbers as NetCDF (open it with
+    xarray), and a caption that says what was simulated, what is published, and whether the paper's ordering was
+    found. What is finished is kept in OUT/cache and not run again, so a stopped command goes on where it was.
+
+    Args:
+        only: Figures and tables to make, for instance: --only fig2 fig6 table3. All by default.
+        preset: quick: 5 seeds, one setting, no verdicts. full: 20 seeds and 20 fresh ones, four settings, verdicts.
+        out: Folder for the results.
+        seeds: Seeds in each block, in place of the preset's.
+        world: The simulator.
+        verdicts: Also write the verdicts on the paper's claims to this JSON file.
+    """
+    import json
+    import os
+
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    jax.config.update("jax_compilation_cache_dir", str(Path(out, "cache", "xla").resolve()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..experiments import store
+    from ..experiments.base import CLAIMS, Runs, figures, judge, verdict_record
+    from ..experiments.base import preset as preset_named
+
+    console = Console()
+    chosen = figures(only)
+    plan = preset_named(preset, seeds)
+    folder = Path(out, preset)
+    with Progress(console=console) as progress:
+
+        def bar(title: str, total: int):
+            task = progress.add_task(title, total=total)
+            return lambda done=1: progress.advance(task, done)
+
+        runs = Runs(plan, Path(out, "cache"), bar)
+        drawn = progress.add_task("figures and tables", total=len(chosen))
+        for one in chosen:
+            dataset = one.result(runs)
+            dataset.attrs.update(title=one.title, preset=preset, command=_command(one.name, preset))
+            store.save(dataset, folder / f"{one.name}.nc")
+            _draw(one.module, dataset, folder / one.name)
+            progress.advance(drawn)
+        if verdicts is not None:
+            command = f"symtheory reproduce --preset {preset}"
+            record = {c.id: verdict_record(judge(runs.study(), c), command) for c in CLAIMS}
+            with store.replacing(verdicts) as partial:
+                partial.write_text(json.dumps(record, indent=1) + "\n")
+    for one in chosen:
+        console.print(f"{one.title}: {folder / one.name}.png, .pdf, .nc, .md", highlight=False)
+    if not plan.confirm:
+        console.print("Five seeds draw no verdicts; --preset full does.", highlight=False)
+
+
+def _command(name: str, preset: str) -> str:
+    return f"symtheory reproduce --preset {preset} --only {name}"
+
+
+def _draw(module: str, dataset, path: Path) -> None:
+    """Picture and caption of a saved result."""
+    import importlib
+
+    from ..experiments import store
+    from ..plotting.style import write
+
+    fig = importlib.import_module(f"symtheory.plotting.{module}").draw(dataset)
+    for suffix in (".png", ".pdf"):
+        with store.replacing(path.with_suffix(suffix)) as partial:
+            write(fig, partial)
+    text = f"# {dataset.attrs['title']}\n\n{dataset.attrs['caption']}\n\nMade by `{dataset.attrs['command']}`.\n"
+    with store.replacing(path.with_suffix(".md")) as partial:
+        partial.write_text(text)

@@ -1,0 +1,162 @@
+"""Figures: the registry that `symtheory reproduce` walks, and what a figure may ask of the simulations.
+
+A figure is a function from the runs it needs to one labelled dataset, with a caption in its attributes. It is drawn
+by the `draw` function of the module of the same name in `symtheory.plotting`, from the saved dataset alone.
+"""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import InputError, no_such
+from ..metrics.intervals import Interval, bootstrap
+from .claims import CLAIMS, Verdict, judge
+from .study import DESIGN_SEEDS, FRESH_SEEDS, Study, run
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much is run: `quick` shows the pictures, `full` draws verdicts."""
+
+    name: str
+    seeds: int
+    """Seeds in each block: one block of design seeds, and one of fresh seeds if `confirm`."""
+    confirm: bool
+    records: int
+    settings: tuple[tuple[str, str], ...]
+    """(sharing, optimiser) of each setting; the first is the one that verdicts are drawn from."""
+
+
+PRESETS = {
+    "quick": Preset("quick", 5, False, 20, (("shared", "adam"),)),
+    "full": Preset(
+        "full", 20, True, 40, (("shared", "adam"), ("shared", "sgd"), ("independent", "adam"), ("independent", "sgd"))
+    ),
+}
+
+
+@dataclass
+class Runs:
+    """The studies that figures draw from: each is run when first asked for, and kept on disk tile by tile."""
+
+    preset: Preset
+    folder: Path
+    progress: Callable[[str, int], Callable[[int], None]] = lambda title, total: lambda done: None
+    """(title, number of seeds) -> function to call with the number of seeds just done"""
+    _done: dict[Study, xr.Dataset] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> list[int]:
+        block = list(range(DESIGN_SEEDS, DESIGN_SEEDS + self.preset.seeds))
+        fresh = list(range(FRESH_SEEDS, FRESH_SEEDS + self.preset.seeds)) if self.preset.confirm else []
+        return block + fresh
+
+    def study(self, setting: tuple[str, str] | None = None, start: str = "table3") -> xr.Dataset:
+        """All methods in one setting (default: the preset's first) from the base model of `start`."""
+        sharing, optimizer = setting or self.preset.settings[0]
+        study = Study(start=start, sharing=sharing, optimizer=optimizer, records=self.preset.records)  # type: ignore[arg-type]
+        if study not in self._done:
+            seeds = self.seeds
+            tick = self.progress(f"{setting_name(sharing, optimizer)}, {START_NAMES[start]}", len(seeds))
+            self._done[study] = run(study, seeds, self.folder, tick)
+        return self._done[study]
+
+    def verdicts(self, figure: str) -> list[Verdict]:
+        """Verdicts of the claims of one figure, in the preset's first setting."""
+        return [judge(self.study(), claim) for claim in CLAIMS if claim.figure == figure]
+
+
+START_NAMES = {"table3": "Qwen2.5-Math-7B", "table5": "DeepSeek-R1-7B"}
+
+
+def setting_name(sharing: str, optimizer: str) -> str:
+    return f"{sharing} parameters, {optimizer.upper() if optimizer == 'sgd' else optimizer.capitalize()}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    title: str
+    module: str
+    """Name of the module here and in `symtheory.plotting`."""
+    result: Callable[[Runs], xr.Dataset]
+
+
+_registry: dict[str, Figure] = {}
+
+
+def figure(name: str, title: str) -> Callable:
+    """Register a function `result(runs) -> Dataset` as the figure or table `name`."""
+
+    def register(result: Callable[[Runs], xr.Dataset]) -> Callable[[Runs], xr.Dataset]:
+        _registry[name] = Figure(name, title, result.__module__.rpartition(".")[2], result)
+        return result
+
+    return register
+
+
+def figures(only: tuple[str, ...] = ()) -> list[Figure]:
+    """Registered figures in reading order, or those asked for; an unknown name raises `InputError`."""
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
+    for name in only:
+        if name not in _registry:
+            raise no_such("figure", name, _registry)
+    ordered = sorted(_registry.values(), key=lambda f: (f.name.rstrip("0123456789"), len(f.name), f.name))
+    return [f for f in ordered if not only or f.name in only]
+
+
+def preset(name: str, seeds: int | None = None) -> Preset:
+    """A preset by name, with another number of seeds per block if given."""
+    if name not in PRESETS:
+        raise no_such("preset", name, PRESETS)
+    if seeds is not None and seeds < 2:
+        raise InputError(f"seeds must be at least 2, since intervals are taken over seeds, got {seeds}")
+    return replace(PRESETS[name], seeds=seeds or PRESETS[name].seeds)
+
+
+def verdict_record(verdict: Verdict, command: str) -> dict[str, Any]:
+    """One verdict as plain data, for the claims ledger: effect and interval of the most cautious reading."""
+    name, weakest = min(verdict.readings.items(), key=lambda item: min(abs(item[1].low), abs(item[1].high)))
+    return {
+        "verdict": "undecided" if verdict.verdict == "no verdict" else verdict.verdict,
+        "effect": round(float(weakest.mean), 6),
+        "interval": [round(float(weakest.low), 6), round(float(weakest.high), 6)],
+        "unit": "effect in the claim's direction, as a fraction or in nats",
+        "seeds": verdict.seeds,
+        "command": command,
+        "note": f"reading nearest to zero: {name}. {verdict.sentence()}",
+    }
+
+
+def over_seeds(values, dims: list[str]) -> xr.DataArray:
+    """Bootstrap mean and interval over the first axis of `values`, on a first dimension `statistic`."""
+    coords = {"statistic": list(Interval._fields)}
+    return xr.DataArray(np.array(bootstrap(values)), dims=["statistic", *dims], coords=coords)
+
+
+def describe(dataset: xr.Dataset, caption: str, verdicts: list[Verdict]) -> xr.Dataset:
+    """Attach the caption, with its verdicts, to a figure's dataset."""
+    sentences = [v.sentence() for v in verdicts]
+    text = caption.strip()
+    if sentences:
+        text += "\n\n" + "\n".join(f"- {s}" for s in sentences)
+        text += "\n\n" + READING
+    dataset.attrs["caption"] = text
+    dataset.attrs["verdicts"] = json.dumps({v.claim.id: v.verdict for v in verdicts})
+    return dataset
+
+
+READING = (
+    "How to read it: effects are in the direction of the paper's claim, means over seeds with 95% bootstrap intervals. "
+    "*Found* needs every reading (equal step, matched training pass@1, both blocks of seeds) above zero, "
+    "*contradicted* every one below; anything else is *undecided*. Either outcome would have refuted the other."
+)
