@@ -156,6 +156,11 @@ class Tree(NamedTuple):
         ]
         return self.pull_back(slopes[:, None, None] * jnp.concatenate(steps, axis=1))
 
+    def greedy(self, params):
+        """[P] whether the most likely leaf is correct."""
+        best = self.enumerate(params).argmax(-1)
+        return jnp.take_along_axis(self.correct, best[:, None], axis=-1)[:, 0]
+
     def rare(self):
         """[P, leaves] True for the less likely half of the correct leaves under the base policy (at least one)."""
         mass = jnp.where(self.correct, self.enumerate(self.init()), -jnp.inf)
