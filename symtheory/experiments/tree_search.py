@@ -12,6 +12,7 @@ The design was fixed before it was run; only the learning rate was chosen, from 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +21,9 @@ import xarray as xr
 
 from .. import estimators
 from ..errors import InputError
+from ..estimators.group import Array
 from ..metrics.passk import pass_at_k
-from ..worlds import make_tree, tree_search
+from ..worlds import Tree, make_tree, tree_search
 
 SOURCES: dict[str, Callable] = {
     "independent": tree_search.independent,
@@ -47,7 +49,7 @@ class Config:
     depth: int = 4
     branching: int = 4
     density: float = 0.1
-    budgets: tuple[int, ...] = (8, 16, 32, 64, 128)
+    budgets: tuple[int, ...] = (8, 32, 128)
     """leaf evaluations for each prompt, in the first question"""
     group_size: int = 16
     """leaf evaluations for each prompt and step, in the second"""
@@ -73,11 +75,20 @@ def population(key, config: Config):
     return make_tree(key, success, depth=config.depth, branching=config.branching, density=config.density)
 
 
+class Drawn(NamedTuple):
+    """The trees of one seed, and the random numbers of what happens on them."""
+
+    world: Tree
+    rare: Array
+    """[P, leaves] True for the less likely half of the solutions"""
+    key: Array
+
+
 def run(config: Config) -> xr.Dataset:
     """Both questions, with a value for each seed."""
-    keys = jax.vmap(jax.random.key)(config.first_seed + jnp.arange(config.seeds))
+    drawn = jax.jit(jax.vmap(partial(_draw, config=config)))(config.first_seed + jnp.arange(config.seeds))
     found = [
-        jax.jit(jax.vmap(partial(_found, config=config, source=source, budget=budget)))(keys)
+        jax.jit(jax.vmap(partial(_found, source=source, budget=budget)))(drawn)
         for source in SOURCES
         for budget in config.budgets
     ]
@@ -89,46 +100,50 @@ def run(config: Config) -> xr.Dataset:
         },
         {"source": list(SOURCES), "budget": list(config.budgets), "seed": config.first_seed + np.arange(config.seeds)},
     )
-    paths = [_trained(config, source, keys) for source in config.sources]
+    paths = [_trained(config, source, drawn) for source in config.sources]
     data = data.merge(xr.concat(paths, "trained_on").assign_coords(trained_on=list(config.sources)))
     data.attrs = {"config": str(asdict(config)), "level": config.level}
     return data
 
 
-def _found(key, *, config, source, budget):
-    """Share of the rare solutions and of the prompts that one group finds under the base policy."""
-    key_world, key_group = jax.random.split(key)
+def _draw(seed, config) -> Drawn:
+    key_world, key = jax.random.split(jax.random.key(seed))
     world = population(key_world, config)
-    leaves = SOURCES[source](key_group, world, world.init(), budget)
-    prompts = jnp.arange(config.prompts)[:, None]
+    return Drawn(world, world.rare(), key)
+
+
+def _found(drawn: Drawn, *, source, budget):
+    """Share of the rare solutions and of the prompts that one group finds under the base policy."""
+    world = drawn.world
+    leaves = SOURCES[source](drawn.key, world, world.init(), budget)
+    prompts = jnp.arange(world.logits.shape[0])[:, None]
     seen = jnp.zeros(world.correct.shape).at[prompts, leaves.rollouts].max(leaves.mask) > 0
-    rare = world.rare()
     return {
-        "rare_found": ((seen & rare).sum(-1) / rare.sum(-1)).mean(),
+        "rare_found": ((seen & drawn.rare).sum(-1) / drawn.rare.sum(-1)).mean(),
         "solved": (seen & world.correct).any(-1).mean(),
         "evaluated": leaves.mask.mean(),
     }
 
 
-def _trained(config, source, keys):
-    runs = jax.jit(
-        jax.vmap(lambda key: jnp.stack([jnp.stack(_path(key, config, source, name)) for name in config.estimators]))
-    )(keys)
-    dims = ("seed", "estimator", "metric", "record")
+def _trained(config, source, drawn: Drawn) -> xr.Dataset:
+    each = jax.vmap(partial(_path, config=config, source=source), (None, 0))
+    runs = jax.jit(jax.vmap(each, (0, None)))(drawn, jnp.arange(len(config.estimators)))
     coords = {
         "estimator": list(config.estimators),
         "metric": [*(f"pass@{k}" for k in KS), "rare_coverage", "entropy"],
         "record": np.arange(config.records + 1) * config.stride,
     }
-    return xr.Dataset({"trained": (dims, np.asarray(runs))}, coords)
+    return xr.Dataset({"trained": (("seed", "estimator", "record", "metric"), np.asarray(runs))}, coords)
 
 
-def _path(key, config, source, name):
-    """Exact metrics of the policy along one training run, each [records + 1]."""
-    key_world, key_train = jax.random.split(key)
-    world = population(key_world, config)
+def _path(drawn: Drawn, index, *, config, source):
+    """Exact metrics of the policy along one training run with the `index`-th estimator, [records + 1, metric]."""
+    world, rare = drawn.world, drawn.rare
     sample, advantages = TRAINED[source]
-    estimator = estimators.get(name)
+    chains = [estimators.get(name) for name in config.estimators]
+
+    def estimator(group, op):
+        return jax.lax.switch(index, [lambda g, e=e: e(g, op) for e in chains], group)
 
     def step(params, key):
         leaves = SOURCES[sample](key, world, params, config.group_size)
@@ -138,15 +153,14 @@ def _path(key, config, source, name):
     def observe(params):
         success = world.success(params)
         passed = [pass_at_k(success, k).mean() for k in KS]
-        return [*passed, world.rare_coverage(params).mean(), world.entropy(params).mean()]
+        return jnp.stack([*passed, world.coverage(params, rare).mean(), world.entropy(params).mean()])
 
     def record(params, key):
         params, _ = jax.lax.scan(step, params, jax.random.split(key, config.stride))
         return params, observe(params)
 
-    base = observe(world.init())
-    _, rest = jax.lax.scan(record, world.init(), jax.random.split(key_train, config.records))
-    return [jnp.concatenate([b[None], r]) for b, r in zip(base, rest, strict=True)]
+    _, rest = jax.lax.scan(record, world.init(), jax.random.split(drawn.key, config.records))
+    return jnp.concatenate([observe(world.init())[None], rest])
 
 
 def at_level(data: xr.Dataset, metric: str) -> xr.DataArray:

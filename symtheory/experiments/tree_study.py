@@ -14,7 +14,7 @@ from ..worlds import make_tree
 from .study import Study
 
 LEARNING_RATES = {
-    ("shared", "adam"): 0.03,
+    ("shared", "adam"): 0.003,
     ("shared", "sgd"): 1.0,
     ("independent", "adam"): 0.03,
     ("independent", "sgd"): 1.0,

@@ -46,10 +46,13 @@ class HashedTree:
         shared = owned + ((mixed ^ (mixed >> 15)) % jnp.uint32(slots - owned)).astype(node.dtype)
         return jnp.where(node < owned, node, shared)
 
+    def rows(self, params):
+        """The function from nodes [P, G] to their logits [P, G, b]."""
+        return lambda node: params[jnp.arange(params.shape[0])[:, None], self.slot(node)]
+
     def sample(self, key, params, size):
-        prompts = jnp.arange(params.shape[0])[:, None]
         uniforms = jax.random.uniform(key, (self.depth, params.shape[0], size), params.dtype)
-        return walk(lambda node: params[prompts, self.slot(node)], uniforms, self.branching)
+        return walk(self.rows(params), uniforms, self.branching)
 
     def log_prob(self, params, rollouts):
         node, action = path(rollouts, self.depth, self.branching)

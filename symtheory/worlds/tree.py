@@ -60,11 +60,14 @@ class Tree(NamedTuple):
         """Logits of every node, [P, nodes, b]."""
         return params if self.features is None else self.logits + self.features @ params
 
-    def sample(self, key, params, size):
+    def rows(self, params):
+        """The function from nodes [P, G] to their logits [P, G, b]."""
         logits = self.node_logits(params)
-        prompts = jnp.arange(logits.shape[0])[:, None]
-        uniforms = jax.random.uniform(key, (self.depth, logits.shape[0], size), logits.dtype)
-        return walk(lambda node: logits[prompts, node], uniforms, self.branching)
+        return lambda node: logits[jnp.arange(logits.shape[0])[:, None], node]
+
+    def sample(self, key, params, size):
+        uniforms = jax.random.uniform(key, (self.depth, self.logits.shape[0], size), self.logits.dtype)
+        return walk(self.rows(params), uniforms, self.branching)
 
     def log_prob(self, params, rollouts):
         node, action = path(rollouts, self.depth, self.branching)
@@ -169,10 +172,13 @@ class Tree(NamedTuple):
 
     def rare_coverage(self, params, draws=256):
         """Chance that a rare correct leaf turns up in `draws` rollouts, mean over the rare ones, [P]."""
-        rare = self.rare()
+        return self.coverage(params, self.rare(), draws)
+
+    def coverage(self, params, leaves, draws=256):
+        """Chance that a leaf of the set `leaves[P, leaves]` turns up in `draws` rollouts, mean over the set, [P]."""
         mass = jnp.minimum(jnp.exp(self.enumerate(params)), 1 - 1e-6)
         seen = -jnp.expm1(draws * jnp.log1p(-mass))
-        return jnp.where(rare, seen, 0).sum(-1) / rare.sum(-1)
+        return jnp.where(leaves, seen, 0).sum(-1) / leaves.sum(-1)
 
 
 def depth_of(leaves: int, branching: int) -> int:
@@ -194,15 +200,15 @@ def path(leaves, depth: int, branching: int):
     return jnp.asarray(level_starts(depth, branching), leaves.dtype) + step // branching, step % branching
 
 
-def walk(row, uniforms, branching: int, forced=None):
-    """Leaves reached by inverse CDF from `uniforms[d, P, G]`, where `row(node)` gives the logits [P, G, b].
+def walk(rows, uniforms, branching: int, forced=None):
+    """Leaves reached by inverse CDF from `uniforms[d, P, G]`, where `rows(node)` gives the logits [P, G, b].
 
     `forced[d, P, G]` holds actions to take where they are not negative: how a rollout continues a given prefix.
     """
     depth = uniforms.shape[0]
     prefix = jnp.zeros(uniforms.shape[1:], jnp.int32)
     for l, start in enumerate(level_starts(depth, branching)):
-        action = draw(jax.nn.softmax(row(start + prefix), axis=-1), uniforms[l])
+        action = draw(jax.nn.softmax(rows(start + prefix), axis=-1), uniforms[l])
         if forced is not None:
             action = jnp.where(forced[l] >= 0, forced[l], action)
         prefix = prefix * branching + action

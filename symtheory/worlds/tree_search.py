@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..estimators import Estimator, make_group
 from ..estimators.group import Array
 from ..ops import jax_ops
+from .hashed_tree import HashedTree
 from .tree import Tree, path, walk
 
 
@@ -26,13 +27,13 @@ class Leaves(NamedTuple):
     """[P, G] 1 for a leaf that was evaluated, 0 for a place left empty"""
 
 
-def independent(key, world: Tree, params, budget: int) -> Leaves:
+def independent(key, world: Tree | HashedTree, params, budget: int) -> Leaves:
     """`budget` independent rollouts."""
     rollouts = world.sample(key, params, budget)
     return Leaves(rollouts, jnp.ones(rollouts.shape, world.logits.dtype))
 
 
-def branching(key, world: Tree, params, budget: int, *, trunks: int = 2) -> Leaves:
+def branching(key, world: Tree | HashedTree, params, budget: int, *, trunks: int = 2) -> Leaves:
     """Tree rollouts: `trunks` independent ones; the others fork from these in turn, each at a uniform level.
 
     A fork keeps the first l steps of its trunk, l uniform in 0..d - 1, and goes on under the policy. Marginally each
@@ -51,15 +52,13 @@ def branching(key, world: Tree, params, budget: int, *, trunks: int = 2) -> Leav
     return Leaves(rollouts, jnp.ones(rollouts.shape, world.logits.dtype))
 
 
-def continued(key, world: Tree, params, forced):
+def continued(key, world: Tree | HashedTree, params, forced):
     """Leaves [P, G] under the policy that take the actions `forced[d, P, G]` where these are not negative."""
-    logits = world.node_logits(params)
-    prompts = jnp.arange(logits.shape[0])[:, None]
-    uniforms = jax.random.uniform(key, forced.shape, logits.dtype)
-    return walk(lambda node: logits[prompts, node], uniforms, world.branching, forced.astype(jnp.int32))
+    uniforms = jax.random.uniform(key, forced.shape, world.logits.dtype)
+    return walk(world.rows(params), uniforms, world.branching, forced.astype(jnp.int32))
 
 
-def searched(key, world: Tree, params, budget: int, *, gumbel: bool = True) -> Leaves:
+def searched(key, world: Tree | HashedTree, params, budget: int, *, gumbel: bool = True) -> Leaves:
     """`budget` simulations of Gumbel or PUCT search (mctx), each evaluating one leaf by one rollout of the policy.
 
     The prior of a node is the policy; its value is the reward of a rollout from it, at depth d its own reward. A
@@ -69,19 +68,19 @@ def searched(key, world: Tree, params, budget: int, *, gumbel: bool = True) -> L
         import mctx
     except ImportError:
         raise InputError("search needs the package mctx: pip install 'symtheory[search]'") from None
-    logits = world.node_logits(params)
-    prompts = jnp.arange(logits.shape[0])
+    rows = world.rows(params)
+    last = (world.branching**world.depth - 1) // (world.branching - 1) - 1
     key_search, key_root = jax.random.split(key)
 
     def evaluate(key, prefix, level):
         """Prior, a rollout's leaf and its reward for one node of each prompt, given by prefix and level [P]."""
         start = (world.branching**level - 1) // (world.branching - 1)
-        node = jnp.minimum(start + prefix, logits.shape[1] - 1)
+        node = jnp.minimum(start + prefix, last)  # below a leaf there is no node, and search does not look
         at = jnp.arange(world.depth)[:, None, None]
         ahead = world.branching ** jnp.maximum(level - 1 - at[..., 0], 0)
         forced = jnp.where(at[..., 0] < level, prefix // ahead % world.branching, -1)[..., None]
         leaf = continued(key, world, params, forced)
-        return logits[prompts, node], leaf[:, 0], world.reward(leaf)[:, 0]
+        return rows(node[:, None])[:, 0], leaf[:, 0], world.reward(leaf)[:, 0]
 
     def expand(_, key, action, embedding):
         prefix, level, _ = embedding
@@ -96,14 +95,14 @@ def searched(key, world: Tree, params, budget: int, *, gumbel: bool = True) -> L
         )
         return output, (prefix, level, leaf)
 
-    zero = jnp.zeros(logits.shape[0], jnp.int32)
+    zero = jnp.zeros(world.logits.shape[0], jnp.int32)
     prior, _, _ = evaluate(key_root, zero, zero)
     # the root's own value is the mean of nothing yet: 0 costs no call of the verifier
     root = mctx.RootFnOutput(prior_logits=prior, value=jnp.zeros_like(prior[:, 0]), embedding=(zero, zero, zero))
     search = mctx.gumbel_muzero_policy if gumbel else mctx.muzero_policy
     tree = search((), key_search, root, expand, budget, max_depth=world.depth).search_tree
     visited = tree.node_visits[:, 1:] > 0
-    return Leaves(tree.embeddings[2][:, 1:], visited.astype(logits.dtype))
+    return Leaves(tree.embeddings[2][:, 1:], visited.astype(world.logits.dtype))
 
 
 def group_advantages(world: Tree, leaves: Leaves, estimator: Estimator):
