@@ -34,7 +34,7 @@ def run(
     """
     import jax
 
-    jax.config.update("jax_compilation_cache_dir", str(Path(out, "xla").resolve()))
+    jax.config.update("jax_compilation_cache_dir", str(Path(out, "cache", "xla").resolve()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
     from .. import InputError

@@ -16,8 +16,8 @@ from .study import Study
 LEARNING_RATES = {
     ("shared", "adam"): 0.003,
     ("shared", "sgd"): 1.0,
-    ("independent", "adam"): 0.03,
-    ("independent", "sgd"): 1.0,
+    ("independent", "adam"): 0.01,
+    ("independent", "sgd"): 0.1,
 }
 
 
