@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from symtheory import InputError
+from symtheory.cli import tree
 from symtheory.experiments import tree_predict, tree_search, tree_steps
 from symtheory.experiments.tree_predict import prefix_kernel_change, shared_prefix, theorem1_change
 from symtheory.worlds import Tree, make_tree
@@ -98,34 +99,33 @@ def test_a_film_knows_mass_change_and_rollouts_of_every_node():
     np.testing.assert_allclose(ahead, np.log(data.reach[1:]), atol=1e-4)
 
 
-def symtheory(*arguments, folder):
-    return subprocess.run(
-        [sys.executable, "-m", "symtheory", "tree", *arguments, "--out", str(folder)], capture_output=True, text=True
-    )
-
-
 def test_the_command_draws_a_picture_and_a_film(tmp_path):
     from PIL import Image
 
-    assert symtheory("picture", "--depth", "2", folder=tmp_path).returncode == 0
+    tree.run("picture", depth=2, out=tmp_path)
     assert Image.open(tmp_path / "picture.png").size[0] > 1000
-    assert symtheory("animate", "--depth", "2", "--steps", "3", folder=tmp_path).returncode == 0
+    tree.run("animate", depth=2, steps=3, out=tmp_path)
     assert Image.open(tmp_path / "animate.gif").n_frames == 3  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("options", "sentence"),
     [
-        (["picture", "--branching", "1"], "branching must be at least 2, got 1"),
-        (["animate", "--depth", "40"], "at most 512 leaves to draw, got 3^40"),
-        (["picture", "--estimator", "grop"], "Did you mean 'grpo'?"),
+        (dict(branching=1), "branching must be at least 2, got 1"),
+        (dict(step=-1), "step must be at least 0, got -1"),
+        (dict(estimator="grop"), "Did you mean 'grpo'?"),
     ],
 )
-def test_bad_trees_end_in_one_line_and_status_2(arguments, sentence, tmp_path):
-    done = symtheory(*arguments, folder=tmp_path)
+def test_bad_trees_are_refused_in_one_sentence(options, sentence, tmp_path):
+    with pytest.raises(InputError, match=sentence):
+        tree.run("picture", out=tmp_path, **options)
+
+
+def test_a_tree_too_large_to_draw_ends_in_one_line_and_status_2(tmp_path):
+    command = [sys.executable, "-m", "symtheory", "tree", "animate", "--depth", "40", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == "symtheory: depth and branching must leave at most 512 leaves to draw, got 3^40\n"
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ KS = (1, 16, 256)
 class Config:
     seeds: int = 20
     first_seed: int = 0
-    prompts: int = 32
+    prompts: int = 24
     depth: int = 4
     branching: int = 4
     density: float = 0.1
@@ -53,13 +53,14 @@ class Config:
     """leaf evaluations for each prompt, in the first question"""
     group_size: int = 16
     """leaf evaluations for each prompt and step, in the second"""
-    records: int = 30
+    records: int = 20
     stride: int = 5
     learning_rate: float = 0.3
     level: float = 0.6
     """pass@1 at which trained policies are compared"""
     estimators: tuple[str, ...] = ("grpo", "positive_dominant", "negative_dominant", "agrae")
-    sources: tuple[str, ...] = tuple(TRAINED)
+    sources: tuple[str, ...] = ("independent", "branching", "branching, node level", "gumbel")
+    """keys of `TRAINED`"""
 
     def __post_init__(self):
         if self.seeds < 2:

@@ -15,7 +15,7 @@ from .study import Study
 
 LEARNING_RATES = {
     ("shared", "adam"): 0.003,
-    ("shared", "sgd"): 1.0,
+    ("shared", "sgd"): 0.03,
     ("independent", "adam"): 0.01,
     ("independent", "sgd"): 0.1,
 }
