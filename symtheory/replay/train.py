@@ -203,6 +203,8 @@ class Observation(NamedTuple):
     """[P] entropy over completions in nats"""
 
 
+SAMPLES = 256
+"""Completions for each prompt where the metrics cannot be exact."""
 CUT = (0.6, 0.95)
 """Temperature and top-p of the paper's evaluation."""
 
@@ -218,13 +220,11 @@ def observe(params: Params, shape: Shape, task: Task, prompts: Prompts) -> Obser
 
     log_prob = model.leaves(levels)
     probability = jnp.exp(log_prob)
-    return Observation(
-        (right * probability).sum(-1), success(*CUT), success(0, 1), -(probability * log_prob).sum(-1)
-    )
+    return Observation((right * probability).sum(-1), success(*CUT), success(0, 1), -(probability * log_prob).sum(-1))
 
 
 def observe_samples(
-    key: Array, params: Params, shape: Shape, task: Task, prompts: Prompts, samples: int = 256
+    key: Array, params: Params, shape: Shape, task: Task, prompts: Prompts, samples: int = SAMPLES
 ) -> Observation:
     """The same metrics from `samples` completions a prompt, for any task; `success * samples` are whole numbers."""
     key_plain, key_cut, key_greedy = jax.random.split(key, 3)
@@ -237,9 +237,7 @@ def observe_samples(
     flat = completions.reshape(-1, task.length)
     log_prob = model.token_log_prob(params, shape, jnp.repeat(prompts.tokens, samples, axis=0), flat)
     total = (log_prob * mask_after_end(flat, task.end)).sum(-1).reshape(-1, samples)
-    return Observation(
-        success, drawn(key_cut, samples, *CUT)[1], drawn(key_greedy, 1, 0, 1)[1], -total.mean(-1)
-    )
+    return Observation(success, drawn(key_cut, samples, *CUT)[1], drawn(key_greedy, 1, 0, 1)[1], -total.mean(-1))
 
 
 def over_runs(function: Callable, devices: list, at_once: int) -> Callable:
