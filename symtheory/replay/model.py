@@ -88,6 +88,7 @@ def apply(params: Params, shape: Shape, tokens: Array, cache: Cache | None = Non
     batch, new = tokens.shape
     past = cache[0][0].shape[2] if cache else 0
     dtype, d, heads = jnp.dtype(shape.dtype), shape.width, shape.heads
+    wide = jnp.promote_types(dtype, jnp.float32)
     if past + new > shape.context:
         raise InputError(f"context must hold the whole sequence of {past + new} tokens, got {shape.context}")
 
@@ -106,13 +107,13 @@ def apply(params: Params, shape: Shape, tokens: Array, cache: Cache | None = Non
         if cache:
             k, v = jnp.concatenate([cache[i][0], k], axis=2), jnp.concatenate([cache[i][1], v], axis=2)
         extended.append((k, v))
-        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k).astype(jnp.float32) / math.sqrt(d // heads)
+        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k).astype(wide) / math.sqrt(d // heads)
         attention = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1).astype(dtype)
         mixed = jnp.einsum("bhqk,bhkd->bhqd", attention, v).swapaxes(1, 2).reshape(-1, d)
         x = x + product(mixed, layer["out"])
         hidden = jax.nn.gelu(product(rms_norm(x, layer["mlp_norm"]), layer["up"]))
         x = x + product(hidden, layer["down"])
-    logits = product(rms_norm(x, params["norm"]), params["head"]).astype(jnp.float32)
+    logits = product(rms_norm(x, params["norm"]), params["head"]).astype(wide)
     return logits.reshape(batch, new, shape.vocab), extended
 
 
