@@ -22,8 +22,8 @@ class Tiny(task.Congruence):
         return ((x + 2 * y + facts[..., 0]) % facts[..., 1] == 0).astype(jnp.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny():
     """(task, shape, parameters) in float32."""
-    shape = model.Shape(vocab=4, context=4, layers=2, width=8, heads=2)
-    return Tiny(), shape, model.init(jax.random.key(3), shape)
+    shape = model.Shape(vocab=4, context=4, layers=1, width=8, heads=2)
+    return Tiny(), shape, jax.jit(lambda key: model.init(key, shape))(jax.random.key(3))

@@ -11,21 +11,26 @@ from scipy.stats import chi2
 from symtheory import InputError
 from symtheory.replay import model, task
 
+apply = jax.jit(model.apply, static_argnums=1)
+conditionals = jax.jit(model.conditionals, static_argnums=(1, 3))
+sample = jax.jit(model.sample, static_argnums=(2, 4, 5, 6, 7))
+
 
 def test_cached_decoding_is_the_forward_pass(tiny):
-    _, shape, params = tiny
+    shape = dataclasses.replace(tiny[1], layers=2)
+    params = model.init(jax.random.key(0), shape)
     tokens = jax.random.randint(jax.random.key(0), (3, 4), 0, shape.vocab)
-    whole, _ = model.apply(params, shape, tokens)
-    first, cache = model.apply(params, shape, tokens[:, :2])
-    second, cache = model.apply(params, shape, tokens[:, 2:3], cache)
-    third, _ = model.apply(params, shape, tokens[:, 3:], cache)
+    whole, _ = apply(params, shape, tokens)
+    first, cache = apply(params, shape, tokens[:, :2])
+    second, cache = apply(params, shape, tokens[:, 2:3], cache)
+    third, _ = apply(params, shape, tokens[:, 3:], cache)
     np.testing.assert_allclose(jnp.concatenate([first, second, third], axis=1), whole, atol=1e-5)
 
 
 def test_a_token_does_not_see_later_ones(tiny):
     _, shape, params = tiny
-    one, _ = model.apply(params, shape, jnp.array([[1, 2, 3, 0]]))
-    other, _ = model.apply(params, shape, jnp.array([[1, 2, 0, 3]]))
+    one, _ = apply(params, shape, jnp.array([[1, 2, 3, 0]]))
+    other, _ = apply(params, shape, jnp.array([[1, 2, 0, 3]]))
     np.testing.assert_array_equal(one[:, :2], other[:, :2])
     assert not np.allclose(one[:, 2:], other[:, 2:])
 
@@ -33,12 +38,11 @@ def test_a_token_does_not_see_later_ones(tiny):
 def test_enumeration_is_the_log_probability_of_every_completion(tiny):
     asked, shape, params = tiny
     prompts = asked.prompts().tokens
-    log_prob = model.leaves(model.conditionals(params, shape, prompts, asked.length))
+    log_prob = model.leaves(conditionals(params, shape, prompts, asked.length))
     completions = jnp.asarray(task.all_completions(asked))
-    for q in (0, 5):
-        repeated = jnp.broadcast_to(prompts[q], (len(completions), 2))
-        direct = model.token_log_prob(params, shape, repeated, completions).sum(-1)
-        np.testing.assert_allclose(log_prob[q], direct, atol=1e-5)
+    repeated = jnp.broadcast_to(prompts[5], (len(completions), 2))
+    direct = jax.jit(model.token_log_prob, static_argnums=1)(params, shape, repeated, completions).sum(-1)
+    np.testing.assert_allclose(log_prob[5], direct, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["congruence", "expression"])
@@ -46,8 +50,13 @@ def test_enumerated_probabilities_sum_to_one(name):
     asked = task.TASKS[name]()
     prompts = task.pick(asked.prompts(), slice(4))
     shape = model.Shape(asked.vocab, prompts.tokens.shape[1] + asked.length)
-    params = jax.tree.map(lambda x: 2 * x, model.init(jax.random.key(0), shape))
-    log_prob = jax.jit(lambda p: model.leaves(model.conditionals(p, shape, prompts.tokens, asked.length)))(params)
+
+    @jax.jit
+    def enumerate_all(key):
+        params = jax.tree.map(lambda x: 2 * x, model.init(key, shape))  # a sharper policy than at the start
+        return model.leaves(model.conditionals(params, shape, prompts.tokens, asked.length))
+
+    log_prob = enumerate_all(jax.random.key(0))
     assert log_prob.shape == (4, asked.vocab**asked.length)
     assert jnp.abs(jnp.exp(log_prob).sum(-1) - 1).max() < 1e-6
 
@@ -55,8 +64,8 @@ def test_enumerated_probabilities_sum_to_one(name):
 def test_samples_follow_the_enumerated_probabilities(tiny):
     asked, shape, params = tiny
     prompts, n = asked.prompts().tokens[:2], 20_000
-    drawn = model.sample(jax.random.key(1), params, shape, prompts, n, asked.length)
-    expected = n * np.exp(model.leaves(model.conditionals(params, shape, prompts, asked.length)))
+    drawn = sample(jax.random.key(1), params, shape, prompts, n, asked.length)
+    expected = n * np.exp(model.leaves(conditionals(params, shape, prompts, asked.length)))
     for q in range(2):
         counts = np.bincount(np.asarray(drawn[q] @ np.array([4, 1])), minlength=16)
         statistic = ((counts - expected[q]) ** 2 / expected[q]).sum()
@@ -66,8 +75,8 @@ def test_samples_follow_the_enumerated_probabilities(tiny):
 def test_cut_samples_follow_the_cut_enumeration(tiny):
     asked, shape, params = tiny
     prompts, n = asked.prompts().tokens[:1], 20_000
-    drawn = model.sample(jax.random.key(2), params, shape, prompts, n, asked.length, 0.6, 0.7)
-    levels = model.conditionals(params, shape, prompts, asked.length)
+    drawn = sample(jax.random.key(2), params, shape, prompts, n, asked.length, 0.6, 0.7)
+    levels = conditionals(params, shape, prompts, asked.length)
     cut = [jnp.log(model.sharpen(jnp.exp(level), 0.6, 0.7)) for level in levels]
     expected = n * np.exp(model.leaves(cut))[0]
     counts = np.bincount(np.asarray(drawn[0] @ np.array([4, 1])), minlength=16)
@@ -81,7 +90,7 @@ def test_bfloat16_stays_near_float32_and_keeps_float32_parameters(tiny):
     asked, shape, params = tiny
     half = dataclasses.replace(shape, dtype="bfloat16")
     prompts = asked.prompts().tokens
-    exact, rough = (model.leaves(model.conditionals(params, s, prompts, 2)) for s in (shape, half))
+    exact, rough = (model.leaves(conditionals(params, s, prompts, 2)) for s in (shape, half))
     assert rough.dtype == jnp.float32
     np.testing.assert_allclose(rough, exact, atol=0.1)  # 8 bits of mantissa through two layers
     assert jnp.abs(jnp.exp(rough).sum(-1) - 1).max() < 1e-6

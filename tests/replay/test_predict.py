@@ -46,7 +46,7 @@ def test_a_tree_of_one_level_is_theorem_1():
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def agreement(tiny):
     asked, shape, params = tiny
     updates = [train.Update(batch=2, mini_batches=1, optimizer=name) for name in ("sgd", "adam")]
@@ -55,7 +55,12 @@ def agreement(tiny):
     prompts, others = task.pick(everything, slice(2)), task.pick(everything, slice(2, 4))
     advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
     rates = jnp.array([[1e-2, 30.0], [1e-4, 0.3]])
-    return predict.one_step(jax.random.key(5), state, shape, asked, prompts, others, advantage, updates, rates)
+
+    @jax.jit
+    def examined(key):
+        return predict.one_step(key, state, shape, asked, prompts, others, advantage, updates, rates)
+
+    return examined(jax.random.key(5))
 
 
 def test_the_tangent_kernel_is_exact_for_small_steps_and_not_for_large_ones(agreement):
