@@ -98,7 +98,7 @@ class OneStep:
     base: Base = Base(task="congruence", batch=128, rate=2e-3)
     depths: tuple[int, ...] = (150, 600)
     """pretraining steps of the base models"""
-    estimators: tuple[str, ...] = ("grpo", "negative_dominant", "positive_dominant", "agrae")
+    estimators: tuple[str, ...] = ("grpo", "negative_dominant", "positive_dominant")
     batches: tuple[int, ...] = (1, 16)
     """prompts in the step"""
     rates: tuple[tuple[Literal["adam", "sgd"], tuple[float, ...]], ...] = (
