@@ -149,7 +149,7 @@ PRESETS = {
             seeds=20,
             draws=4,
         ),
-        seeds_at_once=20,
+        seeds_at_once=4,
         runs_at_once=44,
     ),
 }

@@ -75,9 +75,9 @@ def test_samples_follow_the_enumerated_probabilities(tiny):
 def test_cut_samples_follow_the_cut_enumeration(tiny):
     asked, shape, params = tiny
     prompts, n = asked.prompts().tokens[:1], 20_000
-    drawn = sample(jax.random.key(2), params, shape, prompts, n, asked.length, 0.6, 0.7)
+    drawn = sample(jax.random.key(2), params, shape, prompts, n, asked.length, 0.9, 0.9)
     levels = conditionals(params, shape, prompts, asked.length)
-    cut = [jnp.log(model.sharpen(jnp.exp(level), 0.6, 0.7)) for level in levels]
+    cut = [jnp.log(model.sharpen(jnp.exp(level), 0.9, 0.9)) for level in levels]
     expected = n * np.exp(model.leaves(cut))[0]
     counts = np.bincount(np.asarray(drawn[0] @ np.array([4, 1])), minlength=16)
     assert (expected == 0).any()
