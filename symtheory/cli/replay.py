@@ -79,6 +79,10 @@ def run(
             trained = replay.training(training, out, report, **options)
             store.save(trained, out / f"training-{preset}.nc")
             write(figures.training(trained), out / f"training-{preset}.png")
+            if training.base.make_task().end is None:
+                theory = replay.tabular(training, out, report, runs_at_once=size.runs_at_once)
+                store.save(theory, out / f"tabular-{preset}.nc")
+                write(figures.tabular(trained, theory), out / f"tabular-{preset}.png")
             found = replay_verdicts.verdicts(trained, command)
         if part != "training":
             stepped = replay.one_step(one_step, out, report, runs_at_once=size.runs_at_once)

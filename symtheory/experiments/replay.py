@@ -20,10 +20,12 @@ import optax
 import xarray as xr
 
 from .. import estimators
+from ..dynamics import run, sampled
 from ..dynamics.sampled import State, StepInfo, advantage_of
 from ..errors import InputError, no_such
 from ..replay import model, predict, train
 from ..replay import task as tasks
+from ..worlds import Bandit
 from . import checkpoint, store
 
 Report = Callable[[str, int, int, int], None]
@@ -318,6 +320,65 @@ def _labelled(config: Training, wave, history, difficulty) -> xr.Dataset:
     }
     exact = config.base.make_task().end is None
     return xr.Dataset(variables, coords, {"samples": 0 if exact else train.SAMPLES})
+
+
+TABULAR_RATE = 0.3
+"""Learning rate of the logits; the path through (pass@1, pass@256) hardly depends on it, the speed does."""
+
+
+def tabular(config: Training, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:
+    """The theory's prediction of `training`: the same base policies as independent softmax logits (Theorem 1).
+
+    Every completion of every training prompt gets a logit of its own, with the probability that the base model gives
+    it, and the groups of the sampled dynamics of `symtheory.dynamics` train it by SGD. Time is not comparable, the
+    path is: success and entropy with dims (estimator, seed, step, prompt).
+    """
+
+    def make():
+        return _tabular(config, runs_at_once)
+
+    only = {**asdict(config), "rate": TABULAR_RATE, "at_once": runs_at_once}
+    result = store.cached(folder, "replay-tabular", only, make)
+    report("tabular", 1, 1, 0)
+    return result
+
+
+def _tabular(config: Training, runs_at_once: int) -> xr.Dataset:
+    asked, shape = config.base.make_task(), config.base.shape()
+    everything = asked.prompts()
+    chain = [estimators.get(name) for name in config.estimators]
+    wave = list(range(config.first_seed, config.first_seed + config.seeds))
+    records = config.steps // config.stride
+
+    def path(key_prompts, key, params):
+        order = jax.random.permutation(key_prompts, everything.tokens.shape[0])[: config.prompts]
+        world = as_bandit(params, shape, asked, tasks.pick(everything, order))
+
+        def of(index):
+            advantage, optimizer = advantage_of(chain, index), optax.sgd(TABULAR_RATE)
+            update = sampled.Update(config.update.group_size)
+            return run.train(key, world, advantage, optimizer, update, records=records, stride=config.stride)[1]
+
+        record = jax.lax.map(of, jnp.arange(len(chain)))
+        return record.success, record.entropy
+
+    base = base_models(config.base, len(wave), runs_at_once)(keys_of(wave, 0))
+    success, entropy = spread(path, len(wave), runs_at_once)(keys_of(wave, 1), keys_of(wave, 2), base)
+    dims = ("seed", "estimator", "step", "prompt")
+    coords = {
+        "seed": wave,
+        "estimator": list(config.estimators),
+        "step": np.arange(0, config.steps + 1, config.stride),
+    }
+    return xr.Dataset({"success": (dims, np.asarray(success)), "entropy": (dims, np.asarray(entropy))}, coords)
+
+
+def as_bandit(params: model.Params, shape: model.Shape, asked: tasks.Task, prompts: tasks.Prompts) -> Bandit:
+    """The policy of the transformer on `prompts` as a bandit over whole completions, the correct ones first."""
+    right = tasks.right(asked, prompts.facts)
+    order = jnp.argsort(~right, axis=-1, stable=True)
+    log_policy = model.leaves(model.conditionals(params, shape, prompts.tokens, asked.length))
+    return Bandit(jnp.take_along_axis(log_policy, order, axis=-1), right.sum(-1))
 
 
 def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:

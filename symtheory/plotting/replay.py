@@ -5,6 +5,7 @@ import xarray as xr
 
 from ..experiments.replay_verdicts import mean_pass_at_k
 from ..metrics.intervals import bootstrap
+from ..metrics.passk import pass_at_k
 from .style import figure, look
 
 KS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -61,6 +62,37 @@ def band(ax, x, values: np.ndarray, name: str) -> None:
     style = look(name)
     ax.plot(x, interval.mean, **style)
     ax.fill_between(x, interval.low, interval.high, color=style["color"], alpha=0.12, linewidth=0)
+
+
+def tabular(result: xr.Dataset, theory: xr.Dataset):
+    """pass@256 and entropy against pass@1 on the training prompts: transformer, and the same policies as bandits."""
+    fig, axes = figure(1, 2, width=11, height=4.6)
+    measured = {256: mean_pass_at_k(result, 256, "train"), 1: mean_pass_at_k(result, 1, "train")}
+    entropy = result.entropy.sel(split="train").mean("prompt")
+    p = theory.success.astype(float)
+    for name in result.estimator.values:
+        style = look(name)
+        at = {key: value.sel(estimator=name).mean("seed") for key, value in measured.items()}
+        own = p.sel(estimator=name)
+        x = own.mean(("seed", "prompt"))
+        for ax, y, curve in (
+            (axes[0, 0], at[256], own.copy(data=pass_at_k(own.values, 256)).mean(("seed", "prompt"))),
+            (
+                axes[0, 1],
+                entropy.sel(estimator=name).mean("seed"),
+                theory.entropy.sel(estimator=name).mean(("seed", "prompt")),
+            ),
+        ):
+            ax.plot(at[1], y, color=style["color"], label=style["label"], marker="o", markersize=4, linewidth=0)
+            ax.plot(x, curve, color=style["color"], linestyle=style["linestyle"], linewidth=1.2)
+    axes[0, 0].set_ylabel("pass@256, training prompts")
+    axes[0, 1].set_ylabel("entropy over completions (nat)")
+    for ax in axes.flat:
+        ax.set_xlabel("pass@1, training prompts")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    fig.suptitle("Points: the transformer. Lines: Theorem 1, the same base policies with a logit for every completion")
+    return fig
 
 
 def one_step(result: xr.Dataset):

@@ -47,6 +47,14 @@ def test_training_is_labelled_and_starts_from_the_same_base_for_every_estimator(
     assert abs(trained.imbalance.sel(estimator="grpo", step=[2, 4])).max() < 1e-5
 
 
+def test_the_tabular_prediction_starts_from_the_transformer(trained, tmp_path):
+    theory = replay.tabular(SMALL, tmp_path, silent)
+    base = trained.isel(step=0, estimator=0).sel(split="train")
+    start = theory.isel(step=0, estimator=0)
+    np.testing.assert_allclose(start.success, base.success, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(start.entropy, base.entropy, rtol=1e-4)
+
+
 class Stopped(Exception):
     pass
 
