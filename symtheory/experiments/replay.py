@@ -171,7 +171,7 @@ def spread(function: Callable, count: int, runs_at_once: int) -> Callable:
 
 
 def keys_of(seeds: Sequence[int], purpose: int) -> jax.Array:
-    """One key for each seed, another for each purpose: 0 base model, 1 choice of prompts, 2 rollouts."""
+    """One key for each seed, another for each purpose: 0 base model, 1 prompts, 2 rollouts, 3 rollouts before a single step."""
     return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), purpose))(jnp.asarray(seeds))
 
 
@@ -384,54 +384,59 @@ def as_bandit(params: model.Params, shape: model.Shape, asked: tasks.Task, promp
 def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:
     """Agreement of single steps with their predictions; dims depth, history, batch, estimator, seed and draw."""
     parts = []
-    total = len(config.depths) * len(config.histories) * len(config.batches)
+    total = len(config.depths) * len(config.histories)
+    programs = functools.cache(lambda: _step_programs(config, runs_at_once))  # compiled only if something is missing
     for depth, history in itertools.product(config.depths, config.histories):
-        base = replace(config.base, steps=depth)
-        only = {**asdict(replace(config, base=base, depths=(depth,), histories=(history,))), "at_once": runs_at_once}
-        at = {"depth": [depth], "history": [history]}
-        made = store.cached(
-            folder, "replay-one-step", only, lambda base=base, h=history: _one_step(config, base, h, runs_at_once)
-        )
-        parts.append(made.expand_dims(at))
-        report("one step", len(parts) * len(config.batches), total, 0)
+        only = asdict(replace(config, depths=(depth,), histories=(history,)))
+
+        def make(depth=depth, history=history):
+            base = replace(config.base, steps=depth)
+            return _one_step(config, base, history, programs(), runs_at_once)
+
+        made = store.cached(folder, "replay-one-step", {**only, "at_once": runs_at_once}, make)
+        parts.append(made.expand_dims({"depth": [depth], "history": [history]}))
+        report("one step", len(parts), total, 0)
     return cast(xr.Dataset, xr.combine_by_coords(parts, combine_attrs="drop", data_vars="minimal"))
 
 
-def _one_step(config: OneStep, base: Base, history: int, runs_at_once: int) -> xr.Dataset:
-    asked, shape = base.make_task(), base.shape()
+def _step_programs(config: OneStep, runs_at_once: int) -> tuple[Callable, list[Callable]]:
+    """The compiled functions: one GRPO step that fills Adam's memory, and the comparison for each batch size."""
+    asked, shape = config.base.make_task(), config.base.shape()
     everything = asked.prompts()
     chain = [estimators.get(name) for name in config.estimators]
-    wave = list(range(config.first_seed, config.first_seed + config.seeds))
-    params = base_models(base, len(wave), runs_at_once)(keys_of(wave, 0))
+    before = train.Update(learning_rate=HISTORY_RATE, mini_batches=1)
     rates = jnp.array([rates for _, rates in config.rates])
-    grid = np.indices((len(chain), len(wave), config.draws)).reshape(3, -1)
-    index, seed, draw = grid
-    keys = jax.vmap(jax.random.fold_in)(keys_of(wave, 2)[seed], jnp.asarray(draw))
 
-    def agreement(batch, key, index, params):
-        key_prompts, key_history, key_step = jax.random.split(key, 3)
+    def warm(key, index, state):
+        return train.step(key, state, shape, asked, everything, advantage_of(chain, index), before)[0]
+
+    def agreement(batch, key, index, state):
+        key_prompts, key_step = jax.random.split(key)
         order = jax.random.permutation(key_prompts, everything.tokens.shape[0])
         prompts = tasks.pick(everything, order[:batch])
         bystanders = tasks.pick(everything, order[batch : batch + config.bystanders])
         updates = [train.Update(optimizer=name, batch=batch, mini_batches=1) for name, _ in config.rates]
+        memory = [state.optimizer if u.optimizer == "adam" else u.make_optimizer().init(()) for u in updates]
+        at = State(state.params, memory)
         advantage = advantage_of(chain, index)
-        state = State(params, optax.adam(HISTORY_RATE).init(params))
-        if history:
-            before = train.Update(learning_rate=HISTORY_RATE, mini_batches=1)
+        return predict.one_step(key_step, at, shape, asked, prompts, bystanders, advantage, updates, rates)
 
-            def one(state, key):
-                return train.step(key, state, shape, asked, everything, advantage, before)
+    runs = len(chain) * config.seeds * config.draws
+    compare = [spread(functools.partial(agreement, batch), runs, runs_at_once) for batch in config.batches]
+    return spread(warm, runs, runs_at_once), compare
 
-            state, _ = jax.lax.scan(one, state, jax.random.split(key_history, history))
-        memory = [state.optimizer if u.optimizer == "adam" else u.make_optimizer().init(params) for u in updates]
-        return predict.one_step(
-            key_step, State(state.params, memory), shape, asked, prompts, bystanders, advantage, updates, rates
-        )
 
-    found = []
-    for batch in config.batches:
-        program = spread(functools.partial(agreement, batch), index.size, runs_at_once)
-        found.append(program(keys, jnp.asarray(index), jax.tree.map(lambda x: x[seed], params)))
+def _one_step(config: OneStep, base: Base, history: int, programs, runs_at_once: int) -> xr.Dataset:
+    warm, compare = programs
+    wave = list(range(config.first_seed, config.first_seed + config.seeds))
+    index, seed, draw = np.indices((len(config.estimators), len(wave), config.draws)).reshape(3, -1)
+    index = jnp.asarray(index)
+    keys, before = (jax.vmap(jax.random.fold_in)(keys_of(wave, i)[seed], jnp.asarray(draw)) for i in (2, 3))
+    params = jax.tree.map(lambda x: x[seed], base_models(base, len(wave), runs_at_once)(keys_of(wave, 0)))
+    state = State(params, jax.vmap(optax.adam(HISTORY_RATE).init)(params))
+    for t in range(history):
+        state = warm(jax.vmap(jax.random.fold_in, (0, None))(before, t), index, state)
+    found = [program(keys, index, state) for program in compare]
     stacked = predict.Agreement(*(np.stack([np.asarray(x) for x in field]) for field in zip(*found, strict=True)))
     return _labelled_steps(config, wave, stacked)
 

@@ -103,9 +103,14 @@ def one_step(
     before, elsewhere = model.leaves(levels), log_policy_elsewhere(state.params)
     shapes = jnp.stack([theorem_1(jnp.exp(before), pull), token_tree(levels, pull)])
 
-    def with_optimizer(update, memory, rates):
-        unit = train.OPTIMIZERS[update.optimizer](1.0)
-        direction, _ = unit.update(gradient, memory, state.params)
+    def direction_of(update, memory):
+        return train.OPTIMIZERS[update.optimizer](1.0).update(gradient, memory, state.params)[0]
+
+    directions = [direction_of(*pair) for pair in zip(updates, state.optimizer, strict=True)]
+    directions = jax.tree.map(lambda *x: jnp.stack(x), *directions)  # stacked, so that the program holds one of each
+
+    def with_direction(pair):
+        direction, rates = pair
         tangent = jax.jvp(log_policy, (state.params,), (direction,))[1]
 
         def at(rate):
@@ -122,8 +127,7 @@ def one_step(
 
         return jax.lax.map(at, rates)
 
-    each = [with_optimizer(*pair) for pair in zip(updates, state.optimizer, rates, strict=True)]
-    return jax.tree.map(lambda *x: jnp.stack(x), *each)
+    return jax.lax.map(with_direction, (directions, rates))
 
 
 def compare(change: Array, shapes: Array, tangent: Array, subsets: Array, elsewhere: Array, total: Array) -> Agreement:
