@@ -171,7 +171,7 @@ def spread(function: Callable, count: int, runs_at_once: int) -> Callable:
 
 
 def keys_of(seeds: Sequence[int], purpose: int) -> jax.Array:
-    """One key for each seed, another for each purpose: 0 base model, 1 prompts, 2 rollouts, 3 rollouts before a single step."""
+    """A key for each seed and purpose: 0 base model, 1 prompts, 2 rollouts, 3 rollouts before a single step."""
     return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), purpose))(jnp.asarray(seeds))
 
 
