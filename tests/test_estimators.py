@@ -14,7 +14,8 @@ from symtheory import InputError, estimators
 from symtheory.estimators.base import _registry
 from symtheory.ops import numpy_ops
 
-ZERO_ON_EQUAL = [n for n in estimators.names() if estimators.get(n).links[0].__name__ == "center"]
+ALL = [estimators.get(n) for n in estimators.names()]
+ZERO_ON_EQUAL = [e.name for e in ALL if e.links[0].__name__ == "center" and e.rewards != "binary"]
 graded = st.lists(st.floats(0, 1, width=32), min_size=2, max_size=8)
 binary = st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=9)
 

@@ -1,6 +1,6 @@
 """A-GRAE: asymmetric group-relative advantage estimation (Sec. 5 of arXiv:2602.05548), and its two halves."""
 
-from .base import register
+from .base import AFFINE, BOUNDED, ORDERLY, SYMMETRIC, register
 from .difficulty import focus_easy, focus_hard
 from .grpo import center, scale_by_std
 
@@ -16,8 +16,24 @@ def attenuate_correct(a, g, op, *, alpha=1):
     return op.where(op.positive(a), op.minimum(1, g.batch.omega / alpha) * a, a)
 
 
-register("ddas", center, scale_by_std, focus_by_progress, rewards="unit", source="Eq. 12 of arXiv:2602.05548")
-register("ass", center, scale_by_std, attenuate_correct, rewards="unit", source="Eq. 13 of arXiv:2602.05548")
+register(
+    "ddas",
+    center,
+    scale_by_std,
+    focus_by_progress,
+    rewards="unit",
+    source="Eq. 12 of arXiv:2602.05548",
+    laws=f"{ORDERLY} {SYMMETRIC} duplication",
+)
+register(
+    "ass",
+    center,
+    scale_by_std,
+    attenuate_correct,
+    rewards="unit",
+    source="Eq. 13 of arXiv:2602.05548",
+    laws=f"{ORDERLY} {AFFINE} {BOUNDED} degenerate_zero sample_symmetry duplication",
+)
 register(
     "agrae",
     center,
@@ -26,6 +42,7 @@ register(
     attenuate_correct,
     rewards="unit",
     source="Eq. 11-13 of arXiv:2602.05548 on GRPO",
+    laws=f"{ORDERLY} degenerate_zero duplication",
 )
 register(
     "agrae_dr_grpo",
@@ -34,4 +51,5 @@ register(
     attenuate_correct,
     rewards="unit",
     source="Eq. 11-13 of arXiv:2602.05548 on Dr.GRPO",
+    laws=f"{ORDERLY} {BOUNDED} degenerate_zero duplication",
 )

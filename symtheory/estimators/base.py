@@ -6,6 +6,7 @@ turn; its parameters are those of its links. Links must be pure and use only ope
 lines train a model (numpy, jax) and prove a theorem (sympy).
 """
 
+import functools
 import importlib
 import inspect
 import math
@@ -22,6 +23,13 @@ from .group import Array, Batch, Group, make_group, two_outcome_group
 
 Link = Callable[..., Array]
 Rewards = Literal["real", "unit", "binary"]
+# Laws (names of `symtheory.testing.INVARIANTS`) that tend to come together, for declarations in `register`.
+ORDERLY = "finite permutation_of_rollouts permutation_of_prompts sign_correct monotone_in_reward dtype_stability"
+SYMMETRIC = "degenerate_zero zero_sum group_symmetry sure_monotonicity"
+MIRRORED = "sample_symmetry flip_antisymmetry"
+AFFINE = "shift positive_scale"
+BOUNDED = "l1_bound l2_bound"
+
 _RANGE = {"real": "finite", "unit": "in [0, 1]", "binary": "0 or 1"}
 
 
@@ -68,6 +76,7 @@ class Estimator:
         return a[..., 0], a[..., 1]
 
 
+@functools.cache
 def link_parameters(link: Link) -> dict[str, Any]:
     """Keyword parameters of a link with their defaults."""
     kinds = inspect.signature(link).parameters.values()

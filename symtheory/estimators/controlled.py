@@ -1,6 +1,6 @@
 """Experiment I, asymmetry between right and wrong within a group (Table 1a of arXiv:2602.05548)."""
 
-from .base import register
+from .base import AFFINE, BOUNDED, ORDERLY, register
 from .grpo import center, scale_by_std
 
 
@@ -14,5 +14,19 @@ def damp_correct(a, g, op, *, beta=10):
     return op.where(op.positive(a), a / beta, a)
 
 
-register("positive_dominant", center, scale_by_std, weigh_correct, source="Table 1a of arXiv:2602.05548")
-register("negative_dominant", center, scale_by_std, damp_correct, source="Table 1a of arXiv:2602.05548")
+register(
+    "positive_dominant",
+    center,
+    scale_by_std,
+    weigh_correct,
+    source="Table 1a of arXiv:2602.05548",
+    laws=f"{ORDERLY} {AFFINE} degenerate_zero sample_symmetry batch_independence duplication",
+)
+register(
+    "negative_dominant",
+    center,
+    scale_by_std,
+    damp_correct,
+    source="Table 1a of arXiv:2602.05548",
+    laws=f"{ORDERLY} {AFFINE} {BOUNDED} degenerate_zero sample_symmetry batch_independence duplication",
+)

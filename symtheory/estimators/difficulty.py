@@ -1,6 +1,6 @@
 """Experiment II, weight between easy and hard prompts (Table 1b of arXiv:2602.05548), and GRPO-LEAD's reweighting."""
 
-from .base import register
+from .base import ORDERLY, SYMMETRIC, register
 from .grpo import center, scale_by_std
 
 
@@ -25,8 +25,24 @@ def weigh_by_logistic(a, g, op, *, floor=0.4, span=1.1, slope=10.0, pivot=0.75):
     return a * op.where(op.positive(a), weight(p), weight(1 - p))
 
 
-register("hard_focused", center, scale_by_std, focus_hard, rewards="unit", source="Table 1b of arXiv:2602.05548")
-register("easy_focused", center, scale_by_std, focus_easy, rewards="unit", source="Table 1b of arXiv:2602.05548")
+register(
+    "hard_focused",
+    center,
+    scale_by_std,
+    focus_hard,
+    rewards="unit",
+    source="Table 1b of arXiv:2602.05548",
+    laws=f"{ORDERLY} {SYMMETRIC} batch_independence duplication",
+)
+register(
+    "easy_focused",
+    center,
+    scale_by_std,
+    focus_easy,
+    rewards="unit",
+    source="Table 1b of arXiv:2602.05548",
+    laws=f"{ORDERLY} {SYMMETRIC} batch_independence duplication",
+)
 register(
     "grpo_lead",
     center,
@@ -35,4 +51,5 @@ register(
     ddof=1,
     eps=1e-6,
     source="difficulty reweighting of GRPO-LEAD, arXiv:2504.09696, as released",
+    laws=f"{ORDERLY} degenerate_zero sample_symmetry batch_independence",
 )

@@ -1,6 +1,6 @@
 """GRPO and the estimators that differ from it only in the scale: GRAE (Eq. 3 of arXiv:2602.05548), Dr.GRPO, DAPO."""
 
-from .base import register
+from .base import AFFINE, BOUNDED, MIRRORED, ORDERLY, SYMMETRIC, register
 
 
 def center(a, g, op):
@@ -14,7 +14,13 @@ def scale_by_std(a, g, op, *, ddof=0, eps=0):
     return op.div(a, op.sqrt(variance) + eps)
 
 
-register("grpo", center, scale_by_std, source="Eq. 3 of arXiv:2602.05548; population std as in its B.2")
+register(
+    "grpo",
+    center,
+    scale_by_std,
+    source="Eq. 3 of arXiv:2602.05548; population std as in its B.2",
+    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} {AFFINE} {BOUNDED} batch_independence duplication l2_constant",
+)
 register(
     "grpo_ddof1",
     center,
@@ -22,6 +28,18 @@ register(
     ddof=1,
     eps=1e-6,
     source="GRPO as verl, SkyRL and the A-GRAE release compute it",
+    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} {BOUNDED} shift batch_independence",
 )
-register("dapo", center, scale_by_std, source="arXiv:2503.14476: GRPO's advantage; groups are filtered by the batch")
-register("dr_grpo", center, source="arXiv:2503.20783: no division by the std")
+register(
+    "dapo",
+    center,
+    scale_by_std,
+    source="arXiv:2503.14476: GRPO's advantage; groups are filtered by the batch",
+    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} {AFFINE} {BOUNDED} batch_independence duplication l2_constant",
+)
+register(
+    "dr_grpo",
+    center,
+    source="arXiv:2503.20783: no division by the std",
+    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} {AFFINE} {BOUNDED} batch_independence duplication",
+)

@@ -1,6 +1,6 @@
 """NGRPO: a virtual rollout of reward 1 joins each group, so that all-wrong groups push away (arXiv:2509.18851)."""
 
-from .base import register
+from .base import ORDERLY, register
 
 
 def standardise_with_virtual_best(a, g, op, *, ddof=0):
@@ -12,4 +12,11 @@ def standardise_with_virtual_best(a, g, op, *, ddof=0):
     return op.div(mean_below - below, op.sqrt(op.div(square, size - ddof)))
 
 
-register("ngrpo", standardise_with_virtual_best, rewards="unit", min_size=1, source="arXiv:2509.18851")
+register(
+    "ngrpo",
+    standardise_with_virtual_best,
+    rewards="unit",
+    min_size=1,
+    source="arXiv:2509.18851",
+    laws=f"{ORDERLY} batch_independence",
+)

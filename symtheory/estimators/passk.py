@@ -1,7 +1,7 @@
 """Pass@k training: the advantage of a rollout as a member of all groups of k (arXiv:2508.10751)."""
 
 from ..errors import InputError
-from .base import register
+from .base import BOUNDED, ORDERLY, SYMMETRIC, register
 
 
 def share_of_failing(op, wrong, size, k):
@@ -26,4 +26,10 @@ def pass_at_k_reward(a, g, op, *, k=4):
     return a * right + (1 - a) * wrong_one
 
 
-register("passk", pass_at_k_reward, rewards="binary", source="analytic pass@k advantage of arXiv:2508.10751")
+register(
+    "passk",
+    pass_at_k_reward,
+    rewards="binary",
+    source="analytic pass@k advantage of arXiv:2508.10751",
+    laws=f"{ORDERLY} {SYMMETRIC} {BOUNDED} batch_independence",
+)

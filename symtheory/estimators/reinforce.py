@@ -1,6 +1,6 @@
 """REINFORCE and its relatives: no baseline, a leave-one-out or a batch baseline, or one sign of reward only."""
 
-from .base import register
+from .base import AFFINE, BOUNDED, MIRRORED, ORDERLY, SYMMETRIC, register
 from .grpo import center
 
 
@@ -41,12 +41,71 @@ def divide_by_mean(a, g, op, *, eps=0):
     return op.div(a, g.mean + eps)
 
 
-register("rloo", center, leave_one_out, source="arXiv:2402.14740, leave-one-out baseline")
-register("reinforce", keep, min_size=1, source="Williams 1992, no baseline")
-register("reinforce_pp", whiten_over_batch, min_size=1, source="REINFORCE++ (arXiv:2501.03262) as verl computes it")
-register("psr", keep, rewards="binary", min_size=1, source="positive sample reinforcement, arXiv:2506.01347")
-register("nsr", only_wrong, rewards="binary", min_size=1, source="negative sample reinforcement, arXiv:2506.01347")
-register("w_reinforce", weigh_right, rewards="binary", min_size=1, source="W-REINFORCE, arXiv:2506.01347")
-register("reinforce_rej", sign_of_mixed, rewards="binary", source="Reinforce-Rej, arXiv:2504.11343")
-register("raft", divide_by_mean, rewards="unit", min_size=1, source="RAFT, arXiv:2504.11343: the right ones share G")
-register("maxrl", center, divide_by_mean, rewards="unit", source="MaxRL, arXiv:2602.02710")
+register(
+    "rloo",
+    center,
+    leave_one_out,
+    source="arXiv:2402.14740, leave-one-out baseline",
+    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} {AFFINE} {BOUNDED} batch_independence",
+)
+register(
+    "reinforce",
+    keep,
+    min_size=1,
+    source="Williams 1992, no baseline",
+    laws=f"{ORDERLY} {BOUNDED} positive_scale batch_independence duplication",
+)
+register(
+    "reinforce_pp",
+    whiten_over_batch,
+    min_size=1,
+    source="REINFORCE++ (arXiv:2501.03262) as verl computes it",
+    laws=f"{ORDERLY}",
+)
+register(
+    "psr",
+    keep,
+    rewards="binary",
+    min_size=1,
+    source="positive sample reinforcement, arXiv:2506.01347",
+    laws=f"{ORDERLY} {BOUNDED} batch_independence duplication",
+)
+register(
+    "nsr",
+    only_wrong,
+    rewards="binary",
+    min_size=1,
+    source="negative sample reinforcement, arXiv:2506.01347",
+    laws=f"{ORDERLY} {BOUNDED} batch_independence duplication",
+)
+register(
+    "w_reinforce",
+    weigh_right,
+    rewards="binary",
+    min_size=1,
+    source="W-REINFORCE, arXiv:2506.01347",
+    laws=f"{ORDERLY} {BOUNDED} batch_independence duplication",
+)
+register(
+    "reinforce_rej",
+    sign_of_mixed,
+    rewards="binary",
+    source="Reinforce-Rej, arXiv:2504.11343",
+    laws=f"{ORDERLY} {MIRRORED} {BOUNDED} degenerate_zero batch_independence duplication l2_constant",
+)
+register(
+    "raft",
+    divide_by_mean,
+    rewards="unit",
+    min_size=1,
+    source="RAFT, arXiv:2504.11343: the right ones share G",
+    laws=f"{ORDERLY} positive_scale batch_independence duplication l1_bound",
+)
+register(
+    "maxrl",
+    center,
+    divide_by_mean,
+    rewards="unit",
+    source="MaxRL, arXiv:2602.02710",
+    laws=f"{ORDERLY} {SYMMETRIC} positive_scale batch_independence duplication",
+)

@@ -4,7 +4,7 @@ Its easy-focused divisor is 1 - sqrt(p) instead of sqrt(1 - p), its std has ddof
 mean of per-prompt means. (Its trainer never takes this branch: it passes 2 - step/T where exactly 2 is asked for.)
 """
 
-from .base import register
+from .base import ORDERLY, register
 from .grpo import center, scale_by_std
 
 
@@ -30,4 +30,14 @@ register(
     eps=1e-6,
     rewards="unit",
     source="HKU-HealthAI/A-GRAE at c5aa316, with its A-GRAE branch on",
+    laws=f"{ORDERLY} degenerate_zero",
+)
+register(
+    "agrae_released_dr_grpo",
+    center,
+    focus_by_progress_released,
+    attenuate_correct_released,
+    rewards="unit",
+    source="HKU-HealthAI/A-GRAE at c5aa316, with its A-GRAE branch on and norm_adv_by_std_in_grpo off",
+    laws=f"{ORDERLY} degenerate_zero duplication l1_bound",
 )

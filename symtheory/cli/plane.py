@@ -1,0 +1,41 @@
+"""`symtheory plane`: the symmetry plane and what training does on it."""
+
+from pathlib import Path
+
+
+def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16) -> None:
+    """Train an estimator at every point of the symmetry plane, and draw the phase diagram with all known estimators.
+
+    Writes OUT/plane.nc (the numbers; open it with xarray), plane.png, plane.pdf and plane.md (what it shows). Rows of
+    the plane that are finished are kept in OUT/cache and not run again.
+
+    Args:
+        out: folder for the results.
+        points: grid points along each axis.
+        seeds: worlds, the same ones at every point.
+    """
+    from ..errors import InputError
+
+    if points < 3 or seeds < 2:
+        raise InputError(f"points must be at least 3 and seeds at least 2, got {points} and {seeds}")
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..experiments import plane, store
+    from ..plotting.plane import draw
+    from ..plotting.style import write
+
+    console = Console()
+    with Progress(console=console) as progress:
+        task = progress.add_task("rows of the plane", total=points)
+        sweep = plane.Sweep(points=points, seeds=seeds)
+        dataset = plane.run(sweep, out / "cache", lambda rows: progress.advance(task, rows))
+    store.save(dataset, out / "plane.nc")
+    figure = draw(dataset)
+    for suffix in (".png", ".pdf"):
+        with store.replacing(out / f"plane{suffix}") as partial:
+            write(figure, partial)
+    with store.replacing(out / "plane.md") as partial:
+        partial.write_text(f"# The symmetry plane\n\n{dataset.attrs['caption']}\n\nMade by `symtheory plane`.\n")
+    console.print(f"{out / 'plane'}.png, .pdf, .nc, .md", highlight=False)

@@ -1,0 +1,66 @@
+"""The symmetry plane: two numbers that place any advantage estimator, GRPO at the origin.
+
+Both weigh all numbers of right rollouts K = 0..G alike, which is what prompts of uniformly distributed success
+probability give on average, and count magnitude by sum |A| (Eq. 10 of arXiv:2602.05548):
+
+    group asymmetry = sum_K C_K / sum_K L_K,               C_K = sum A, L_K = sum |A| of a group with K right of G
+    difficulty tilt = sum_K L_K (1 - 2K/G) / sum_K L_K,    one minus twice the centre of mass of L over p = K/G
+
+Both lie in [-1, 1] and change sign when right and wrong swap, A(r) -> -A(1 - r), respectively p -> 1 - p. Asymmetry
+1 only pushes up, -1 only pushes down; tilt > 0 leans to hard prompts. For G -> infinity: Positive-Dominant
+(beta - 1)/(beta + 1) and 0, Hard-Focused 0 and 1/5, DDAS 0 and (2 omega - 1)/5, A-GRAE with alpha = 1
+(omega - 1)/(omega + 1) and (2 omega - 1)/5.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..estimators import Estimator, advantages
+from ..estimators.group import Array
+
+
+class Position(NamedTuple):
+    """A point of the symmetry plane."""
+
+    asymmetry: float
+    tilt: float
+
+
+def all_groups(size: int) -> np.ndarray:
+    """Binary groups with 0, 1, .. `size` right rollouts, [size + 1, size].
+
+    >>> all_groups(2).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]
+    """
+    return (np.arange(size) < np.arange(size + 1)[:, None]).astype(float)
+
+
+def position(table: Array) -> Position:
+    """Position of the estimator that gives the advantages `table[G + 1, G]` for `all_groups(G)`.
+
+    Raises `InputError` where no place is defined: all advantages zero, or some not finite.
+
+    >>> position(np.array([[-1.0, -1.0], [0.0, -1.0], [0.0, 0.0]]))  # only wrong rollouts are pushed: NSR
+    Position(asymmetry=-1.0, tilt=0.6666666666666666)
+    """
+    table = np.asarray(table, float)
+    size = table.shape[-1]
+    if table.shape != (size + 1, size):
+        raise InputError(f"table must have shape [G + 1, G], the advantages of all_groups(G), got {table.shape}")
+    weight = np.abs(table).sum(-1)
+    total = weight.sum()
+    if not np.isfinite(total) or total == 0:
+        raise InputError("an estimator has a place on the symmetry plane if its advantages are finite and not all zero")
+    hardness = 1 - 2 * np.arange(size + 1) / size
+    return Position(float(table.sum() / total), float((weight * hardness).sum() / total))
+
+
+def place(estimator: str | Estimator, size: int = 8, omega: float = 0.5, **params) -> Position:
+    """Position of a registered estimator at group size `size` and batch mean reward `omega`.
+
+    >>> round(place("positive_dominant", beta=4).asymmetry, 12)
+    0.6
+    """
+    return position(advantages(all_groups(size), estimator, omega=omega, **params))

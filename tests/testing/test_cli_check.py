@@ -1,0 +1,84 @@
+"""`symtheory check` from end to end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from symtheory.testing import INVARIANTS, invariants, load
+
+HERE = Path(__file__).parent
+CALLABLES = f"{HERE / 'callables.py'}:"
+
+
+def check(*arguments):
+    command = [sys.executable, "-m", "symtheory", "check", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_json_names_every_law_and_a_failing_required_one_gives_status_1():
+    done = check(CALLABLES + "std_without_eps", "--format", "json", "--require", "zero_sum", "degenerate_zero")
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert report["estimator"].endswith("callables.py:std_without_eps")
+    found = {i["name"]: i for i in report["invariants"]}
+    assert set(found) == set(INVARIANTS)
+    assert found["degenerate_zero"] == {"name": "degenerate_zero", "holds": False, "counterexample": [[0.0, 0.0]]}
+    assert found["shift"] == {"name": "shift", "holds": True, "counterexample": None}
+
+
+def test_a_required_law_that_holds_gives_status_0_and_noise_on_stdout_stays_out_of_the_json():
+    done = check(CALLABLES + "prints", "--format", "json", "--require", "zero_sum,shift")
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+
+
+def test_the_table_ends_in_tests_to_paste():
+    done = check(CALLABLES + "sign_slip", "--require", "sign_correct", "--conform", "verl")
+    assert done.returncode == 1
+    assert "assert invariants.sign_correct(load(" in done.stdout
+    assert "required but broken: sign_correct" in done.stdout
+    assert "equals none of" in done.stdout
+    assert "verl_dr_grpo" in done.stdout
+
+
+def test_a_registered_name_is_compared_with_the_published_ones():
+    done = check("dr_grpo", "--conform", "openrlhf")
+    assert done.returncode == 0, done.stderr
+    assert "equals openrlhf_dr_grpo on all 25 batches" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([CALLABLES + "hangs", "--time-limit", "0.2"], "did not return within 0.2 s"),
+        ([CALLABLES + "raises"], "raised KeyError"),
+        ([CALLABLES + "no_such_function"], "has no 'no_such_function'"),
+        (["grpo", "--require", "zero_summ"], "no invariant 'zero_summ'. Did you mean 'zero_sum'?"),
+        (["grpo", "--conform", "vrl"], "no framework 'vrl'"),
+        ([], "check needs a TARGET"),
+    ],
+    ids=["hangs", "raises", "missing", "law", "framework", "nothing"],
+)
+def test_bad_input_ends_in_one_line_and_status_2(arguments, message):
+    done = check(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not done.stdout
+
+
+def test_the_table_of_all_estimators_agrees_with_their_declarations(capsys):
+    from symtheory.cli.check import _check_all
+
+    assert _check_all("table") == 0
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line[:1].isalpha()}
+    assert rows["dr_grpo"][2] == "Y"
+    assert rows["positive_dominant"][2] == "."
+    assert len(rows["grpo"]) == len(INVARIANTS)
+
+
+def test_a_pasted_counterexample_fails_as_the_table_said():
+    assert invariants.sign_correct(load(CALLABLES + "sign_slip"), [[0.0, 1.0]]) is False
