@@ -69,6 +69,7 @@ def test_bad_input_ends_in_one_line_and_status_2(arguments, message):
     assert not done.stdout
 
 
+@pytest.mark.slow
 def test_the_table_of_all_estimators_agrees_with_their_declarations(capsys):
     from symtheory.cli.check import _check_all
 
