@@ -9,7 +9,7 @@ def run(
     preset: Literal["quick", "full"] = "quick",
     out: Path = Path("figures"),
     seeds: int | None = None,
-    world: Literal["bandit"] = "bandit",
+    world: Literal["bandit", "tree"] = "bandit",
     verdicts: Path | None = None,
 ) -> None:
     """Reproduce the paper's figures 2-10 and tables 1, 3-7 from simulations that start at published difficulty.
@@ -23,7 +23,7 @@ def run(
         preset: quick: 5 seeds, one setting, no verdicts. full: 20 seeds and 20 fresh ones, four settings, verdicts.
         out: Folder for the results.
         seeds: Seeds in each block, in place of the preset's.
-        world: The simulator.
+        world: The simulator: whole trajectories (bandit), or paths that share prefixes (tree).
         verdicts: Also write the verdicts on the paper's claims to this JSON file.
     """
     import json
@@ -45,23 +45,26 @@ def run(
     console = Console()
     chosen = figures(only)
     plan = preset_named(preset, seeds)
-    folder = Path(out, preset)
+    folder = Path(out, preset if world == "bandit" else f"{preset}-{world}")
+    options = f"--preset {preset}" + ("" if world == "bandit" else f" --world {world}")
     with Progress(console=console) as progress:
 
         def bar(title: str, total: int):
             task = progress.add_task(title, total=total)
             return lambda done=1: progress.advance(task, done)
 
-        runs = Runs(plan, Path(out, "cache"), bar)
+        runs = Runs(plan, Path(out, "cache"), bar, world)
         drawn = progress.add_task("figures and tables", total=len(chosen))
         for one in chosen:
             dataset = one.result(runs)
-            dataset.attrs.update(title=one.title, preset=preset, command=_command(one.name, preset))
+            dataset.attrs.update(
+                title=one.title, preset=preset, command=f"symtheory reproduce {options} --only {one.name}"
+            )
             store.save(dataset, folder / f"{one.name}.nc")
             _draw(one.module, dataset, folder / one.name)
             progress.advance(drawn)
         if verdicts is not None:
-            command = f"symtheory reproduce --preset {preset}"
+            command = f"symtheory reproduce {options}"
             record = {c.id: verdict_record(judge(runs.study(), c), command) for c in CLAIMS}
             with store.replacing(verdicts) as partial:
                 partial.write_text(json.dumps(record, indent=1) + "\n")
@@ -69,10 +72,6 @@ def run(
         console.print(f"{one.title}: {folder / one.name}.png, .pdf, .nc, .md", highlight=False)
     if not plan.confirm:
         console.print("Five seeds draw no verdicts; --preset full does.", highlight=False)
-
-
-def _command(name: str, preset: str) -> str:
-    return f"symtheory reproduce --preset {preset} --only {name}"
 
 
 def _draw(module: str, dataset, path: Path) -> None:

@@ -7,7 +7,7 @@ than one epoch the rollouts are used again, with importance ratios and PPO's cli
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,9 @@ class Update:
     """Optimiser steps on each batch of rollouts; from the second on the ratio differs from 1 and clipping acts."""
     clip_low: float = 0.2
     clip_high: float = 0.2
+    aggregation: Literal["trajectory", "sequence_mean", "token_mean"] = "trajectory"
+    """How token losses add up: the sum over a rollout's tokens (Theorem 1, Dr.GRPO), their mean (GRPO, Eq. 1), or the
+    mean over all tokens of the batch (DAPO). The last two need a world with `rollout_length`."""
 
     def __post_init__(self):
         if self.group_size < 1 or self.epochs < 1:
@@ -84,6 +87,7 @@ def step(
     rollouts = world.sample(key, state.params, update.group_size)
     rewards = world.reward(rollouts)
     a = advantage(rewards)
+    share = token_share(world, rollouts, update.aggregation)
     old = jax.lax.stop_gradient(world.log_prob(state.params, rollouts)) if update.epochs > 1 else None
 
     def epoch(state, _):
@@ -93,17 +97,29 @@ def step(
             # the gradient of min(ratio A, clip(ratio) A) is ratio A where the unclipped term is the smaller, else 0
             active = jnp.where(a > 0, ratio <= 1 + update.clip_high, ratio >= 1 - update.clip_low)
             weight = a * ratio * active
-        gradient = world.policy_gradient(state.params, rollouts, weight * world.prompt_weight / update.group_size)
+        gradient = world.policy_gradient(
+            state.params, rollouts, weight * share * world.prompt_weight / update.group_size
+        )
         return apply_gradient(state, gradient, optimizer), None
 
     state, _ = jax.lax.scan(epoch, state, None, length=update.epochs) if update.epochs > 1 else epoch(state, None)
     info = StepInfo(
-        correct=(rewards > 0).mean(),
-        unsolved=(rewards <= 0).all(-1).mean(),
+        correct=(rewards >= 1).mean(),
+        unsolved=(rewards < 1).all(-1).mean(),
         abs_advantage=jnp.abs(a).sum(-1).mean(),
         imbalance=a.sum(-1).mean(),
     )
     return state, info
+
+
+def token_share(world: World, rollouts: Any, aggregation: str) -> Array | float:
+    """Factor on log pi(o) from averaging over tokens, [P, size], see `Update.aggregation`."""
+    if aggregation == "trajectory":
+        return 1.0
+    if not hasattr(world, "rollout_length"):
+        raise InputError(f"aggregation {aggregation!r} needs a world whose rollouts have lengths, got {type(world)}")
+    length = world.rollout_length(rollouts)  # type: ignore[attr-defined]
+    return 1 / (length if aggregation == "sequence_mean" else length.mean())
 
 
 def apply_gradient(state: State, gradient: Any, optimizer: optax.GradientTransformation) -> State:

@@ -19,6 +19,7 @@ from ..errors import InputError, no_such
 from ..metrics.intervals import Interval, bootstrap
 from .claims import CLAIMS, Verdict, judge
 from .study import DESIGN_SEEDS, FRESH_SEEDS, Study, run
+from .tree_study import TreeStudy
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Runs:
     folder: Path
     progress: Callable[[str, int], Callable[[int], None]] = lambda title, total: lambda done: None
     """(title, number of seeds) -> function to call with the number of seeds just done"""
+    world: str = "bandit"
     _done: dict[Study, xr.Dataset] = field(default_factory=dict)
 
     @property
@@ -61,7 +63,7 @@ class Runs:
     def study(self, setting: tuple[str, str] | None = None, start: str = "table3") -> xr.Dataset:
         """All methods in one setting (default: the preset's first) from the base model of `start`."""
         sharing, optimizer = setting or self.preset.settings[0]
-        study = Study(start=start, sharing=sharing, optimizer=optimizer, records=self.preset.records)  # type: ignore[arg-type]
+        study = STUDIES[self.world](start=start, sharing=sharing, optimizer=optimizer, records=self.preset.records)  # type: ignore[arg-type]
         if study not in self._done:
             seeds = self.seeds
             tick = self.progress(f"{setting_name(sharing, optimizer)}, {START_NAMES[start]}", len(seeds))
@@ -73,6 +75,7 @@ class Runs:
         return [judge(self.study(), claim) for claim in CLAIMS if claim.figure == figure]
 
 
+STUDIES = {"bandit": Study, "tree": TreeStudy}
 START_NAMES = {"table3": "Qwen2.5-Math-7B", "table5": "DeepSeek-R1-7B"}
 
 

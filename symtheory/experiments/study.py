@@ -12,7 +12,6 @@ the smallest of the grid with which GRPO's training pass@1 ends above 0.9. No ot
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +100,17 @@ class Study:
         """The populations of prompts a run is watched on, the training prompts first."""
         return ("train", *BENCHMARKS) if self.sharing == "shared" else ("train",)
 
+    def make_world(self, key, success) -> Any:
+        """A population of prompts of the given difficulty."""
+        return make_bandit(
+            key,
+            success,
+            trajectories=self.trajectories,
+            correct=self.correct,
+            features=self.features if self.sharing == "shared" else 0,
+            feature_noise=self.feature_noise,
+        )
+
     def config(self) -> dict[str, Any]:
         """Everything that determines the result, as plain data."""
         return {"study": 1, **asdict(self), "methods": list(self.methods), "learning_rate": self.learning_rate}
@@ -154,19 +164,12 @@ def _program(study: Study) -> Callable:
     chains = [estimators.get(m.estimator) for m in methods]
     filtered = jnp.asarray([m.filtered for m in methods])
     optimizer = {"adam": optax.adam, "sgd": optax.sgd}[study.optimizer](study.learning_rate)
-    world = partial(
-        make_bandit,
-        trajectories=study.trajectories,
-        correct=study.correct,
-        features=study.features if study.sharing == "shared" else 0,
-        feature_noise=study.feature_noise,
-    )
     sizes = {name: study.prompts if name == "train" else study.heldout for name in study.populations}
     success = {n: difficulty(study.start, "MATH" if n == "train" else n, size) for n, size in sizes.items()}
 
     def one_seed(seed):
         keys = dict(zip(("sampling", *success), jax.random.split(jax.random.key(seed), 1 + len(success)), strict=True))
-        worlds = {name: world(keys[name], p) for name, p in success.items()}
+        worlds = {name: study.make_world(keys[name], p) for name, p in success.items()}
 
         def observe(params):
             # independent prompts have no held-out relatives, so their one population is the training prompts
@@ -198,7 +201,7 @@ def _observe(world, params) -> dict[str, jax.Array]:
         "pass_at_k": jnp.mean(pass_at_k(p[:, None], jnp.asarray(KS)), axis=0),
         "entropy": world.entropy(params).mean(),
         "coverage": world.rare_coverage(params).mean(),
-        "greedy": (world.policy(params).argmax(-1) < world.correct).mean(),
+        "greedy": world.greedy(params).mean(),
     }
 
 

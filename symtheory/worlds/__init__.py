@@ -2,5 +2,7 @@
 
 from .bandit import Bandit, make_bandit
 from .base import World
+from .hashed_tree import HashedTree, make_hashed_tree
+from .tree import Tree, make_tree
 
-__all__ = ["Bandit", "World", "make_bandit"]
+__all__ = ["Bandit", "HashedTree", "Tree", "World", "make_bandit", "make_hashed_tree", "make_tree"]

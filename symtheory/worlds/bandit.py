@@ -80,6 +80,10 @@ class Bandit(NamedTuple):
         log_policy = jax.nn.log_softmax(self.policy_logits(params), axis=-1)
         return -(jnp.exp(log_policy) * log_policy).sum(-1)
 
+    def greedy(self, params):
+        """[P] whether the most likely trajectory is correct."""
+        return self.policy(params).argmax(-1) < self.correct
+
     def rare_coverage(self, params, draws=256):
         """Chance that a rare correct trajectory turns up in `draws` rollouts, mean over the rare ones, [P].
 

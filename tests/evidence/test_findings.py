@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from symtheory import InputError
+from symtheory.cli import main
 from symtheory.evidence import count_kernel, evidence, published, read_table
 
 HEADER = "table,model,dataset,method,k,pass_at_k_percent,plus_minus\n"
@@ -72,13 +73,22 @@ def test_a_file_of_other_columns_or_bytes_is_refused(tmp_path):
         read_table(tmp_path / "b.csv")
 
 
-def test_the_command_reports_the_paper_by_default_and_json_on_request(tmp_path):
-    text = subprocess.run([sys.executable, "-m", "symtheory", "evidence"], capture_output=True, text=True, check=True)
-    assert "43 of 87 rows" in text.stdout
+def test_the_command_reports_the_paper_by_default():
+    command = [sys.executable, "-m", "symtheory", "evidence"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "43 of 87 rows" in text
+    assert "Positive-Dominant" in text
+
+
+def test_the_command_gives_json_and_one_line_for_a_bad_table(tmp_path, monkeypatch, capsys):
     file = table(tmp_path, "t,m,AMC23,one,1,50,", "t,m,AMC23,one,2,40,")
-    command = [sys.executable, "-m", "symtheory", "evidence", str(file), "--format", "json"]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert found["farthest"]["distance"] == pytest.approx(0.05, abs=1e-7)
-    bad = subprocess.run([*command[:4], str(tmp_path / "none.csv")], capture_output=True, text=True)
-    assert bad.returncode == 1
-    assert "No such file" in bad.stderr
+    results = []
+    for path in (file, tmp_path / "none.csv", table(tmp_path / "..", "t,m,d,x,1,500,")):
+        monkeypatch.setattr(sys, "argv", ["symtheory", "evidence", str(path), "--format", "json"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        results.append((stop.value.code, *capsys.readouterr()))
+    assert json.loads(results[0][1])["farthest"]["distance"] == pytest.approx(0.05, abs=1e-7)
+    assert [r[0] for r in results] == [0, 1, 2]
+    assert "No such file" in results[1][2]
+    assert "from 0 to 100, got '500'" in results[2][2]

@@ -1,0 +1,184 @@
+"""Which estimator the logged advantages come from: each registered one, with the constants implementations use."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .. import estimators
+from ..errors import InputError
+from ..estimators import Estimator
+from .rows import Batch, where
+from .tally import advantages_under, statistics, token_lengths
+
+VARIANTS = {
+    "ddof": (0, 1),
+    "eps": (0, 1e-6, 1e-4),  # TRL adds 1e-4, verl, SkyRL and NeMo 1e-6; 1e-8 and less cannot be seen in float32
+    "alpha": (1, 0.5),
+    "beta": (10, 5, 2),
+    "gamma": (0.5, 1),
+    "k": (4, 2, 8),
+}
+"""Values tried beside its default for each parameter of an estimator."""
+TOLERANCE = 2e-5
+"""Largest difference that counts as equal, relative to max(|A|, 0.05): some hundred roundings of float32."""
+FLOAT32 = 5e-7
+"""Relative distance below which the float32 noise of a log does not allow a choice: the simplest estimator is named."""
+TRIAL, FINALISTS = 64, 4
+"""Batches after which only so many of the nearest candidates, as they are and up to a factor, stay in the race."""
+
+
+@dataclass(eq=False)
+class Candidate:
+    """An estimator on trial, and how far the log is from it."""
+
+    estimator: Estimator
+    changed: dict
+    """parameters that differ from the defaults"""
+    names: list[str]
+    """registered names that compute the same with as few changes"""
+    error: float = 0.0
+    """sum of squared differences"""
+    residual: float = 0.0
+    """the same after the best factor of each step"""
+    total: float = 0.0
+    """sum of squared logged advantages"""
+    factors: tuple[float, float] = (np.inf, -np.inf)
+    first: dict | None = None
+    """the first rollout whose advantage differs by more than the tolerance"""
+    rows: int = 0
+
+    @property
+    def distance(self) -> float:
+        return float(np.sqrt(self.error / self.total)) if self.total else (0.0 if self.rows else np.inf)
+
+    @property
+    def distance_scaled(self) -> float:
+        return float(np.sqrt(max(self.residual, 0.0) / self.total)) if self.total else np.inf
+
+
+def candidates() -> list[Candidate]:
+    """Every registered estimator with every variant, those that compute the same as one; simplest first."""
+    found: dict[tuple, Candidate] = {}
+    for name in estimators.names():
+        default = estimators.get(name)
+        options = {p: dict.fromkeys((v, *VARIANTS[p])) for p, v in default.params.items() if p in VARIANTS}
+        for values in itertools.product(*options.values()):
+            params = dict(zip(options, values, strict=True))
+            changed = {p: v for p, v in params.items() if v != default.params[p]}
+            estimator = default.with_params(**changed)
+            key = (estimator.links, tuple(sorted(estimator.params.items())))
+            known = found.get(key)
+            if known is None or len(changed) < len(known.changed):
+                found[key] = Candidate(estimator, changed, [name])
+            elif len(changed) == len(known.changed):
+                known.names.append(name)
+    return sorted(found.values(), key=lambda c: (len(c.changed), len(c.estimator.links)))
+
+
+@dataclass
+class Identification:
+    """Compares the logged advantages of one batch after the other with all candidates."""
+
+    unit: str
+    files: Sequence[str]
+    pool: list[Candidate] = field(default_factory=candidates)
+    excluded: dict[str, str] = field(default_factory=dict)
+    """estimator -> why it cannot have made this log"""
+    seen: int = 0
+    tolerance: tuple[float, float] | None = None
+
+    def add(self, batch: Batch) -> None:
+        """Compare one batch; rollouts without a logged advantage are left out."""
+        logged = batch.rows["advantage"]
+        if not np.nanmax(np.abs(logged), initial=0) > 0:
+            return
+        self.tolerance = self.tolerance or tolerance(logged[np.isfinite(logged)])
+        lengths = token_lengths(batch, self.unit)
+        shared = statistics(batch, lengths)
+        staying = []
+        for candidate in self.pool:
+            try:
+                self._compare(candidate, batch, logged, advantages_under(batch, candidate.estimator, lengths, shared))
+                staying.append(candidate)
+            except InputError as reason:
+                self.excluded[candidate.estimator.name] = str(reason)
+        self.pool = staying
+        self.seen += 1
+        if self.seen == TRIAL:
+            nearest = sorted(self.pool, key=lambda c: c.distance)[:FINALISTS]
+            shaped = sorted(self.pool, key=lambda c: c.distance_scaled)[:FINALISTS]
+            self.pool = [c for c in self.pool if c in nearest or c in shaped]
+
+    def _compare(self, candidate: Candidate, batch: Batch, logged: np.ndarray, expected: np.ndarray) -> None:
+        both = np.isfinite(logged) & np.isfinite(expected)
+        a, b = logged[both], expected[both]
+        difference = a - b
+        square, product = float(b @ b), float(a @ b)
+        candidate.rows += len(a)
+        candidate.total += float(a @ a)
+        candidate.error += float(difference @ difference)
+        candidate.residual += float(a @ a) - (product**2 / square if square else 0.0)
+        if square and product:
+            low, high = candidate.factors
+            candidate.factors = (min(low, product / square), max(high, product / square))
+        if candidate.first is None:
+            absolute, relative = self.tolerance or (0, TOLERANCE)
+            beyond = np.abs(difference) > absolute + relative * np.maximum(np.abs(a), 0.05)
+            if beyond.any():
+                rows = batch.rows[both][beyond]
+                i = int(np.lexsort((rows["line"], rows["file"]))[0])
+                candidate.first = {
+                    "where": where(rows[i : i + 1], self.files)[0],
+                    "step": int(rows["step"][i]),
+                    "logged": float(a[beyond][i]),
+                    "expected": float(b[beyond][i]),
+                }
+
+    def result(self) -> dict | None:
+        """The nearest estimator, JSON-ready; None if no advantage other than 0 was logged."""
+        tried = [c for c in self.pool if c.rows]
+        if not tried:
+            return None
+        best = _simplest(tried, lambda c: c.distance)
+        scaled = _simplest(tried, lambda c: c.distance_scaled)
+        equal = best.first is None
+        proportional = not equal and scaled.distance_scaled < TOLERANCE < best.distance
+        chosen = scaled if proportional else best
+        order = sorted(self.pool, key=lambda c: c.distance)
+        return {
+            "name": chosen.estimator.name,
+            "params": dict(chosen.estimator.params),
+            "equal": equal,
+            "distance": chosen.distance,
+            "also_equal": [n for n in chosen.names if n != chosen.estimator.name],
+            "proportional": list(scaled.factors) if proportional else None,
+            "first_disagreement": chosen.first,
+            "runners_up": [
+                {"name": c.estimator.name, "params": dict(c.estimator.params), "distance": c.distance}
+                for c in order
+                if c is not chosen
+            ][:3],
+            "excluded": self.excluded,
+        }
+
+
+def _simplest(pool: list[Candidate], distance) -> Candidate:
+    """The first, and so simplest, of the candidates that are as near as the precision of the log can tell."""
+    limit = max(1.5 * min(distance(c) for c in pool), FLOAT32)
+    return next(c for c in pool if distance(c) <= limit)
+
+
+def tolerance(logged: np.ndarray) -> tuple[float, float]:
+    """(absolute, relative) tolerance that the precision of the log allows: decimals, bfloat16, float16, float32."""
+    scale = np.abs(logged).max()
+    for decimals in range(2, 7):
+        if np.abs(np.round(logged, decimals) - logged).max() <= 1e-7 * scale:
+            return 0.51 * 10.0**-decimals, TOLERANCE
+    single = logged.astype(np.float32)
+    if (single == logged).all() and not (single.view(np.uint32) & 0xFFFF).any():
+        return 0.0, 2.0**-8
+    with np.errstate(over="ignore"):
+        half = (logged.astype(np.float16) == logged).all()
+    return 0.0, 2.0**-11 if half else TOLERANCE

@@ -1,0 +1,177 @@
+"""`symtheory prove`: derive every theorem from the code, re-check its certificate, and show the ledger of claims."""
+
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+Format = Literal["table", "json", "md", "latex"]
+
+
+def run(
+    ids: tyro.conf.Positional[tuple[str, ...]] = (),
+    /,
+    format: Format = "table",
+    derive: str | None = None,
+    atlas: Path | None = None,
+) -> int:
+    """Prove theorems about the estimators' code and judge the claims of the paper. Exit status 1 if a re-check fails.
+
+    Args:
+        ids: Theorems or claims to check; all of them if none is named.
+        format: How to print: a table, JSON, Markdown or LaTeX.
+        derive: Print the closed forms of one estimator instead: a registered name, or package.module:object, where
+            the object is an Estimator, a link, or a tuple of links.
+        atlas: Draw the theory atlas of all estimators to this file (png, pdf or svg) instead.
+    """
+    if derive is not None:
+        return _derive(derive, format)
+    if atlas is not None:
+        return _draw(atlas)
+    rows = _checked_rows(ids)
+    _print_rows(rows, format)
+    return int(any(not row.rechecked and not row.pending for row in rows))
+
+
+def _draw(path: Path) -> int:
+    from ..errors import InputError
+    from ..plotting.atlas import draw
+    from ..plotting.style import write
+    from ..theory.atlas import atlas
+
+    if path.suffix not in (".png", ".pdf", ".svg"):
+        raise InputError(f"atlas must name a .png, .pdf or .svg file, got {str(path)!r}")
+    write(draw(atlas()), path)
+    return 0
+
+
+def _checked_rows(ids: tuple[str, ...]) -> list:
+    """Rows of the theorems and claims asked for, in the order of the ledger; theorems are checked in parallel."""
+    from ..errors import no_such
+    from ..theory import ledger, proofs
+
+    claims = {claim.id: claim for claim in ledger.load_claims()}
+    theorems = proofs.theorems()
+    for id in ids:
+        if id not in claims and id not in theorems:
+            raise no_such("theorem or claim", id, [*claims, *theorems])
+    wanted = ids or (*claims, *theorems)
+    needed = [t for c in wanted if c in claims for t in claims[c].proof + claims[c].refuted_by]
+    rows = _check_all(list(dict.fromkeys([t for t in theorems if t in wanted] + needed)))
+    findings = ledger.load_findings()
+    return [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
+
+
+def _check_all(ids: list[str]) -> dict:
+    """Check theorems in one process per core, with a progress bar on stderr."""
+    import os
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    rows = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("proving", total=len(ids))
+        workers = min(os.cpu_count() or 1, max(1, len(ids) // 4))
+        if workers == 1:
+            for id in ids:
+                rows[id] = _check(id)
+                progress.advance(task)
+            return rows
+        with ProcessPoolExecutor(workers) as pool:
+            jobs = {pool.submit(_check, id): id for id in sorted(ids, key=_slow_first)}
+            for job in as_completed(jobs):
+                rows[jobs[job]] = job.result()
+                progress.advance(task)
+    return rows
+
+
+def _slow_first(id: str) -> bool:
+    """Long derivations start first, so that no core waits for one at the end."""
+    return not any(name in id for name in ("released", "lead", "passk", "orbit"))
+
+
+def _check(id: str):
+    from ..theory.ledger import theorem_row
+    from ..theory.proofs import check, find
+
+    return theorem_row(check(find(id)))
+
+
+def _print_rows(rows: list, format: Format) -> None:
+    from ..theory import report
+
+    if format != "table":
+        print({"json": report.as_json, "md": report.as_markdown, "latex": report.as_latex}[format](rows))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("id", "verdict", "re-checked", "statement")
+    colours = {"exact": "green", "fails": "red", "holds when": "yellow", "open": "dim"}
+    for row in rows:
+        verdict = f"[{colours.get(row.verdict, 'bold')}]{row.verdict}[/]"
+        example = f"\n{escape(report.example(row)[1:])}" if row.counterexample else ""
+        text = f"{escape(row.statement)}{example}\n[dim]{escape(row.source)} | {escape(row.method)}[/]"
+        table.add_row(row.id.replace(":", ":\n"), verdict, report.mark(row), text)
+    console = Console()
+    console.print(table)
+    checked = [row for row in rows if not row.pending]
+    failed = [row.id for row in checked if not row.rechecked]
+    console.print(f"{len(checked) - len(failed)} of {len(checked)} re-checked, {len(rows) - len(checked)} open.")
+    if failed:
+        console.print(f"[red]Not re-checked: {', '.join(failed)}[/]")
+
+
+def _derive(target: str, format: Format) -> int:
+    import json
+
+    from ..theory import derivation, report
+    from ..theory.ledger import theorem_row
+
+    derived = derivation.derive(derivation.resolve(target))
+    rows = [theorem_row(checked) for checked in derived.checked]
+    texts = [(name, derivation.as_text(form)) for name, form in derived.forms]
+    where = ["K right and F = G - K wrong rollouts of G"]
+    where += [f"{symbol} = {float(value):g}" for symbol, value in derived.guards.items()]
+    match format:
+        case "json":
+            forms = {
+                name: {"text": text, "latex": derivation.as_tex(form)}
+                for (name, text), (_, form) in zip(texts, derived.forms, strict=True)
+            }
+            content = {
+                "estimator": derived.estimator.name,
+                "where": where,
+                "forms": forms,
+                "theorems": json.loads(report.as_json(rows)),
+            }
+            print(json.dumps(content, indent=2, ensure_ascii=False))
+        case "md":
+            print(report.markdown_table(("quantity", derived.estimator.name), [(n, f"`{t}`") for n, t in texts]))
+            print(f"\nwhere {'; '.join(where)}\n")
+            print(report.as_markdown(rows))
+        case "latex":
+            cells = [(report.escape(n), f"${derivation.as_tex(form)}$") for n, form in derived.forms]
+            print(report.latex_table(("quantity", derived.estimator.name), cells, "ll"))
+            print(report.as_latex(rows))
+        case "table":
+            _print_derivation(derived.estimator.name, texts, where)
+            _print_rows(rows, "table")
+    return int(any(not row.rechecked for row in rows))
+
+
+def _print_derivation(name: str, texts: list[tuple[str, str]], where: list[str]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("quantity", name)
+    for quantity, text in texts:
+        table.add_row(quantity, escape(text))
+    console = Console()
+    console.print(table)
+    console.print(f"where {'; '.join(where)}", highlight=False)

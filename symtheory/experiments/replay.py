@@ -1,0 +1,471 @@
+"""The replay: the real GRPO update on a small transformer, over estimators and seeds, as labelled results.
+
+`training` follows experiments I, II and A-GRAE of the paper (Figs. 2-5, 9, 10, Table 3) from a base model that was
+pretrained to partial competence; `one_step` holds single steps against Theorem 1, the tree of tokens and the
+empirical tangent kernel. Seeds are independent in everything: base model, prompts, rollouts.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+
+from .. import estimators
+from ..dynamics import run, sampled
+from ..dynamics.sampled import State, StepInfo, advantage_of
+from ..errors import InputError, no_such
+from ..replay import model, predict, train
+from ..replay import task as tasks
+from ..worlds import Bandit
+from . import checkpoint, store
+
+Report = Callable[[str, int, int, int], None]
+"""Called with a stage, how much of it is done, how much there is, and the rollouts of the part just done."""
+
+ESTIMATORS = (
+    "grpo",
+    "positive_dominant",
+    "negative_dominant",
+    "hard_focused",
+    "easy_focused",
+    "agrae",
+    "agrae_released",
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model and how far it is pretrained."""
+
+    task: str = "expression"
+    layers: int = 2
+    width: int = 64
+    heads: int = 4
+    dtype: str = "float32"
+    steps: int = 400
+    batch: int = 128
+    rate: float = 4e-3
+
+    def __post_init__(self):
+        if self.task not in tasks.TASKS:
+            raise no_such("task", self.task, tasks.TASKS)
+
+    def make_task(self) -> tasks.Task:
+        return tasks.TASKS[self.task]()
+
+    def shape(self) -> model.Shape:
+        asked = self.make_task()
+        context = asked.prompts().tokens.shape[-1] + asked.length
+        return model.Shape(asked.vocab, context, self.layers, self.width, self.heads, self.dtype)
+
+
+@dataclass(frozen=True)
+class Training:
+    """GRPO training of base models under several estimators."""
+
+    base: Base = Base()
+    update: train.Update = field(default_factory=lambda: train.Update(learning_rate=1e-4))
+    estimators: tuple[str, ...] = ESTIMATORS
+    seeds: int = 20
+    first_seed: int = 0
+    steps: int = 120
+    stride: int = 20
+    """steps between exact observations, and between checkpoints"""
+    prompts: int = 64
+    """training prompts, and as many held-out ones"""
+
+    def __post_init__(self):
+        for name in ("seeds", "steps", "stride"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.steps % self.stride:
+            raise InputError(f"steps must be a multiple of stride, got {self.steps} and {self.stride}")
+        for name in self.estimators:
+            estimators.get(name)
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """Single steps of many base models, compared with three predictions."""
+
+    base: Base = Base(task="congruence", batch=128, rate=2e-3)
+    depths: tuple[int, ...] = (150, 600)
+    """pretraining steps of the base models"""
+    estimators: tuple[str, ...] = ("grpo", "negative_dominant", "positive_dominant")
+    batches: tuple[int, ...] = (1, 16)
+    """prompts in the step"""
+    rates: tuple[tuple[Literal["adam", "sgd"], tuple[float, ...]], ...] = (
+        ("sgd", (1e-3, 1e-2, 1e-1, 1.0)),
+        ("adam", (1e-5, 1e-4, 1e-3, 1e-2)),
+    )
+    """optimisers with their learning rates"""
+    histories: tuple[int, ...] = (0, 20)
+    """GRPO steps taken before, which fill Adam's memory; at 0 it is empty and Adam's step is nearly a sign"""
+    seeds: int = 5
+    first_seed: int = 0
+    draws: int = 2
+    """independent steps from each base model"""
+    bystanders: int = 8
+    """prompts outside the batch that are watched"""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A size of the whole replay."""
+
+    training: Training = field(default_factory=Training)
+    one_step: OneStep = field(default_factory=OneStep)
+    seeds_at_once: int = 2
+    """seeds that train side by side; a checkpoint holds all their states"""
+    runs_at_once: int = 1
+    """runs that a device works on as one batch: 1 on a CPU, many on an accelerator"""
+
+
+PRESETS = {
+    "ci": Preset(
+        Training(seeds=2, steps=20, stride=10, estimators=("grpo", "positive_dominant", "negative_dominant")),
+        OneStep(depths=(100,), batches=(1, 4), estimators=("grpo",), histories=(0,), seeds=2, draws=2, bystanders=4),
+    ),
+    "cpu": Preset(),
+    "gpu": Preset(
+        Training(
+            Base(layers=4, width=256, heads=8, dtype="bfloat16", steps=1000, batch=512, rate=1e-3),
+            train.Update(batch=64, mini_batches=4, learning_rate=1e-4),
+            seeds=20,
+            steps=600,
+            stride=50,
+            estimators=(*ESTIMATORS, "ddas", "ass", "w_reinforce", "dr_grpo"),
+        ),
+        OneStep(
+            base=Base(task="congruence", layers=4, width=128, batch=256, rate=1e-3),
+            depths=(150, 600, 1500),
+            seeds=20,
+            draws=4,
+        ),
+        seeds_at_once=4,
+        runs_at_once=44,
+    ),
+}
+
+
+def spread(function: Callable, count: int, runs_at_once: int) -> Callable:
+    """`train.over_runs` on as many devices as there are, for `count` runs, which are padded to fill them."""
+    devices = jax.devices()[: max(1, min(len(jax.devices()), count))]
+    mapped = train.over_runs(function, devices, runs_at_once)
+    filler = np.arange(math.ceil(count / len(devices)) * len(devices)) % count
+
+    def call(*arguments):
+        padded = jax.tree.map(lambda x: x[filler], arguments)
+        return jax.tree.map(lambda x: x[:count], mapped(*padded))
+
+    return call
+
+
+def keys_of(seeds: Sequence[int], purpose: int) -> jax.Array:
+    """A key for each seed and purpose: 0 base model, 1 prompts, 2 rollouts, 3 rollouts before a single step."""
+    return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), purpose))(jnp.asarray(seeds))
+
+
+def base_models(base: Base, seeds: int, runs_at_once: int) -> Callable:
+    """The function from one key for each of `seeds` to the parameters of their base models."""
+    asked = base.make_task()
+    prompts, shape = asked.prompts(), base.shape()
+
+    def pretrain(key):
+        return train.pretrain(key, shape, asked, prompts, base.steps, base.batch, base.rate)
+
+    return spread(pretrain, seeds, runs_at_once)
+
+
+def training(
+    config: Training, folder: Path, report: Report, *, seeds_at_once: int = 2, runs_at_once: int = 1
+) -> xr.Dataset:
+    """Train every estimator from every seed's base model.
+
+    Seeds run in waves of `seeds_at_once`. A finished wave is kept in `folder`, an unfinished one goes on from its
+    last checkpoint, and the numbers are those of an uninterrupted run.
+    """
+    seeds = range(config.first_seed, config.first_seed + config.seeds)
+    waves = [list(seeds[i : i + seeds_at_once]) for i in range(0, len(seeds), seeds_at_once)]
+    programs = {}  # one compilation serves all waves of a size
+    parts = []
+    for wave in waves:
+        only = {**asdict(replace(config, first_seed=wave[0], seeds=len(wave))), "at_once": runs_at_once}
+        place = folder / f"replay-wave-{store.digest(only)}.npz"
+
+        def make(wave=wave, place=place):
+            if len(wave) not in programs:
+                programs[len(wave)] = _programs(config, len(wave), runs_at_once)
+            return _train_wave(config, wave, programs[len(wave)], place, report, runs_at_once)
+
+        parts.append(store.cached(folder, "replay-wave", only, make))
+        place.unlink(missing_ok=True)
+        report("training", (wave[-1] + 1 - seeds[0]) * len(config.estimators) * config.steps, _total(config), 0)
+    return cast(
+        xr.Dataset, xr.concat(parts, "seed", combine_attrs="drop_conflicts", data_vars="minimal", coords="minimal")
+    )
+
+
+def _total(config: Training) -> int:
+    return config.seeds * len(config.estimators) * config.steps
+
+
+def _programs(config: Training, seeds: int, runs_at_once: int) -> tuple[Callable, Callable, Callable]:
+    """The compiled functions of a wave: base models, `stride` training steps of every run, their observation."""
+    asked, shape = config.base.make_task(), config.base.shape()
+    everything = asked.prompts()
+    chain = [estimators.get(name) for name in config.estimators]
+
+    def prompts_of(key):
+        chosen = jax.random.permutation(key, everything.tokens.shape[0])[: 2 * config.prompts]
+        return tasks.pick(everything, chosen)
+
+    def advance(key_prompts, key, index, first, state, base):
+        learned = tasks.pick(prompts_of(key_prompts), slice(config.prompts))
+        advantage = advantage_of(chain, index)
+
+        def one(state, t):
+            key_step = jax.random.fold_in(key, t)
+            return train.step(key_step, state, shape, asked, learned, advantage, config.update, base)
+
+        state, info = jax.lax.scan(one, state, first + jnp.arange(config.stride))
+        return state, jax.tree.map(lambda x: x.mean(0), info)
+
+    def observe(key_prompts, key, params):
+        prompts = prompts_of(key_prompts)
+        if asked.end is None:
+            return train.observe(params, shape, asked, prompts), prompts.difficulty
+        return train.observe_samples(key, params, shape, asked, prompts), prompts.difficulty
+
+    runs = seeds * len(chain)
+    return (
+        base_models(config.base, seeds, runs_at_once),
+        spread(advance, runs, runs_at_once),
+        spread(observe, runs, runs_at_once),
+    )
+
+
+def _train_wave(config, wave, programs, place, report, runs_at_once) -> xr.Dataset:
+    """All estimators from the base models of the seeds in `wave`, checkpointed at `place` after every stride."""
+    pretrain, advance, observe = programs
+    seed, index = np.indices((len(wave), len(config.estimators))).reshape(2, -1)
+    key_prompts, key_rollouts = keys_of(wave, 1)[seed], keys_of(wave, 2)[seed]
+
+    base = jax.tree.map(lambda x: x[seed], pretrain(keys_of(wave, 0)))
+    state = State(base, jax.vmap(config.update.make_optimizer().init)(base))
+    reference = base if config.update.kl else None
+    seen, difficulty = observe(key_prompts, key_rollouts, base)
+    batches = StepInfo(*(np.full(len(seed), np.nan, np.float32),) * len(StepInfo._fields))
+    records = config.steps // config.stride
+    history = jax.tree.map(
+        lambda x: np.stack([np.asarray(x)] + [np.full(x.shape, np.nan, np.float32)] * records), (seen, batches)
+    )
+    done = np.asarray(0)
+    if place.exists():
+        done, state, history = checkpoint.load(place, (done, state, history))
+    for record in range(int(done), records):
+        first = jnp.full(len(seed), record * config.stride)
+        state, batches = advance(key_prompts, key_rollouts, jnp.asarray(index), first, state, reference)
+        seen, _ = observe(key_prompts, key_rollouts, state.params)
+        for kept, new in zip(jax.tree.leaves(history), jax.tree.leaves((seen, batches)), strict=True):
+            kept[record + 1] = new
+        checkpoint.save((np.asarray(record + 1), state, history), place)
+        steps_before = (wave[0] - config.first_seed) * len(config.estimators) * config.steps
+        report(
+            "training",
+            steps_before + len(seed) * config.stride * (record + 1),
+            _total(config),
+            len(seed) * config.stride * config.update.batch * config.update.group_size,
+        )
+    return _labelled(config, wave, history, np.asarray(difficulty))
+
+
+def _labelled(config: Training, wave, history, difficulty) -> xr.Dataset:
+    seen, batches = history
+    sizes = (len(wave), len(config.estimators))
+
+    def by_prompt(x, about, units):
+        x = np.asarray(x).reshape(-1, *sizes, 2, config.prompts).transpose(2, 1, 0, 3, 4)
+        return ("estimator", "seed", "step", "split", "prompt"), x, {"long_name": about, "units": units}
+
+    def by_step(x, about):
+        x = np.asarray(x).reshape(-1, *sizes).transpose(2, 1, 0)
+        return ("estimator", "seed", "step"), x, {"long_name": about, "units": "1"}
+
+    variables = {
+        "success": by_prompt(seen.success, "probability that a rollout is correct", "1"),
+        "success_cut": by_prompt(seen.success_cut, "the same at temperature 0.6 and top-p 0.95", "1"),
+        "greedy": by_prompt(seen.greedy, "whether the greedy completion is correct", "1"),
+        "entropy": by_prompt(seen.entropy, "entropy over completions", "nat"),
+        "correct": by_step(batches.correct, "correct rollouts in a batch, mean since the last record"),
+        "unsolved": by_step(batches.unsolved, "prompts of a batch without a correct rollout"),
+        "abs_advantage": by_step(batches.abs_advantage, "sum of |A| over a group"),
+        "imbalance": by_step(batches.imbalance, "sum of A over a group"),
+        "difficulty": (("seed", "split", "prompt"), difficulty.reshape(*sizes, 2, -1)[:, 0]),
+    }
+    coords = {
+        "estimator": list(config.estimators),
+        "seed": wave,
+        "step": np.arange(0, config.steps + 1, config.stride),
+        "split": ["train", "held_out"],
+    }
+    exact = config.base.make_task().end is None
+    return xr.Dataset(variables, coords, {"samples": 0 if exact else train.SAMPLES})
+
+
+TABULAR_RATE = 0.3
+"""Learning rate of the logits; the path through (pass@1, pass@256) hardly depends on it, the speed does."""
+
+
+def tabular(config: Training, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:
+    """The theory's prediction of `training`: the same base policies as independent softmax logits (Theorem 1).
+
+    Every completion of every training prompt gets a logit of its own, with the probability that the base model gives
+    it, and the groups of the sampled dynamics of `symtheory.dynamics` train it by SGD. Time is not comparable, the
+    path is: success and entropy with dims (estimator, seed, step, prompt).
+    """
+
+    def make():
+        return _tabular(config, runs_at_once)
+
+    only = {**asdict(config), "rate": TABULAR_RATE, "at_once": runs_at_once}
+    result = store.cached(folder, "replay-tabular", only, make)
+    report("tabular", 1, 1, 0)
+    return result
+
+
+def _tabular(config: Training, runs_at_once: int) -> xr.Dataset:
+    asked, shape = config.base.make_task(), config.base.shape()
+    everything = asked.prompts()
+    chain = [estimators.get(name) for name in config.estimators]
+    wave = list(range(config.first_seed, config.first_seed + config.seeds))
+    records = config.steps // config.stride
+
+    def path(key_prompts, key, params):
+        order = jax.random.permutation(key_prompts, everything.tokens.shape[0])[: config.prompts]
+        world = as_bandit(params, shape, asked, tasks.pick(everything, order))
+
+        def of(index):
+            advantage, optimizer = advantage_of(chain, index), optax.sgd(TABULAR_RATE)
+            update = sampled.Update(config.update.group_size)
+            return run.train(key, world, advantage, optimizer, update, records=records, stride=config.stride)[1]
+
+        record = jax.lax.map(of, jnp.arange(len(chain)))
+        return record.success, record.entropy
+
+    base = base_models(config.base, len(wave), runs_at_once)(keys_of(wave, 0))
+    success, entropy = spread(path, len(wave), runs_at_once)(keys_of(wave, 1), keys_of(wave, 2), base)
+    dims = ("seed", "estimator", "step", "prompt")
+    coords = {
+        "seed": wave,
+        "estimator": list(config.estimators),
+        "step": np.arange(0, config.steps + 1, config.stride),
+    }
+    return xr.Dataset({"success": (dims, np.asarray(success)), "entropy": (dims, np.asarray(entropy))}, coords)
+
+
+def as_bandit(params: model.Params, shape: model.Shape, asked: tasks.Task, prompts: tasks.Prompts) -> Bandit:
+    """The policy of the transformer on `prompts` as a bandit over whole completions, the correct ones first."""
+    right = tasks.right(asked, prompts.facts)
+    order = jnp.argsort(~right, axis=-1, stable=True)
+    log_policy = model.leaves(model.conditionals(params, shape, prompts.tokens, asked.length))
+    return Bandit(jnp.take_along_axis(log_policy, order, axis=-1), right.sum(-1))
+
+
+def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:
+    """Agreement of single steps with their predictions; dims depth, history, batch, estimator, seed and draw."""
+    parts = []
+    total = len(config.depths) * len(config.histories)
+    programs = functools.cache(lambda: _step_programs(config, runs_at_once))  # compiled only if something is missing
+    for depth, history in itertools.product(config.depths, config.histories):
+        only = asdict(replace(config, depths=(depth,), histories=(history,)))
+
+        def make(depth=depth, history=history):
+            base = replace(config.base, steps=depth)
+            return _one_step(config, base, history, programs(), runs_at_once)
+
+        made = store.cached(folder, "replay-one-step", {**only, "at_once": runs_at_once}, make)
+        parts.append(made.expand_dims({"depth": [depth], "history": [history]}))
+        report("one step", len(parts), total, 0)
+    return cast(xr.Dataset, xr.combine_by_coords(parts, combine_attrs="drop", data_vars="minimal"))
+
+
+def _step_programs(config: OneStep, runs_at_once: int) -> tuple[Callable, list[Callable]]:
+    """The compiled functions: one GRPO step that fills Adam's memory, and the comparison for each batch size."""
+    asked, shape = config.base.make_task(), config.base.shape()
+    everything = asked.prompts()
+    chain = [estimators.get(name) for name in config.estimators]
+    before = train.Update(learning_rate=HISTORY_RATE, mini_batches=1)
+    rates = jnp.array([rates for _, rates in config.rates])
+
+    def warm(key, index, state):
+        return train.step(key, state, shape, asked, everything, advantage_of(chain, index), before)[0]
+
+    def agreement(batch, key, index, state):
+        key_prompts, key_step = jax.random.split(key)
+        order = jax.random.permutation(key_prompts, everything.tokens.shape[0])
+        prompts = tasks.pick(everything, order[:batch])
+        bystanders = tasks.pick(everything, order[batch : batch + config.bystanders])
+        updates = [train.Update(optimizer=name, batch=batch, mini_batches=1) for name, _ in config.rates]
+        memory = [state.optimizer if u.optimizer == "adam" else u.make_optimizer().init(()) for u in updates]
+        at = State(state.params, memory)
+        advantage = advantage_of(chain, index)
+        return predict.one_step(key_step, at, shape, asked, prompts, bystanders, advantage, updates, rates)
+
+    runs = len(chain) * config.seeds * config.draws
+    compare = [spread(functools.partial(agreement, batch), runs, runs_at_once) for batch in config.batches]
+    return spread(warm, runs, runs_at_once), compare
+
+
+def _one_step(config: OneStep, base: Base, history: int, programs, runs_at_once: int) -> xr.Dataset:
+    warm, compare = programs
+    wave = list(range(config.first_seed, config.first_seed + config.seeds))
+    index, seed, draw = np.indices((len(config.estimators), len(wave), config.draws)).reshape(3, -1)
+    index = jnp.asarray(index)
+    keys, before = (jax.vmap(jax.random.fold_in)(keys_of(wave, i)[seed], jnp.asarray(draw)) for i in (2, 3))
+    params = jax.tree.map(lambda x: x[seed], base_models(base, len(wave), runs_at_once)(keys_of(wave, 0)))
+    state = State(params, jax.vmap(optax.adam(HISTORY_RATE).init)(params))
+    for t in range(history):
+        state = warm(jax.vmap(jax.random.fold_in, (0, None))(before, t), index, state)
+    found = [program(keys, index, state) for program in compare]
+    stacked = predict.Agreement(*(np.stack([np.asarray(x) for x in field]) for field in zip(*found, strict=True)))
+    return _labelled_steps(config, wave, stacked)
+
+
+HISTORY_RATE = 1e-4
+"""Learning rate of the GRPO steps that fill Adam's memory before a step is examined."""
+
+
+def _labelled_steps(config: OneStep, wave, found: predict.Agreement) -> xr.Dataset:
+    runs = ("batch", "estimator", "seed", "draw")
+    sizes = (len(config.batches), len(config.estimators), len(wave), config.draws)
+
+    def labelled(x, dims, about):
+        return (*runs, "optimizer", "rate", *dims), x.reshape(*sizes, *x.shape[2:]), {"long_name": about}
+
+    variables = {
+        "r2": labelled(found.r2, ("predictor", "subset"), "share of the squared change of log pi explained"),
+        "rms": labelled(found.rms, ("subset",), "root mean square change of log pi"),
+        "rose": labelled(found.rose, ("subset",), "share of completions whose probability rose"),
+        "bystanders": labelled(found.bystanders, (), "root mean square change for prompts outside the batch"),
+        "total": labelled(found.total, (), "largest distance from 1 of a sum of probabilities"),
+        "learning_rate": (("optimizer", "rate"), np.array([rates for _, rates in config.rates])),
+    }
+    coords = {
+        "batch": list(config.batches),
+        "estimator": list(config.estimators),
+        "seed": wave,
+        "optimizer": [name for name, _ in config.rates],
+        "predictor": list(predict.PREDICTORS),
+        "subset": list(predict.SUBSETS),
+    }
+    return xr.Dataset(variables, coords)

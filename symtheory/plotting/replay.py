@@ -1,0 +1,147 @@
+"""Figures of the replay: what training did under each estimator, and how single steps agree with predictions."""
+
+import numpy as np
+import xarray as xr
+
+from ..experiments.replay_verdicts import mean_pass_at_k
+from ..metrics.intervals import bootstrap
+from ..metrics.passk import pass_at_k
+from .style import figure, look
+
+KS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+PREDICTORS = {
+    "theorem_1": ("Theorem 1, whole completions", "#D55E00"),
+    "token_tree": ("Theorem 1 at every token", "#0072B2"),
+    "tangent_kernel": ("empirical tangent kernel", "#009E73"),
+}
+
+
+def training(result: xr.Dataset):
+    """Held-out pass@k against the base model, and the course of success, entropy and greedy accuracy."""
+    fig, axes = figure(2, 3, width=13, height=7.4)
+    curves(axes[0, 0], result, cut=False)
+    axes[0, 0].set_title("held-out pass@k minus base")
+    curves(axes[0, 1], result, cut=True)
+    axes[0, 1].set_title("the same, sampled at T 0.6, top-p 0.95")
+    courses = {
+        "held-out pass@256": mean_pass_at_k(result, 256),
+        "exact success, training prompts": mean_pass_at_k(result, 1, "train"),
+        "entropy over completions (nat)": result.entropy.sel(split="train").mean("prompt"),
+        "greedy accuracy, held-out": result.greedy.sel(split="held_out").mean("prompt"),
+    }
+    for ax, (title, path) in zip(axes.flat[2:], courses.items(), strict=True):
+        course(ax, path)
+        ax.set_title(title)
+        ax.set_xlabel("rollout batches")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    fig.suptitle(f"GRPO on a small transformer: mean of {result.sizes['seed']} seeds with 95% bootstrap intervals")
+    return fig
+
+
+def curves(ax, result: xr.Dataset, cut: bool) -> None:
+    """Final pass@k of every estimator minus that of its own base model."""
+    passed = mean_pass_at_k(result, KS, cut=cut)
+    ax.axhline(0, color=look("base")["color"], linestyle=look("base")["linestyle"])
+    for name in result.estimator.values:
+        gain = passed.sel(estimator=name).isel(step=-1) - passed.sel(estimator=name).isel(step=0)
+        band(ax, KS, gain.transpose("seed", "k").values, name)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(KS, [str(k) for k in KS])
+    ax.set_xlabel("k")
+
+
+def course(ax, path: xr.DataArray) -> None:
+    for name in path.estimator.values:
+        band(ax, path.step.values, path.sel(estimator=name).transpose("seed", "step").values, name)
+
+
+def band(ax, x, values: np.ndarray, name: str) -> None:
+    """Mean over seeds of `values[seed, x]` with its interval."""
+    interval = bootstrap(values)
+    style = look(name)
+    ax.plot(x, interval.mean, **style)
+    ax.fill_between(x, interval.low, interval.high, color=style["color"], alpha=0.12, linewidth=0)
+
+
+def tabular(result: xr.Dataset, theory: xr.Dataset):
+    """pass@256 and entropy against pass@1 on the training prompts: transformer, and the same policies as bandits."""
+    fig, axes = figure(1, 2, width=11, height=4.6)
+    measured = {256: mean_pass_at_k(result, 256, "train"), 1: mean_pass_at_k(result, 1, "train")}
+    entropy = result.entropy.sel(split="train").mean("prompt")
+    p = theory.success.astype(float)
+    for name in result.estimator.values:
+        style = look(name)
+        at = {key: value.sel(estimator=name).mean("seed") for key, value in measured.items()}
+        own = p.sel(estimator=name)
+        x = own.mean(("seed", "prompt"))
+        for ax, y, curve in (
+            (axes[0, 0], at[256], own.copy(data=pass_at_k(own.values, 256)).mean(("seed", "prompt"))),
+            (
+                axes[0, 1],
+                entropy.sel(estimator=name).mean("seed"),
+                theory.entropy.sel(estimator=name).mean(("seed", "prompt")),
+            ),
+        ):
+            ax.plot(at[1], y, color=style["color"], label=style["label"], marker="o", markersize=4, linewidth=0)
+            ax.plot(x, curve, color=style["color"], linestyle=style["linestyle"], linewidth=1.2)
+    axes[0, 0].set_ylabel("pass@256, training prompts")
+    axes[0, 1].set_ylabel("entropy over completions (nat)")
+    for ax in axes.flat:
+        ax.set_xlabel("pass@1, training prompts")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    fig.suptitle("Points: the transformer. Lines: Theorem 1, the same base policies with a logit for every completion")
+    return fig
+
+
+def one_step(result: xr.Dataset):
+    """Share of the change explained by each prediction, and how far what was not sampled moves."""
+    optimizers, batches = list(result.optimizer.values), list(result.batch.values)
+    columns = [(o, b) for o in optimizers for b in batches]
+    fig, axes = figure(2, len(columns), width=3.6 * len(columns), height=7.0, sharex="col", sharey="row")
+    rates = result.learning_rate
+    rates = rates.isel({d: 0 for d in rates.dims if d not in ("optimizer", "rate")})
+    for column, (optimizer, batch) in enumerate(columns):
+        x = rates.sel(optimizer=optimizer).values
+        at = result.sel(optimizer=optimizer, batch=batch)
+        agreement(axes[0, column], x, at)
+        spill(axes[1, column], x, at)
+        axes[0, column].set_title(f"{optimizer}, {batch} prompt{'s' if batch > 1 else ''} in the step")
+        axes[1, column].set_xlabel("learning rate")
+    axes[0, 0].set_ylabel("share of squared change explained")
+    axes[1, 0].set_ylabel("rms change of log pi / sampled correct")
+    for row in axes:
+        handles, labels = row[-1].get_legend_handles_labels()
+        row[-1].legend(handles, labels, loc="best", fontsize=8)
+    fig.suptitle("One GRPO step on the transformer: prediction and measurement, 95% intervals over base models")
+    return fig
+
+
+def agreement(ax, x, at: xr.Dataset) -> None:
+    for name, (label, color) in PREDICTORS.items():
+        for subset, line in (("all", "-"), ("sampled", "--")):
+            interval = over_models(at.r2.sel(predictor=name, subset=subset))
+            ax.plot(x, interval.mean, color=color, linestyle=line, label=f"{label}: {subset}")
+            ax.fill_between(x, interval.low, interval.high, color=color, alpha=0.15, linewidth=0)
+    ax.set_xscale("log")
+    ax.set_ylim(-0.25, 1.05)
+
+
+def spill(ax, x, at: xr.Dataset) -> None:
+    reference = at.rms.sel(subset="sampled_correct")
+    for label, rms, color in (
+        ("sampled wrong", at.rms.sel(subset="sampled_wrong"), "#D55E00"),
+        ("unsampled", at.rms.sel(subset="unsampled"), "#0072B2"),
+        ("prompts outside the step", at.bystanders, "#555555"),
+    ):
+        interval = over_models(rms / reference)
+        ax.plot(x, interval.mean, color=color, label=label)
+        ax.fill_between(x, interval.low, interval.high, color=color, alpha=0.15, linewidth=0)
+    ax.set_xscale("log")
+
+
+def over_models(values: xr.DataArray):
+    """Interval over seeds of the mean over everything else but the rate; steps where nothing moved are left out."""
+    others = [d for d in values.dims if d not in ("seed", "rate")]
+    return bootstrap(values.mean(others, skipna=True).transpose("seed", "rate").values)

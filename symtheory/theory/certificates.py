@@ -1,0 +1,177 @@
+"""Proof objects that anyone can re-check: polynomials as text, and arithmetic on them without sympy.
+
+A certificate says: claim = sum_i cofactor_i * hypothesis_i + square^2.
+Where every hypothesis is 0, the claim is 0 (no square), or at least 0 (with one). To re-check it is to expand both
+sides with the exact rational arithmetic below and compare coefficients: no search, no simplification, no trust.
+"""
+
+import ast
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+Polynomial = dict[tuple[tuple[str, int], ...], Fraction]
+"""Coefficient of each monomial, a monomial being the sorted pairs (variable, exponent)."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """claim = sum cofactors[i] * hypotheses[i] + square^2, as polynomials written in Python syntax.
+
+    >>> Certificate("G**2 - 4*K*F", ("G - K - F",), ("G + K + F",), square="K - F").holds()
+    True
+    >>> Certificate("G**2 - 4*K*F", ("G - K - F",), ("G + K + F",), square="K + F").holds()
+    False
+    """
+
+    claim: str
+    hypotheses: tuple[str, ...] = ()
+    cofactors: tuple[str, ...] = ()
+    square: str = "0"
+    meaning: str = ""
+    """What the claim says, and what its variables stand for."""
+
+    def holds(self) -> bool:
+        """Whether both sides have the same coefficients, in exact rational arithmetic."""
+        if len(self.hypotheses) != len(self.cofactors):
+            return False
+        pairs = zip(self.cofactors, self.hypotheses, strict=True)
+        parts = [multiply(parse(cofactor), parse(hypothesis)) for cofactor, hypothesis in pairs]
+        square = parse(self.square)
+        return parse(self.claim) == add(multiply(square, square), *parts)
+
+    def residual_at(self, point: Mapping[str, Fraction]) -> Fraction:
+        """claim - sum cofactor * hypothesis - square^2 at a rational point: 0 for a valid certificate."""
+        value = {text: evaluate(text, point) for text in (self.claim, *self.hypotheses, *self.cofactors, self.square)}
+        spent = sum(value[q] * value[h] for q, h in zip(self.cofactors, self.hypotheses, strict=True))
+        return value[self.claim] - spent - value[self.square] ** 2
+
+    def variables(self) -> tuple[str, ...]:
+        """Names of all variables in it."""
+        texts = (self.claim, *self.hypotheses, *self.cofactors, self.square)
+        nodes = (node for text in texts for node in ast.walk(ast.parse(text, mode="eval")))
+        return tuple(sorted({node.id for node in nodes if isinstance(node, ast.Name)}))
+
+
+def add(*polynomials: Polynomial) -> Polynomial:
+    total: Polynomial = {}
+    for polynomial in polynomials:
+        for monomial, c in polynomial.items():
+            total[monomial] = total.get(monomial, Fraction(0)) + c
+    return {monomial: c for monomial, c in total.items() if c}
+
+
+def multiply(a: Polynomial, b: Polynomial) -> Polynomial:
+    product: Polynomial = {}
+    for m, c in a.items():
+        for n, d in b.items():
+            exponents = dict(m)
+            for variable, e in n:
+                exponents[variable] = exponents.get(variable, 0) + e
+            key = tuple(sorted(exponents.items()))
+            product[key] = product.get(key, Fraction(0)) + c * d
+    return {monomial: c for monomial, c in product.items() if c}
+
+
+def parse(text: str) -> Polynomial:
+    """The polynomial that a text in Python syntax stands for: + - *, division by numbers, whole powers.
+
+    >>> parse("(x - 1)*(x + 1)/2") == parse("x**2/2 - 1/2")
+    True
+    """
+    return _walk(ast.parse(text, mode="eval").body, _POLYNOMIALS)
+
+
+def evaluate(text: str, point: Mapping[str, Fraction]) -> Fraction:
+    """Value of such a text at a rational point, by direct substitution."""
+    return _walk(ast.parse(text, mode="eval").body, (point.__getitem__, Fraction, *_NUMBERS))
+
+
+def refuted_by_z3(certificate: Certificate, seconds: float = 5.0) -> bool | None:
+    """Ask z3 (the extra `prove`) for real numbers where the hypotheses are 0 and the claim is not (or is negative).
+
+    False: there are none, a second proof that needs no cofactors. True: it found some. None: no answer in time.
+    """
+    import z3
+
+    solver = z3.Solver()
+    solver.set("timeout", int(1000 * seconds))
+    value = {text: _in_z3(text, z3) for text in (certificate.claim, *certificate.hypotheses)}
+    solver.add(*(value[h] == 0 for h in certificate.hypotheses))
+    claim = value[certificate.claim]
+    solver.add(claim != 0 if certificate.square == "0" else claim < 0)
+    answer = str(solver.check())
+    return None if answer == "unknown" else answer == "sat"
+
+
+def _in_z3(text: str, z3: Any) -> Any:
+    def number(value):
+        return z3.RealVal(str(value))
+
+    def power(base, exponent):
+        return math.prod([base] * exponent.as_long(), start=number(1))
+
+    arithmetic = (z3.Real, number, lambda *terms: sum(terms, number(0)), operator.mul, operator.truediv, power)
+    return _walk(ast.parse(text, mode="eval").body, arithmetic)
+
+
+def _power(base: Polynomial, exponent: Polynomial) -> Polynomial:
+    result: Polynomial = {(): Fraction(1)}
+    for _ in range(int(_constant(exponent))):
+        result = multiply(result, base)
+    return result
+
+
+def _constant(p: Polynomial) -> Fraction:
+    if set(p) - {()}:
+        raise ValueError("only numbers may divide or be an exponent in a certificate")
+    return p.get((), Fraction(0))
+
+
+def _number(value) -> Polynomial:
+    return {(): Fraction(value)} if value else {}
+
+
+_NUMBERS = (lambda *terms: sum(terms, Fraction(0)), lambda a, b: a * b, lambda a, b: a / b, lambda a, b: a ** int(b))
+_POLYNOMIALS = (
+    lambda name: {((name, 1),): Fraction(1)},
+    _number,
+    add,
+    multiply,
+    lambda a, b: multiply(a, _number(1 / _constant(b))),
+    _power,
+)
+
+
+def _summands(node) -> list[tuple[int, ast.expr]]:
+    """Terms of a left-leaning chain of + and -, each with its sign."""
+    terms = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        terms.append((1 if isinstance(node.op, ast.Add) else -1, node.right))
+        node = node.left
+    return [(1, node), *reversed(terms)]
+
+
+def _walk(node, arithmetic):
+    name, number, plus, times, divide, power = arithmetic
+    if isinstance(node, ast.Name):
+        return name(node.id)
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return number(node.value)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return times(number(-1), _walk(node.operand, arithmetic))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        return plus(*(times(number(sign), _walk(term, arithmetic)) for sign, term in _summands(node)))
+    if isinstance(node, ast.BinOp):
+        left, right = _walk(node.left, arithmetic), _walk(node.right, arithmetic)
+        match node.op:
+            case ast.Mult():
+                return times(left, right)
+            case ast.Div():
+                return divide(left, right)
+            case ast.Pow():
+                return power(left, right)
+    raise ValueError(f"not a polynomial: {ast.unparse(node)}")

@@ -1,0 +1,74 @@
+"""Rows of the ledger as text: JSON, Markdown or LaTeX."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from .ledger import Row
+
+FIELDS = ("id", "statement", "verdict", "source", "method", "rechecked")
+
+
+def as_json(rows: Iterable[Row]) -> str:
+    """A list of {"id", "statement", "verdict", "source", "method", "rechecked", "counterexample"}."""
+    content = [{**{f: getattr(row, f) for f in FIELDS}, "counterexample": dict(row.counterexample)} for row in rows]
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def as_markdown(rows: Iterable[Row]) -> str:
+    """A table with the columns id, verdict, re-checked, statement (with counterexample), source and method."""
+    return markdown_table(HEADER, [_cells(row) for row in rows])
+
+
+def as_latex(rows: Iterable[Row]) -> str:
+    """A longtable with the same columns."""
+    return latex_table(HEADER, [[escape(cell) for cell in _cells(row)] for row in rows], "lllp{7cm}p{3cm}p{4cm}")
+
+
+HEADER = ("id", "verdict", "re-checked", "statement", "source", "method")
+
+
+def _cells(row: Row) -> list[str]:
+    return [row.id, row.verdict, mark(row), row.statement + example(row), row.source, row.method]
+
+
+def mark(row: Row) -> str:
+    """yes, NO, or pending for an empirical claim that waits for an experiment."""
+    return "pending" if row.pending else "yes" if row.rechecked else "NO"
+
+
+def example(row: Row) -> str:
+    """The counterexample as a sentence, or nothing."""
+    text = ", ".join(f"{name} = {value}" for name, value in row.counterexample.items())
+    return f" [{text}]" if text else ""
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [list(header), ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def latex_table(header: Sequence[str], rows: Iterable[Sequence[str]], columns: str) -> str:
+    """A longtable; the cells must be LaTeX already."""
+    body = [" & ".join(line) + r" \\" for line in rows]
+    head = " & ".join(escape(name) for name in header) + r" \\ \hline"
+    return "\n".join([rf"\begin{{longtable}}{{{columns}}}", head, *body, r"\end{longtable}"])
+
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "<": "$<$",
+    ">": "$>$",
+    "|": r"$|$",
+}
+
+
+def escape(text: str) -> str:
+    """Plain text for LaTeX.
+
+    >>> escape("sum |A| <= 2 G_0")
+    'sum $|$A$|$ $<$= 2 G\\\\_0'
+    """
+    return "".join(_SPECIAL.get(c, c) for c in text)

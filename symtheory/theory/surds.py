@@ -1,0 +1,216 @@
+"""Exact real numbers sum_n q_n sqrt(n), with q_n rational and n square-free: the field where advantages live.
+
+With 0/1 rewards the advantage of a rollout is built from counts by + - * / and square roots of rationals, so an
+estimator can be evaluated with no rounding at all. `exact_ops()` is a fourth way to run the code of an estimator,
+beside numpy, jax and sympy, and a second opinion on a derivation made with the last.
+"""
+
+import functools
+import math
+from fractions import Fraction
+
+import numpy as np
+
+DIGITS = 80
+"""Decimal digits of the comparisons and of `exp`, the one function here that is not exact."""
+
+
+class Surd:
+    """sum over n of terms[n] sqrt(n), n square-free.
+
+    >>> sqrt(Fraction(8, 9)) + 1
+    1 + 2/3*sqrt(2)
+    >>> 1 / (sqrt(2) + sqrt(3))
+    sqrt(3) - sqrt(2)
+    """
+
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: dict[int, Fraction]) -> None:
+        self.terms = {n: q for n, q in terms.items() if q}
+
+    def __add__(self, other):
+        if isinstance(other, np.ndarray):
+            return NotImplemented  # numpy then adds element by element
+        terms = dict(self.terms)
+        for n, q in surd(other).terms.items():
+            terms[n] = terms.get(n, 0) + q
+        return Surd(terms)
+
+    def __mul__(self, other):
+        if isinstance(other, np.ndarray):
+            return NotImplemented
+        terms: dict[int, Fraction] = {}
+        for n, q in self.terms.items():
+            for m, r in surd(other).terms.items():
+                common = math.gcd(n, m)
+                root = n * m // common**2
+                terms[root] = terms.get(root, Fraction(0)) + q * r * common
+        return Surd(terms)
+
+    def __neg__(self):
+        return Surd({n: -q for n, q in self.terms.items()})
+
+    def __sub__(self, other):
+        return self + -other
+
+    def __rsub__(self, other):
+        return -self + other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __truediv__(self, other):
+        if isinstance(other, np.ndarray):
+            return NotImplemented
+        return self * surd(other).inverse()
+
+    def __rtruediv__(self, other):
+        return surd(other) * self.inverse()
+
+    def __pow__(self, exponent: int):
+        base = self if exponent >= 0 else self.inverse()
+        return functools.reduce(lambda a, b: a * b, [base] * abs(exponent), surd(1))
+
+    def inverse(self) -> "Surd":
+        """1 / x: multiply by the conjugate that sends sqrt(q) to -sqrt(q), for one prime q after the other."""
+        if not self.terms:
+            raise ZeroDivisionError("division by an exact zero")
+        largest = max(self.terms)
+        if largest == 1:
+            return Surd({1: 1 / self.terms[1]})
+        prime = _smallest_prime(largest)
+        conjugate = Surd({n: -q if n % prime == 0 else q for n, q in self.terms.items()})
+        return conjugate * (self * conjugate).inverse()
+
+    def rational(self, digits: int = DIGITS) -> Fraction:
+        """A rational number within about 10^-digits, equal to it if it is rational."""
+        scale = 10**digits
+        return sum(
+            (q * (Fraction(math.isqrt(n * scale**2), scale) if n > 1 else 1) for n, q in self.terms.items()),
+            Fraction(0),
+        )
+
+    def sign(self) -> int:
+        """-1, 0 or 1; square roots of different square-free numbers are independent, so only {} is zero."""
+        value = self.rational()
+        return (value > 0) - (value < 0) if self.terms else 0
+
+    def __eq__(self, other) -> bool:
+        return not (self - other).terms if isinstance(other, Surd | int | Fraction | float) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.terms.items()))
+
+    def __lt__(self, other) -> bool:
+        return (self - other).sign() < 0
+
+    def __le__(self, other) -> bool:
+        return (self - other).sign() <= 0
+
+    def __gt__(self, other) -> bool:
+        return (self - other).sign() > 0
+
+    def __ge__(self, other) -> bool:
+        return (self - other).sign() >= 0
+
+    def __abs__(self):
+        return -self if self.sign() < 0 else self
+
+    def __float__(self) -> float:
+        return float(self.rational(40))
+
+    def __repr__(self) -> str:
+        ordered = sorted(self.terms.items(), key=lambda item: (item[0] > 1, -item[1], item[0]))
+        text = " + ".join(_term(n, q) for n, q in ordered) or "0"
+        return text.replace("+ -", "- ")
+
+
+def _term(n: int, q: Fraction) -> str:
+    if n == 1:
+        return str(q)
+    return {Fraction(1): "", Fraction(-1): "-"}.get(q, f"{q}*") + f"sqrt({n})"
+
+
+def surd(x) -> Surd:
+    """An exact number from an int, a Fraction, or a float, which stands for the decimal that it prints as."""
+    if isinstance(x, Surd):
+        return x
+    if isinstance(x, float):
+        return Surd({1: Fraction(repr(float(x)))})
+    return Surd({1: Fraction(int(x) if isinstance(x, np.integer) else x)})
+
+
+def sqrt(x) -> Surd:
+    """Square root of a non-negative rational; nested roots do not occur in the estimators and raise ValueError."""
+    x = surd(x)
+    if set(x.terms) - {1} or x.sign() < 0:
+        raise ValueError(f"no exact square root of {x}")
+    value = x.terms.get(1, Fraction(0))
+    outside, inside = _square_part(value.numerator * value.denominator)
+    return Surd({inside: Fraction(outside, value.denominator)})
+
+
+def exp(x) -> Surd:
+    """e^x to `DIGITS` decimal digits (argument must be rational)."""
+    import mpmath
+
+    x = surd(x).rational()
+    with mpmath.workdps(DIGITS + 20):
+        value = mpmath.exp(mpmath.mpf(x.numerator) / x.denominator)
+        return surd(Fraction(int(mpmath.floor(value * mpmath.mpf(10) ** DIGITS)), 10**DIGITS))
+
+
+@functools.cache
+def _factors(n: int) -> dict[int, int]:
+    """Prime factors with multiplicity; the one thing here that is asked of sympy, and each product is checked."""
+    from sympy import factorint
+
+    factors = {int(prime): int(power) for prime, power in factorint(n).items()}
+    assert math.prod(prime**power for prime, power in factors.items()) == n
+    return factors
+
+
+@functools.cache
+def _smallest_prime(n: int) -> int:
+    return min(_factors(n))
+
+
+@functools.cache
+def _square_part(n: int) -> tuple[int, int]:
+    """n = outside^2 inside with square-free inside; (0, 1) for 0."""
+    if n == 0:
+        return 0, 1
+    factors = _factors(n).items()
+    outside = math.prod(prime ** (power // 2) for prime, power in factors)
+    return outside, n // outside**2
+
+
+def _each(function):
+    return np.vectorize(function, otypes=[object])
+
+
+class ExactOps:
+    """Operations on object arrays of `Surd`: an estimator evaluated without rounding."""
+
+    xp = np
+    sqrt, exp = staticmethod(_each(sqrt)), staticmethod(_each(exp))
+    minimum = staticmethod(_each(lambda a, b: min(surd(a), surd(b))))
+    maximum = staticmethod(_each(lambda a, b: max(surd(a), surd(b))))
+    positive = staticmethod(_each(lambda a: surd(a).sign() > 0))
+    div = staticmethod(_each(lambda a, b: surd(0) if b == 0 else surd(a) / b))
+    where = staticmethod(_each(lambda condition, a, b: a if condition else b))
+
+    def sum(self, x):
+        return np.sum(x, axis=-1, keepdims=True)
+
+    def known(self, x) -> bool:
+        return True
+
+    def lowest(self, rewards, weight):
+        live = self.where(self.positive(weight), rewards, surd(10**9))
+        return np.min(live, axis=-1, keepdims=True)
+
+
+@functools.cache
+def exact_ops() -> ExactOps:
+    return ExactOps()

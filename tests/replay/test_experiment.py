@@ -1,0 +1,191 @@
+"""The replay as people run it: resumed after a kill, by seeds, from the command line, with verdicts."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from symtheory import InputError
+from symtheory.experiments import checkpoint, replay, replay_verdicts, store
+from symtheory.replay import train
+
+SMALL = replay.Training(
+    base=replay.Base(layers=1, width=8, heads=2, steps=2, batch=16),
+    update=train.Update(batch=4, mini_batches=2),
+    estimators=("grpo", "negative_dominant"),
+    seeds=2,
+    steps=4,
+    stride=2,
+    prompts=4,
+)
+
+
+def silent(stage, done, total, rollouts):
+    pass
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return replay.training(SMALL, tmp_path_factory.mktemp("replay"), silent)
+
+
+def test_training_is_labelled_and_starts_from_the_same_base_for_every_estimator(trained):
+    assert dict(trained.sizes) == {"estimator": 2, "seed": 2, "step": 3, "split": 2, "prompt": 4}
+    base = trained.success.isel(step=0)
+    np.testing.assert_array_equal(base.sel(estimator="grpo"), base.sel(estimator="negative_dominant"))
+    assert not np.array_equal(base.sel(seed=0), base.sel(seed=1))
+    assert np.isfinite(trained.success).all()
+    assert np.isnan(trained.correct.isel(step=0)).all()
+    assert np.isfinite(trained.correct.isel(step=slice(1, None))).all()
+    assert abs(trained.imbalance.sel(estimator="grpo", step=[2, 4])).max() < 1e-5
+
+
+def test_the_tabular_prediction_starts_from_the_transformer(trained, tmp_path):
+    theory = replay.tabular(SMALL, tmp_path, silent)
+    base = trained.isel(step=0, estimator=0).sel(split="train")
+    start = theory.isel(step=0, estimator=0)
+    np.testing.assert_allclose(start.success, base.success, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(start.entropy, base.entropy, rtol=1e-4)
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_a_run_stopped_between_checkpoints_goes_on_to_the_same_numbers(trained, tmp_path):
+    def stop(stage, done, total, rollouts):
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        replay.training(SMALL, tmp_path, stop)
+    assert len(list(tmp_path.glob("replay-wave-*.npz"))) == 1
+    reports = []
+    again = replay.training(SMALL, tmp_path, lambda *x: reports.append(x))
+    xr.testing.assert_equal(again, trained)
+    assert reports[0][1] == 2 * 2 * 4, "it must go on from the second record"
+    assert not list(tmp_path.glob("*.npz"))
+
+
+def test_checkpoints_return_what_was_saved_and_refuse_what_is_damaged(tmp_path):
+    tree = {"a": np.arange(3.0), "b": [np.array(7), np.ones((2, 2), np.float32)]}
+    checkpoint.save(tree, tmp_path / "c.npz")
+    back = checkpoint.load(tmp_path / "c.npz", tree)
+    np.testing.assert_array_equal(back["b"][1], tree["b"][1])
+    with pytest.raises(InputError, match="checkpoint of another model"):
+        checkpoint.load(tmp_path / "c.npz", {"a": np.arange(4.0), "b": tree["b"]})
+    whole = (tmp_path / "c.npz").read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "c.npz").write_bytes(whole[:size])
+        with pytest.raises(InputError, match="not a readable checkpoint"):
+            checkpoint.load(tmp_path / "c.npz", tree)
+
+
+def synthetic(seeds=20, **shifts):
+    """A result in which every estimator ends with the success of its base plus a shift, and little noise."""
+    names, steps = list(replay.ESTIMATORS), [0, 10, 20, 30, 40]
+    rng = np.random.default_rng(0)
+    course = np.linspace(0, 1, len(steps))[:, None, None]
+    base = rng.uniform(0.002, 0.01, (seeds, 1, 2, 16))
+    success = np.stack([base * (1 + shifts.get(name, 0.5) * course) for name in names])
+    success += rng.normal(0, 1e-6, success.shape)
+    entropy = np.stack([3 - np.broadcast_to(course, success.shape[1:]) for _ in names])
+    dims = ("estimator", "seed", "step", "split", "prompt")
+    coords = {"estimator": names, "seed": range(seeds), "step": steps, "split": ["train", "held_out"]}
+    return xr.Dataset({"success": (dims, success), "entropy": (dims, entropy)}, coords)
+
+
+def test_verdicts_follow_the_numbers_in_either_direction():
+    up = replay_verdicts.verdicts(synthetic(), "c")
+    assert up["fig2_grpo_below_base"]["verdict"] == "contradicted"
+    assert up["fig2_grpo_raises_pass1"]["verdict"] == "found"
+    down = replay_verdicts.verdicts(synthetic(grpo=-0.5, negative_dominant=0.9, positive_dominant=-0.9), "c")
+    assert down["fig2_grpo_below_base"]["verdict"] == "found"
+    assert down["fig2_grpo_below_base"]["interval"][1] < 0
+    assert down["fig2_negative_best_at_256"]["verdict"] == "found"
+    assert down["fig2_positive_worst_at_256"]["verdict"] == "found"
+    assert down["fig3_negative_entropy_grows"]["verdict"] == "contradicted"
+    np.testing.assert_allclose(down["fig10_agrae_entropy_plateau"]["effect"], 0.5, atol=1e-9)
+    assert down["fig10_agrae_entropy_plateau"]["verdict"] == "contradicted"
+    assert {*replay_verdicts.CLAIMS, "fig9_negative_collapses"} == set(down)
+
+
+def test_equal_estimators_and_few_seeds_are_undecided():
+    same = replay_verdicts.verdicts(synthetic(), "c")
+    assert same["table3_agrae_beats_grpo_pass1"]["verdict"] == "undecided"
+    few = replay_verdicts.verdicts(synthetic(seeds=5), "c")
+    assert {v["verdict"] for v in few.values()} == {"undecided"}
+
+
+def test_collapse_is_counted_from_exact_success():
+    result = synthetic()
+    fallen = result.success.sel(estimator="negative_dominant", step=40) * 0
+    result.success.loc[{"estimator": "negative_dominant", "step": 30}] = 0.5
+    result.success.loc[{"estimator": "negative_dominant", "step": 40}] = fallen
+    verdict = replay_verdicts.verdicts(result, "c")["fig9_negative_collapses"]
+    assert verdict["verdict"] == "found"
+    assert verdict["effect"] == 1.0
+
+
+def test_single_steps_are_labelled_and_probabilities_stay_whole(tmp_path):
+    config = replay.OneStep(
+        base=dataclasses.replace(SMALL.base, task="congruence"),
+        depths=(2,),
+        estimators=("grpo",),
+        batches=(1,),
+        rates=(("sgd", (1e-2,)), ("adam", (1e-4,))),
+        histories=(1,),
+        seeds=2,
+        draws=1,
+        bystanders=1,
+    )
+    result = replay.one_step(config, tmp_path, silent)
+    assert result.r2.dims[:4] == ("depth", "history", "batch", "estimator")
+    assert result.total.max() < 1e-6
+    xr.testing.assert_equal(replay.one_step(config, tmp_path, silent), result)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"steps": 5}, "steps must be a multiple of stride, got 5 and 2"),
+    ({"seeds": 0}, "seeds must be at least 1, got 0"),
+    ({"estimators": ("grppo",)}, "no estimator 'grppo'. Did you mean 'grpo'"),
+])  # fmt: skip
+def test_bad_configurations_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(SMALL, **changes)
+
+
+def test_unknown_options_of_the_command_end_in_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "symtheory", "replay", "ci", "--estimators", "grppo", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("no estimator 'grppo'. Did you mean 'grpo'?")
+
+
+@pytest.mark.slow
+def test_a_command_killed_in_mid_run_ends_with_the_same_file(tmp_path):
+    def command(folder):
+        options = ["--part", "training", "--seeds", "2", "--steps", "30", "--estimators", "grpo", "agrae"]
+        return [sys.executable, "-m", "symtheory", "replay", "ci", *options, "--out", str(tmp_path / folder)]
+
+    subprocess.run(command("whole"), check=True, capture_output=True, timeout=900)
+    process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 900
+    while not list((tmp_path / "killed").glob("replay-wave-*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list((tmp_path / "killed").glob("training-*.nc")), "it was killed before the end"
+    subprocess.run(
+        [*command("killed"), "--verdicts", str(tmp_path / "v.json")], check=True, capture_output=True, timeout=900
+    )
+    whole, resumed = (store.load(tmp_path / folder / "training-ci.nc") for folder in ("whole", "killed"))
+    xr.testing.assert_equal(whole, resumed)
+    assert (tmp_path / "killed" / "training-ci.png").stat().st_size > 10_000
+    assert set(json.loads((tmp_path / "v.json").read_text())) >= {"fig2_grpo_below_base", "fig2_grpo_raises_pass1"}

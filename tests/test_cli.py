@@ -1,0 +1,104 @@
+"""The command line as a user meets it: in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def symtheory(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "symtheory", *map(str, arguments)], capture_output=True, text=True, **options
+    )
+
+
+def test_help_teaches_and_does_not_load_jax():
+    run = symtheory("--help")
+    assert run.returncode == 0
+    assert "reproduce" in run.stdout
+    code = (
+        "import sys; from symtheory.cli import commands as c; c(); print([m in sys.modules for m in ('jax', 'sympy')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert loaded.stdout.strip() == "[False, False]"
+
+
+def test_importing_the_package_and_an_advantage_does_not_load_jax():
+    code = "import sys, symtheory; symtheory.advantages([[1, 0]], 'grpo'); print('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_list_shows_every_estimator():
+    from symtheory import estimators
+
+    shown = symtheory("list").stdout
+    assert all(name in shown for name in estimators.names())
+
+
+def test_an_estimator_in_one_new_file_is_in_the_list_and_in_figure_6(tmp_path):
+    """The package is copied with one more file in estimators/, as a contributor would add it; nothing else changes."""
+    import shutil
+    from pathlib import Path
+
+    import symtheory as package
+
+    shutil.copytree(Path(package.__file__).parent, tmp_path / "symtheory", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "symtheory/estimators/brand_new.py").write_text(
+        '"""New."""\n\nfrom .base import register\nfrom .grpo import center\n\n\n'
+        'def triple(a, g, op):\n    """3 a."""\n    return 3 * a\n\n\nregister("brand_new", center, triple)\n'
+    )
+    run = symtheory("list", cwd=tmp_path)
+    assert "brand_new" in run.stdout
+    run = symtheory("reproduce", "--only", "fig6", "--out", tmp_path / "out", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    from symtheory.experiments import store
+
+    figure = store.load(tmp_path / "out/quick/fig6.nc")
+    ratio = figure.magnitude.sel(estimator="brand_new") / figure.magnitude.sel(estimator="dr_grpo")
+    assert float(abs(ratio - 3).max()) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reproduce", "--only", "fig22"], "no figure 'fig22'. Did you mean 'fig2'?"),
+        (["reproduce", "--seeds", "1"], "seeds must be at least 2"),
+    ],
+)
+def test_bad_arguments_end_in_one_sentence_and_status_2(arguments, message, tmp_path):
+    run = symtheory(*arguments, "--out", tmp_path)
+    assert run.returncode == 2
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_folder_that_cannot_be_written_ends_in_one_sentence(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    run = symtheory("reproduce", "--only", "table1", "--out", blocked)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert str(blocked) in run.stderr
+
+
+def test_reproduce_writes_picture_pdf_dataset_and_caption_and_repeats_itself_byte_for_byte(tmp_path):
+    made = []
+    for folder in ("a", "b"):
+        run = symtheory("reproduce", "--only", "table1", "table4", "--out", tmp_path / folder)
+        assert run.returncode == 0, run.stderr
+        made.append({p.name: p.read_bytes() for p in sorted((tmp_path / folder / "quick").iterdir())})
+    assert set(made[0]) == {f"{t}.{s}" for t in ("table1", "table4") for s in ("png", "pdf", "nc", "md")}
+    for name in made[0]:
+        if not name.endswith(".nc"):
+            assert made[0][name] == made[1][name], name
+    caption = made[0]["table1.md"].decode()
+    assert "would refute" in caption
+    assert "symtheory reproduce --preset quick --only table1" in caption
+
+
+def test_the_lock_names_no_host():
+    from pathlib import Path
+
+    lock = (Path(__file__).parent.parent / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert lock.count("--hash=sha256:") > 100
