@@ -153,7 +153,7 @@ def _path(drawn: Drawn, index, *, config, source):
 
     def observe(params):
         success = world.success(params)
-        passed = [pass_at_k(success, k).mean() for k in KS]
+        passed = [jnp.mean(pass_at_k(success, k)) for k in KS]
         return jnp.stack([*passed, world.coverage(params, rare).mean(), world.entropy(params).mean()])
 
     def record(params, key):

@@ -1,16 +1,19 @@
 """Pictures of a tree: the policy's mass, its solutions, and what one step does to both; and the film of a training."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import CenteredNorm, Normalize
+from matplotlib.colors import CenteredNorm, LinearSegmentedColormap, Normalize
 from matplotlib.lines import Line2D
 
 from . import style
 
 GREEN, RED, BLUE, WRONG = "#009E73", "#D55E00", "#0072B2", "#B9BDC4"
-MASS = mpl.colors.LinearSegmentedColormap.from_list("mass", ["#D9DEE7", "#5B7DB1", "#12264A"])
-CHANGE = mpl.colors.LinearSegmentedColormap.from_list("change", [RED, "#EBB48F", "#DADADA", "#8DBBDB", "#0072B2"])
+MASS = LinearSegmentedColormap.from_list("mass", ["#D9DEE7", "#5B7DB1", "#12264A"])
+CHANGE = LinearSegmentedColormap.from_list("change", [RED, "#EBB48F", "#DADADA", "#8DBBDB", "#0072B2"])
 
 
 def picture(data, step: int):
@@ -128,12 +131,12 @@ def _change_colors(now):
     change = now.change.values
     held = np.abs(change[now.reach.values > 2e-3])
     norm = CenteredNorm(0, max(float(held.max()), 1e-6))
-    scale = mpl.cm.ScalarMappable(norm, CHANGE)
+    scale = ScalarMappable(norm, CHANGE)
     return scale.to_rgba(change), scale
 
 
 def _legend():
-    dot = dict(linestyle="", markeredgecolor="black", markersize=6)
+    dot: dict[str, Any] = dict(linestyle="", markeredgecolor="black", markersize=6)
     return [
         Line2D([], [], color=GREEN, linewidth=6, label="correct leaf, length: its probability"),
         Line2D([], [], color=WRONG, linewidth=6, label="wrong leaf"),

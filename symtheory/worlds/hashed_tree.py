@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from ..errors import InputError
 from ..estimators.group import Array
+from ..ops import jax_ops
 from .tree import check_shape, check_success, chosen, level_starts, path, walk
 
 
@@ -146,7 +147,7 @@ def make_hashed_tree(
     world = replace(world, logits=raised((low + high) / 2))
     reached = world.success(world.logits)
     missed = jnp.abs(reached - success) > 1e-3 * jnp.minimum(success, 1 - success) + 1e-6
-    if not isinstance(missed, jax.core.Tracer) and missed.any():
+    if jax_ops().known(missed) and missed.any():
         worst = int(jnp.argmax(missed))
         raise InputError(
             f"success {float(success[worst]):g} is out of reach of these trees (nearest {float(reached[worst]):.3g}): "

@@ -5,17 +5,21 @@ Every source spends the same budget of leaf evaluations (calls of the verifier) 
 chooses leaves by their value, so that its groups are off-policy: the update on them is biased by design.
 """
 
-from typing import NamedTuple
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ..errors import InputError
-from ..estimators import Estimator, make_group
+from ..estimators import Group, make_group
 from ..estimators.group import Array
 from ..ops import jax_ops
 from .hashed_tree import HashedTree
 from .tree import Tree, path, walk
+
+Advantages = Callable[[Group, Any], Array]  # an Estimator, or one of several chosen by a traced index
 
 
 class Leaves(NamedTuple):
@@ -65,7 +69,7 @@ def searched(key, world: Tree | HashedTree, params, budget: int, *, gumbel: bool
     simulation that returns to an evaluated leaf spends its budget and finds nothing: its place stays empty.
     """
     try:
-        import mctx
+        mctx: Any = importlib.import_module("mctx")
     except ImportError:
         raise InputError("search needs the package mctx: pip install 'symtheory[search]'") from None
     rows = world.rows(params)
@@ -105,14 +109,14 @@ def searched(key, world: Tree | HashedTree, params, budget: int, *, gumbel: bool
     return Leaves(tree.embeddings[2][:, 1:], visited.astype(world.logits.dtype))
 
 
-def group_advantages(world: Tree, leaves: Leaves, estimator: Estimator):
+def group_advantages(world: Tree, leaves: Leaves, estimator: Advantages):
     """Advantage of each leaf among all leaves of its prompt, as a weight for each of its steps, [P, G, d]."""
     op = jax_ops()
     a = estimator(make_group(op, world.reward(leaves.rollouts), leaves.mask), op)
     return jnp.repeat(a[..., None], world.depth, axis=-1)
 
 
-def node_advantages(world: Tree, leaves: Leaves, estimator: Estimator):
+def node_advantages(world: Tree, leaves: Leaves, estimator: Advantages):
     """Advantage of each step among the leaves that pass its node, [P, G, d]: a group at every node.
 
     V(s) is the mean reward of the leaves below s. At node v the outcomes are V(child) of each leaf that passes v, and
