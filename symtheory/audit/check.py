@@ -11,6 +11,7 @@ from .. import estimators
 from ..errors import InputError
 from ..estimators import Estimator
 from ..evidence import Mixture, success_probabilities
+from ..metrics.plane import difficulty_tilt, group_asymmetry
 from .identify import Identification
 from .progress import Progress
 from .read import Log
@@ -160,29 +161,23 @@ def _dead(counts: Census) -> dict:
     return {"dead_fraction": sum(parts.values()) / groups, "dead": {k: v / groups for k, v in parts.items()}}
 
 
-def group_asymmetry(signed, absolute) -> float | None:
-    """C / sum |A|, in [-1, 1]: 0 for GRPO, positive where right rollouts weigh more; None without any advantage."""
-    total = float(np.sum(absolute))
-    return float(np.sum(signed)) / total if total else None
-
-
 def _symmetry(weight: Weight) -> dict:
     return {
         "group_asymmetry": group_asymmetry(weight.signed, weight.absolute),
         "sum_of_advantages": float(weight.signed.sum()),
         "sum_of_absolute_advantages": float(weight.absolute.sum()),
         "silent_fraction": float(weight.silent.sum()) / max(float(weight.groups.sum()), 1),
-        "difficulty_tilt": difficulty_tilt(weight),
+        "difficulty_tilt": _tilt(weight),
         "focus": _focus(weight),
     }
 
 
-def difficulty_tilt(weight: Weight) -> float | None:
-    """Mean p under the weight sum |A|, less that under GRPO's weight of the same groups: positive if easy ones lead."""
+def _tilt(weight: Weight) -> float | None:
+    """Difficulty tilt of the logged groups, against GRPO's weight of the same groups."""
     if not (weight.absolute.sum() and weight.reference.sum()):
         return None
-    own = weight.success_absolute.sum() / weight.absolute.sum()
-    return float(own - weight.success_reference.sum() / weight.reference.sum())
+    centre = weight.success_absolute.sum() / weight.absolute.sum()
+    return float(difficulty_tilt(centre, weight.success_reference.sum() / weight.reference.sum()))
 
 
 def _focus(weight: Weight) -> dict | None:
@@ -239,7 +234,7 @@ def _one_step(step: int, sums: Sums, source: str) -> dict:
         "success": _ratio(counts.success.sum(), counts.groups.sum()),
         **_dead(counts),
         "group_asymmetry": None if weight is None else group_asymmetry(weight.signed, weight.absolute),
-        "difficulty_tilt": None if weight is None else difficulty_tilt(weight),
+        "difficulty_tilt": None if weight is None else _tilt(weight),
         "peak": None if weight is None else (_focus(weight) or {}).get("peak"),
         "token_asymmetry": None if weight is None else group_asymmetry(weight.token_signed, weight.token_absolute),
         "entropy_per_token": _entropy(counts),

@@ -39,7 +39,7 @@ def run(
     from rich.progress import Progress
 
     from ..experiments import store
-    from ..experiments.base import CLAIMS, Runs, figures, judge, verdict_record
+    from ..experiments.base import Runs, figures, verdict_record
     from ..experiments.base import preset as preset_named
 
     console = Console()
@@ -65,7 +65,7 @@ def run(
             progress.advance(drawn)
         if verdicts is not None:
             command = f"symtheory reproduce {options}"
-            record = {c.id: verdict_record(judge(runs.study(), c), command) for c in CLAIMS}
+            record = {v.claim.id: verdict_record(runs, v, command) for v in runs.verdicts()}
             with store.replacing(verdicts) as partial:
                 partial.write_text(json.dumps(record, indent=1) + "\n")
     for one in chosen:

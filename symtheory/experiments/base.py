@@ -17,7 +17,7 @@ import xarray as xr
 
 from ..errors import InputError, no_such
 from ..metrics.intervals import Interval, bootstrap
-from .claims import CLAIMS, Verdict, judge
+from .claims import CLAIMS, Claim, Verdict, judge
 from .study import DESIGN_SEEDS, FRESH_SEEDS, Study, run
 from .tree_study import TreeStudy
 
@@ -70,9 +70,14 @@ class Runs:
             self._done[study] = run(study, seeds, self.folder, tick)
         return self._done[study]
 
-    def verdicts(self, figure: str) -> list[Verdict]:
-        """Verdicts of the claims of one figure, in the preset's first setting."""
-        return [judge(self.study(), claim) for claim in CLAIMS if claim.figure == figure]
+    def verdicts(self, figure: str | None = None) -> list[Verdict]:
+        """Verdicts of the claims of one figure (default: all), in the preset's first setting."""
+        return [judge(self.study(), claim) for claim in CLAIMS if figure in (None, claim.figure)]
+
+    def elsewhere(self, claim: Claim) -> dict[str, Verdict]:
+        """The same claim in the preset's other settings, as far as they can speak to it."""
+        others = [s for s in self.preset.settings[1:] if s[0] == "shared" or not claim.held_out]
+        return {setting_name(*s): judge(self.study(s), claim) for s in others}
 
 
 STUDIES = {"bandit": Study, "tree": TreeStudy}
@@ -126,7 +131,7 @@ def preset(name: str, seeds: int | None = None) -> Preset:
     return replace(PRESETS[name], seeds=seeds or PRESETS[name].seeds)
 
 
-def verdict_record(verdict: Verdict, command: str) -> dict[str, Any]:
+def verdict_record(runs: Runs, verdict: Verdict, command: str) -> dict[str, Any]:
     """One verdict as plain data, for the claims ledger: effect and interval of the most cautious reading."""
     name, weakest = min(verdict.readings.items(), key=lambda item: min(abs(item[1].low), abs(item[1].high)))
     return {
@@ -136,7 +141,7 @@ def verdict_record(verdict: Verdict, command: str) -> dict[str, Any]:
         "unit": "effect in the claim's direction, as a fraction or in nats",
         "seeds": verdict.seeds,
         "command": command,
-        "note": f"reading nearest to zero: {name}. {verdict.sentence()}",
+        "note": f"reading nearest to zero: {name}. {verdict.sentence()} {_elsewhere(runs, verdict)}".strip(),
     }
 
 
@@ -146,12 +151,21 @@ def over_seeds(values, dims: list[str]) -> xr.DataArray:
     return xr.DataArray(np.array(bootstrap(values)), dims=["statistic", *dims], coords=coords)
 
 
-def describe(dataset: xr.Dataset, caption: str, verdicts: list[Verdict]) -> xr.Dataset:
-    """Attach the caption, with its verdicts, to a figure's dataset."""
-    sentences = [v.sentence() for v in verdicts]
+def _elsewhere(runs: Runs, verdict: Verdict) -> str:
+    others = runs.elsewhere(verdict.claim)
+    words = "; ".join(f"{setting}: {v.verdict}" for setting, v in others.items())
+    return f"In other settings: {words}." if words else ""
+
+
+def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None = None) -> xr.Dataset:
+    """Attach the caption to a figure's dataset, with the verdicts on the claims of `figure`."""
+    verdicts = runs.verdicts(figure) if figure else []
+    sentences = [f"{v.sentence()} {_elsewhere(runs, v)}".strip() for v in verdicts]
     text = caption.strip()
     if sentences:
-        text += "\n\n" + "\n".join(f"- {s}" for s in sentences)
+        text += f"\n\nIn the first setting ({setting_name(*runs.preset.settings[0])}):\n\n" + "\n".join(
+            f"- {s}" for s in sentences
+        )
         text += "\n\n" + READING
     dataset.attrs["caption"] = text
     dataset.attrs["verdicts"] = json.dumps({v.claim.id: v.verdict for v in verdicts})

@@ -32,6 +32,8 @@ class Claim:
     """Methods that are brought to one budget for the second reading; none: the claim is about a path, read once."""
     whole_path: bool = False
     """Whether `effect` takes the whole study instead of one moment."""
+    held_out: bool = True
+    """Whether it needs held-out prompts of the benchmarks, which only shared parameters have."""
 
 
 def at_end(study: xr.Dataset) -> xr.Dataset:
@@ -141,6 +143,7 @@ CLAIMS = (
             *(_entropy(d, m) - _entropy(d, "positive_dominant") for m in ("grpo", "negative_dominant"))
         ),
         ("positive_dominant", "grpo", "negative_dominant"),
+        held_out=False,
     ),
     Claim(
         "fig3_negative_entropy_grows",
@@ -148,6 +151,7 @@ CLAIMS = (
         "Negative-Dominant's entropy grows after the first quarter of training",
         _entropy_growth,
         whole_path=True,
+        held_out=False,
     ),
     Claim(
         "fig4_no_focus_best_everywhere",
@@ -165,6 +169,7 @@ CLAIMS = (
         "In the first tenth of training Easy-Focused has more correct rollouts than GRPO and Hard-Focused",
         _early_and_late("easy_focused", ("grpo", "hard_focused"), "early"),
         whole_path=True,
+        held_out=False,
     ),
     Claim(
         "fig5_hard_best_late",
@@ -172,6 +177,7 @@ CLAIMS = (
         "In the last tenth of training Hard-Focused has more correct rollouts than GRPO and Easy-Focused",
         _early_and_late("hard_focused", ("grpo", "easy_focused"), "late"),
         whole_path=True,
+        held_out=False,
     ),
     Claim(
         "fig9_negative_collapses",
@@ -179,6 +185,7 @@ CLAIMS = (
         "Negative-Dominant collapses in more runs than GRPO (pass@1 ends 5 points under its best)",
         lambda s: collapsed(s).sel(estimator="negative_dominant") - collapsed(s).sel(estimator="grpo"),
         whole_path=True,
+        held_out=False,
     ),
     Claim(
         "fig9_attenuation_prevents_collapse",
@@ -186,6 +193,7 @@ CLAIMS = (
         "The attenuated suppression (ASS) collapses in fewer runs than Negative-Dominant",
         lambda s: collapsed(s).sel(estimator="negative_dominant") - collapsed(s).sel(estimator="ass"),
         whole_path=True,
+        held_out=False,
     ),
     Claim(
         "fig10_agrae_entropy_plateau",
@@ -193,6 +201,7 @@ CLAIMS = (
         "A-GRAE ends with higher entropy than GRPO",
         lambda d: _entropy(d, "agrae") - _entropy(d, "grpo"),
         ("agrae", "grpo"),
+        held_out=False,
     ),
     Claim(
         "table3_agrae_beats_grpo_pass1",

@@ -54,7 +54,7 @@ def fig6(runs: Runs) -> xr.Dataset:
         "to dark). GRPO is symmetric about p = 1/2 with its peak there (Theorem 2, Eq. 10). The released A-GRAE is "
         "not the published one: its curve still rises with p at omega = 0.75."
     )
-    return describe(dataset, text, [])
+    return describe(dataset, text, runs)
 
 
 @figure("table1", "The controlled experiments' sums of |A| (Table 1)")
@@ -72,7 +72,7 @@ def table1(runs: Runs) -> xr.Dataset:
         "sum |A| / G at G = 8: points from the estimators' code, lines from the closed forms of Eq. 10 and Table 1 "
         f"(beta = 10, gamma = 1/2). Largest difference {gap:.1e}. A point off its line would refute the identity."
     )
-    return describe(dataset, text, [])
+    return describe(dataset, text, runs)
 
 
 def _table1_forms(p):

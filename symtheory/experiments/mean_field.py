@@ -61,7 +61,7 @@ def result(runs: Runs) -> xr.Dataset:
         f"Largest bias: {sentences}. Intervals that hold zero everywhere would say that the fast exact paths can stand "
         "for sampled ones; where the spread is large they cannot."
     )
-    return describe(dataset, text, [])
+    return describe(dataset, text, runs)
 
 
 def _one(key, name: str, success: float, eta: float, count: int) -> tuple[np.ndarray, np.ndarray]:

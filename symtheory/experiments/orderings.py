@@ -44,7 +44,7 @@ def _table(runs: Runs, name: str, table: str, methods: tuple[str, ...], start: s
         "are outside this simulator. DAPO is GRPO here but for the filtering of equal-reward groups, since no clipping "
         "acts in on-policy steps."
     )
-    return describe(dataset, text, runs.verdicts(name))
+    return describe(dataset, text, runs, name)
 
 
 @figure("table3", "Main results from Qwen2.5-Math-7B (Table 3)")
@@ -82,4 +82,4 @@ def table4(runs: Runs) -> xr.Dataset:
         "Published pass@1 of Qwen2.5-VL-3B, as printed. Its reward, 0.1 accuracy + 0.9 format, and its images "
         "are outside the bandit; nothing is simulated here."
     )
-    return describe(dataset, caption, [])
+    return describe(dataset, caption, runs)

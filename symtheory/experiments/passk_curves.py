@@ -67,13 +67,13 @@ def _caption(runs: Runs, dataset: xr.Dataset, source: str) -> str:
 @figure("fig2", "Group-level asymmetry: pass@k (Figure 2)")
 def fig2(runs: Runs) -> xr.Dataset:
     dataset = _curves(runs, GROUP_LEVEL, "table3", "table7")
-    return describe(dataset, _caption(runs, dataset, "Table 7"), runs.verdicts("fig2"))
+    return describe(dataset, _caption(runs, dataset, "Table 7"), runs, "fig2")
 
 
 @figure("fig4", "Difficulty focus: pass@k (Figure 4)")
 def fig4(runs: Runs) -> xr.Dataset:
     dataset = _curves(runs, SAMPLE_LEVEL, "table3", "table7")
-    return describe(dataset, _caption(runs, dataset, "Table 7"), runs.verdicts("fig4"))
+    return describe(dataset, _caption(runs, dataset, "Table 7"), runs, "fig4")
 
 
 SECOND = (
@@ -85,10 +85,10 @@ SECOND = (
 @figure("fig7", "Group-level asymmetry from a second base model (Figure 7)")
 def fig7(runs: Runs) -> xr.Dataset:
     dataset = _curves(runs, GROUP_LEVEL, "table5", "table5")
-    return describe(dataset, _caption(runs, dataset, SECOND), [])
+    return describe(dataset, _caption(runs, dataset, SECOND), runs)
 
 
 @figure("fig8", "Difficulty focus from a second base model (Figure 8)")
 def fig8(runs: Runs) -> xr.Dataset:
     dataset = _curves(runs, SAMPLE_LEVEL, "table5", "table5")
-    return describe(dataset, _caption(runs, dataset, SECOND), [])
+    return describe(dataset, _caption(runs, dataset, SECOND), runs)

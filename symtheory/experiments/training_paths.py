@@ -54,14 +54,14 @@ def fig3(runs: Runs) -> xr.Dataset:
     dataset = _paths(runs, GROUP_LEVEL, {"entropy": "train"})
     text = "Exact policy entropy on the training prompts. " + WHERE.format(**dataset.attrs)
     text += " The paper shows it as a picture only. All single-prompt theory says the curves coincide at equal pass@1."
-    return describe(dataset, text, runs.verdicts("fig3"))
+    return describe(dataset, text, runs, "fig3")
 
 
 @figure("fig5", "Correct rollouts per batch under difficulty focus (Figure 5)")
 def fig5(runs: Runs) -> xr.Dataset:
     dataset = _paths(runs, SAMPLE_LEVEL, {"correct": None})
     text = "Fraction of correct rollouts in the training batch. " + WHERE.format(**dataset.attrs)
-    return describe(dataset, text, runs.verdicts("fig5"))
+    return describe(dataset, text, runs, "fig5")
 
 
 @figure("fig9", "Collapse: unsolved prompts over training (Figure 9)")
@@ -76,7 +76,7 @@ def fig9(runs: Runs) -> xr.Dataset:
         "and 0 of 10 with attenuation, a difference that ten runs cannot establish (Fisher's exact test: p = 0.21). "
         + WHERE.format(**dataset.attrs)
     )
-    return describe(dataset, text, runs.verdicts("fig9"))
+    return describe(dataset, text, runs, "fig9")
 
 
 @figure("fig10", "A-GRAE: entropy and greedy accuracy over training (Figure 10)")
@@ -87,4 +87,4 @@ def fig10(runs: Runs) -> xr.Dataset:
         "Exact entropy on the training prompts, and accuracy of the most likely trajectory on held-out MATH "
         "prompts (training prompts where parameters are independent). " + WHERE.format(**dataset.attrs)
     )
-    return describe(dataset, text, runs.verdicts("fig10"))
+    return describe(dataset, text, runs, "fig10")

@@ -4,7 +4,7 @@ Both weigh all numbers of right rollouts K = 0..G alike, which is what prompts o
 probability give on average, and count magnitude by sum |A| (Eq. 10 of arXiv:2602.05548):
 
     group asymmetry = sum_K C_K / sum_K L_K,               C_K = sum A, L_K = sum |A| of a group with K right of G
-    difficulty tilt = sum_K L_K (1 - 2K/G) / sum_K L_K,    one minus twice the centre of mass of L over p = K/G
+    difficulty tilt = 1 - 2 sum_K L_K (K/G) / sum_K L_K,   one minus twice the centre of mass of L over p = K/G
 
 Both lie in [-1, 1] and change sign when right and wrong swap, A(r) -> -A(1 - r), respectively p -> 1 - p. Asymmetry
 1 only pushes up, -1 only pushes down; tilt > 0 leans to hard prompts. For G -> infinity: Positive-Dominant
@@ -26,6 +26,27 @@ class Position(NamedTuple):
 
     asymmetry: float
     tilt: float
+
+
+def group_asymmetry(signed: Array, magnitude: Array) -> float | None:
+    """C / sum |A| of groups with sums of advantages `signed` and of their sizes `magnitude`; None if all are 0.
+
+    >>> group_asymmetry([1.0, 0.0], [1.0, 1.0])
+    0.5
+    """
+    total = float(np.sum(magnitude))
+    return float(np.sum(signed)) / total if total else None
+
+
+def difficulty_tilt(centre: float, reference: float = 0.5) -> float:
+    """Twice the distance by which the mean success rate under sum |A|, `centre`, lies below GRPO's, `reference`.
+
+    GRPO's is 1/2 on groups of all difficulties alike; on groups as they came, give what its weight makes of them.
+
+    >>> difficulty_tilt(0.4)
+    0.19999999999999996
+    """
+    return 2 * (reference - centre)
 
 
 def all_groups(size: int) -> np.ndarray:
@@ -53,8 +74,8 @@ def position(table: Array) -> Position:
     total = weight.sum()
     if not np.isfinite(total) or total == 0:
         raise InputError("an estimator has a place on the symmetry plane if its advantages are finite and not all zero")
-    hardness = 1 - 2 * np.arange(size + 1) / size
-    return Position(float(table.sum() / total), float((weight * hardness).sum() / total))
+    centre = float((weight * np.arange(size + 1) / size).sum() / total)
+    return Position(float(table.sum() / total), difficulty_tilt(centre))
 
 
 def place(estimator: str | Estimator, size: int = 8, omega: float = 0.5, **params) -> Position:

@@ -29,7 +29,7 @@ _OTHERS = ["#1B9E77", "#D95F02", "#7570B3", "#E7298A", "#66A61E", "#B8860B", "#3
 
 RC: dict[Any, Any] = {
     "figure.dpi": 110,
-    "savefig.dpi": 200,
+    "savefig.dpi": 150,
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,

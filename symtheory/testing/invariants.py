@@ -8,8 +8,7 @@ Laws that compare a group with a changed copy of it put both into *one* batch, t
 that batch statistics such as omega (Eq. 11 of arXiv:2602.05548) are the same for both.
 
 Tolerances are those of a stable algorithm: 1000 units of roundoff (of the precision that the estimator's results
-show) times the condition number of the rewards, max|r| / (smallest difference of two in a group), and 1e-6 where the
-rewards of a group are equal.
+show) times the condition number of the rewards, max|r| / (smallest difference of two in a group).
 """
 
 import functools
@@ -21,14 +20,14 @@ from .target import Target, as_target
 
 Law = Callable[..., bool | None]
 INVARIANTS: dict[str, Law] = {}
-EQUAL_TOLERANCE = 1e-6
-"""What an advantage may be in a group of equal rewards: (r - m) / (0 + eps) magnifies the roundoff of m by 1 / eps."""
+ROUNDOFF_LAWS = ("finite", "degenerate_zero", "dtype_stability")
 
 
 def invariant(check: Callable) -> Law:
     """Enter a law into `INVARIANTS`; it then takes any estimator and array-like rewards `[G]` or `[P, G]`.
 
-    Only `finite` judges rewards beyond 1e6 or, 0 apart, below 1e-9 in magnitude: what floats do there is not the law's.
+    Only `finite` judges rewards beyond 1e6 or, 0 apart, below 1e-9 in magnitude, and only `ROUNDOFF_LAWS` judge groups
+    of equal rewards other than 0 and 1: what roundoff does there is not the other laws' concern.
     """
 
     @functools.wraps(check)
@@ -36,6 +35,9 @@ def invariant(check: Callable) -> Law:
         rewards = np.atleast_2d(np.asarray(rewards, dtype=np.float64))
         size = np.abs(rewards[rewards != 0])
         if check.__name__ != "finite" and not ((size >= 1e-9) & (size <= 1e6)).all():
+            return None
+        equal = rewards[np.ptp(rewards, axis=-1) == 0]
+        if check.__name__ not in ROUNDOFF_LAWS and not _is_binary(equal):
             return None
         answer = check(as_target(f), rewards)
         return None if answer is None else bool(answer)
@@ -54,7 +56,7 @@ def finite(f, r):
 def degenerate_zero(f, r):
     """A group of equal rewards gets advantages of 0 (to 1e-6), also where floats cannot hold the mean."""
     equal = np.ptp(r, axis=-1) == 0
-    return (np.abs(f(r)[equal]) <= EQUAL_TOLERANCE).all() if equal.any() else None
+    return (np.abs(f(r)[equal]) <= 1e-6).all() if equal.any() else None
 
 
 @invariant
@@ -271,9 +273,7 @@ def _slack(f: Target, r: np.ndarray, offset: float = 0.0) -> float:
     """Relative error that a stable algorithm may show on these rewards."""
     gaps = np.diff(np.sort(r, axis=-1), axis=-1)
     gap = gaps[gaps > 0].min() if (gaps > 0).any() else max(1.0, np.abs(r).max())
-    equal = not (_is_binary(r) or np.ptp(r, axis=-1).all())
-    size = np.abs(r).max() + offset
-    return 1e3 * f.unit_roundoff * (1 + size / gap) + EQUAL_TOLERANCE * equal * (1 + size)
+    return 1e3 * f.unit_roundoff * (1 + (np.abs(r).max() + offset) / gap)
 
 
 def _same(x: np.ndarray, y: np.ndarray, slack: float) -> bool:

@@ -131,7 +131,7 @@ def test_counts_and_sums_are_those_made_by_hand(tmp_path, name):
     tokens = (length * a).sum() / (length * np.abs(a)).sum()
     assert found["length"]["token_asymmetry"] == pytest.approx(tokens, abs=1e-6)
     weight, grpo = np.abs(a).sum(-1), 2 * np.sqrt(p * (1 - p))
-    tilt = (weight * p).sum() / weight.sum() - (grpo * p).sum() / grpo.sum()
+    tilt = 2 * ((grpo * p).sum() / grpo.sum() - (weight * p).sum() / weight.sum())
     assert found["difficulty_tilt"] == pytest.approx(tilt, abs=1e-6)
     omega = [s["omega"] for s in found["per_step"]]
     np.testing.assert_allclose(omega, reward.mean((1, 2)))

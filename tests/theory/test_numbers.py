@@ -28,7 +28,13 @@ def sixty_four_bit():
     jax.config.update("jax_enable_x64", before)
 
 
-@pytest.mark.parametrize("name", [n for n in estimators.names() if n != "reinforce_pp"])
+LONG_FORMS = ("agrae_released", "passk", "grpo_lead")
+HAVE_FORMS = [
+    pytest.param(n, marks=pytest.mark.slow) if n in LONG_FORMS else n for n in estimators.names() if n != "reinforce_pp"
+]
+
+
+@pytest.mark.parametrize("name", HAVE_FORMS)
 def test_closed_forms_as_jax_functions_are_the_estimator_on_random_groups(name):
     rng = np.random.default_rng(0)
     forms = closed_forms(estimators.get(name))

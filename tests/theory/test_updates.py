@@ -19,7 +19,7 @@ from symtheory.theory.updates import log_prob_update, logit_update, success_upda
 TENTH = Fraction(1, 10)
 
 
-@settings(deadline=None, max_examples=25)  # each new shape compiles
+@settings(deadline=None, max_examples=8)  # each new shape compiles
 @given(st.lists(st.integers(1, 9), min_size=3, max_size=5), st.data())
 def test_logit_update_is_the_gradient_of_the_reweighted_likelihood(weights, data):
     n = len(weights)
