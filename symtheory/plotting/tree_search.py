@@ -1,5 +1,7 @@
 """Figure: what groups from independent rollouts, branching and search find, and what is learned from them."""
 
+from typing import Any
+
 import numpy as np
 
 from ..experiments.tree_search import at_level
@@ -14,6 +16,8 @@ SOURCES = {
     "gumbel, node level": ("Gumbel search, node level", "#0072B2", "v", "--"),
     "puct": ("PUCT search", "#CC79A7", "P", "-"),
 }
+
+COUNT: dict[str, Any] = dict(rotation=90, fontsize=7.5, ha="center", va="bottom")
 
 
 def draw(data):
@@ -31,7 +35,8 @@ def draw(data):
     handles, labels = axes[1, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=5)
     fig.suptitle(
-        f"Search as a source of groups: {data.sizes['seed']} seeds, 95% bootstrap intervals; dotted: base policy",
+        f"Search as a source of groups: {data.sizes['seed']} seeds, 95% bootstrap intervals\n"
+        "dotted: base policy; a count: so many runs reach the level within the budget, the others have no value",
         fontsize=12,
     )
     return fig
@@ -60,13 +65,18 @@ def _trained(ax, values, title):
     for j, source in enumerate(values.trained_on.values):
         label, color, marker, _ = SOURCES[source]
         for i, name in enumerate(names):
-            seeds = values.sel(trained_on=source, estimator=name).dropna("seed").values
-            if len(seeds) < 2:
+            x = i + (j - (values.sizes["trained_on"] - 1) / 2) * width
+            seeds = values.sel(trained_on=source, estimator=name).values
+            reached = np.isfinite(seeds).sum()
+            if reached < len(seeds):  # a mean over the runs that got there would be a selection
+                ax.annotate(
+                    f"{reached}/{len(seeds)}", (x, 0.01), xycoords=ax.get_xaxis_transform(), color=color, **COUNT
+                )
                 continue
             b = bootstrap(seeds)
             hollow = "none" if "node" in source else color
             ax.errorbar(
-                i + (j - (values.sizes["trained_on"] - 1) / 2) * width,
+                x,
                 b.mean,
                 [[b.mean - b.low], [b.high - b.mean]],
                 color=color,
