@@ -228,7 +228,7 @@ def _large_groups(estimator: Estimator, slope: Expr) -> Iterator[bool]:
     for rate, w in itertools.product((Fraction(9, 25), Fraction(16, 25)), (Fraction(2, 7), Fraction(9, 10))):
         plus, minus = exact_two_outcomes(free, int(rate * 10**6), 10**6, w)
         limit = exact_value(slope, {P: rate, omega: w, N: ROLLOUTS})
-        yield abs(float((plus - minus) / limit) - 1) < 1e-4
+        yield abs(float(plus - minus) - float(limit)) < 1e-4 * max(1.0, abs(float(limit)))
 
 
 FINITE: dict[str, tuple[Any, str]] = {

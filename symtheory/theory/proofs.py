@@ -151,14 +151,14 @@ def same(a, b) -> bool:
     return a == b or abs(a.rational() - b.rational()) < TOLERANCE
 
 
-def mixed_groups(estimator: Estimator, largest: int = 12) -> Iterator[tuple[int, int]]:
-    """(K, G) of every mixed group with G <= `largest` for which the estimator's closed form is stated.
+def mixed_groups(estimator: Estimator, largest: int = 12, least: int = 1) -> Iterator[tuple[int, int]]:
+    """(K, G) of every mixed group with G <= `largest` and at least `least` rollouts of each kind.
 
-    For pass@k training that means K, G - K >= k: with fewer wrong rollouts every k-subset passes and A = 0.
+    For pass@k training only G - K >= k: with fewer wrong rollouts every k-subset passes and A = 0.
     """
-    subset = estimator.params.get("k", 1)
+    wrong = max(least, estimator.params.get("k", 1))
     for size in range(max(2, estimator.min_size), largest + 1):
-        yield from ((correct, size) for correct in range(1, size - subset + 1))
+        yield from ((correct, size) for correct in range(least, size - wrong + 1))
 
 
 def _statement(function: Callable) -> str:
