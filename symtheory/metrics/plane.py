@@ -64,7 +64,7 @@ def position(table: Array) -> Position:
     Raises `InputError` where no place is defined: all advantages zero, or some not finite.
 
     >>> position(np.array([[-1.0, -1.0], [0.0, -1.0], [0.0, 0.0]]))  # only wrong rollouts are pushed: NSR
-    Position(asymmetry=-1.0, tilt=0.6666666666666666)
+    Position(asymmetry=-1.0, tilt=0.6666666666666667)
     """
     table = np.asarray(table, float)
     size = table.shape[-1]

@@ -111,9 +111,9 @@ def one_step(result: xr.Dataset):
         axes[1, column].set_xlabel("learning rate")
     axes[0, 0].set_ylabel("share of squared change explained")
     axes[1, 0].set_ylabel("rms change of log pi / sampled correct")
-    for row in axes:
-        handles, labels = row[-1].get_legend_handles_labels()
-        row[-1].legend(handles, labels, loc="best", fontsize=8)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3)
+    axes[1, 0].legend(loc="upper left", fontsize=8)
     fig.suptitle("One GRPO step on the transformer: prediction and measurement, 95% intervals over base models")
     return fig
 
@@ -139,6 +139,7 @@ def spill(ax, x, at: xr.Dataset) -> None:
         ax.plot(x, interval.mean, color=color, label=label)
         ax.fill_between(x, interval.low, interval.high, color=color, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
+    ax.set_yscale("log")
 
 
 def over_models(values: xr.DataArray):

@@ -107,9 +107,10 @@ def test_trl_batch_scaling_of_two_rewards_is_the_centred_sum_times_a_factor():
     assert found["identification"]["proportional"]
 
 
-def test_the_default_of_nemo_rl_equals_no_registered_estimator_and_is_not_zero_sum():
+def test_the_default_of_nemo_rl_is_named_and_is_not_zero_sum():
     found = audit(read(SAMPLES / "nemo_rl", group_size=4))
-    assert not found["identification"]["equal"]
+    assert found["identification"]["equal"]
+    assert found["nearest_estimator"] == "nemo_grpo"
     assert found["sum_of_advantages"] == pytest.approx(-0.73205, abs=1e-5)
     assert found["group_asymmetry"] < -0.1
 
