@@ -58,7 +58,9 @@ def run(
         for one in chosen:
             dataset = one.result(runs)
             dataset.attrs.update(
-                title=one.title, preset=preset, command=f"symtheory reproduce {options} --only {one.name}"
+                title=one.title if world == "bandit" else f"{one.title}, on trees",
+                preset=preset,
+                command=f"symtheory reproduce {options} --only {one.name}",
             )
             store.save(dataset, folder / f"{one.name}.nc")
             _draw(one.module, dataset, folder / one.name)

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ..evidence import published
-from .base import START_NAMES, Runs, describe, figure, over_seeds
+from .base import START_NAMES, STUDIES, Runs, describe, figure, over_seeds
 from .study import BENCHMARKS, KS, METHODS
 
 GROUP_LEVEL = ("grpo", "positive_dominant", "negative_dominant")
@@ -58,7 +58,7 @@ def _caption(runs: Runs, dataset: xr.Dataset, source: str) -> str:
         model=dataset.attrs["start"],
         seeds=dataset.attrs["seeds"],
         steps=10 * runs.preset.records,
-        prompts=128,
+        prompts=STUDIES[runs.world]().prompts,
         group=8,
         source=source,
     ).replace("\n", " ")
