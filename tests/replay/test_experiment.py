@@ -133,6 +133,7 @@ def test_collapse_is_counted_from_exact_success():
     assert verdict["effect"] == 1.0
 
 
+@pytest.mark.slow
 def test_single_steps_are_labelled_and_probabilities_stay_whole(tmp_path):
     config = replay.OneStep(
         base=dataclasses.replace(SMALL.base, task="congruence"),

@@ -226,6 +226,7 @@ def test_a_batch_larger_than_the_prompts_is_refused(tiny):
         stepped(tiny, train.Update(batch=16))
 
 
+@pytest.mark.slow
 def test_a_step_spread_over_devices_is_the_step_of_one():
     """Four virtual CPU devices in a process of their own: the batch over all of them, and runs over all of them."""
     program = """
