@@ -357,10 +357,11 @@ def _tabular(config: Training, runs_at_once: int) -> xr.Dataset:
         def of(index):
             advantage, optimizer = advantage_of(chain, index), optax.sgd(TABULAR_RATE)
             update = sampled.Update(config.update.group_size)
-            return run.train(key, world, advantage, optimizer, update, records=records, stride=config.stride)[1]
+            observe = lambda params: (world.success(params), world.entropy(params))  # noqa: E731
+            size = dict(records=records, stride=config.stride)
+            return run.train(key, world, advantage, optimizer, update, observe=observe, **size)[1]
 
-        record = jax.lax.map(of, jnp.arange(len(chain)))
-        return record.success, record.entropy
+        return jax.lax.map(of, jnp.arange(len(chain)))
 
     base = base_models(config.base, len(wave), runs_at_once)(keys_of(wave, 0))
     success, entropy = spread(path, len(wave), runs_at_once)(keys_of(wave, 1), keys_of(wave, 2), base)
