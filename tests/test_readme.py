@@ -23,3 +23,11 @@ def test_every_picture_the_readme_shows_is_in_the_repository():
     assert pictures
     for picture in pictures:
         assert (README.parent / picture).is_file(), picture
+
+
+def test_the_table_of_verdicts_is_the_one_that_the_command_prints():
+    from symtheory.theory.ledger import load_claims, load_findings
+    from symtheory.theory.report import experiments_table
+
+    _, shown, _ = README.read_text().split("<!-- verdicts: symtheory prove --experiments -->")
+    assert shown.strip() == experiments_table(load_claims(), load_findings())

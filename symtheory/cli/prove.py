@@ -14,6 +14,7 @@ def run(
     format: Format = "table",
     derive: str | None = None,
     atlas: Path | None = None,
+    experiments: bool = False,
 ) -> int:
     """Prove theorems about the estimators' code and judge the claims of the paper. Exit status 1 if a re-check fails.
 
@@ -23,14 +24,25 @@ def run(
         derive: Print the closed forms of one estimator instead: a registered name, or package.module:object, where
             the object is an Estimator, a link, or a tuple of links.
         atlas: Draw the theory atlas of all estimators to this file (png, pdf or svg) instead.
+        experiments: Print the table of empirical claims and their verdicts in every world (Markdown) instead.
     """
     if derive is not None:
         return _derive(derive, format)
     if atlas is not None:
         return _draw(atlas)
+    if experiments:
+        return _print_experiments()
     rows = _checked_rows(ids)
     _print_rows(rows, format)
     return int(any(not row.rechecked and not row.pending for row in rows))
+
+
+def _print_experiments() -> int:
+    from ..theory.ledger import load_claims, load_findings
+    from ..theory.report import experiments_table
+
+    print(experiments_table(load_claims(), load_findings()))
+    return 0
 
 
 def _draw(path: Path) -> int:

@@ -1,9 +1,9 @@
 """Rows of the ledger as text: JSON, Markdown or LaTeX."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from .ledger import Row
+from .ledger import WORLDS, Claim, Finding, Row
 
 FIELDS = ("id", "statement", "verdict", "source", "method", "rechecked")
 
@@ -22,6 +22,15 @@ def as_markdown(rows: Iterable[Row]) -> str:
 def as_latex(rows: Iterable[Row]) -> str:
     """A longtable with the same columns."""
     return latex_table(HEADER, [[escape(cell) for cell in _cells(row)] for row in rows], "lllp{7cm}p{3cm}p{4cm}")
+
+
+def experiments_table(claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]]) -> str:
+    """Markdown: each empirical claim and its verdict in every world, a dash where a world does not speak to it."""
+    rows = []
+    for claim in (c for c in claims if c.experiment):
+        verdicts = {f.world: f.verdict for f in findings.get(claim.id, ())}
+        rows.append([claim.source, claim.paper, *(verdicts.get(world, "-") for world in WORLDS)])
+    return markdown_table(("where", "the paper says", "bandit", "tree", "transformer"), rows)
 
 
 HEADER = ("id", "verdict", "re-checked", "statement", "source", "method")
