@@ -132,12 +132,14 @@ def preset(name: str, seeds: int | None = None) -> Preset:
 
 
 def verdict_record(runs: Runs, verdict: Verdict, command: str) -> dict[str, Any]:
-    """One verdict as plain data, for the claims ledger: effect and interval of the most cautious reading."""
-    name, weakest = min(verdict.readings.items(), key=lambda item: min(abs(item[1].low), abs(item[1].high)))
+    """One verdict as plain data, for the claims ledger: effect and interval of the reading nearest to zero."""
+    part = verdict.deciding_part
+    ends = {name: (i.mean[part], i.low[part], i.high[part]) for name, i in verdict.readings.items()}
+    name, (mean, low, high) = min(ends.items(), key=lambda item: min(abs(item[1][1]), abs(item[1][2])))
     return {
         "verdict": "undecided" if verdict.verdict == "no verdict" else verdict.verdict,
-        "effect": round(float(weakest.mean), 6),
-        "interval": [round(float(weakest.low), 6), round(float(weakest.high), 6)],
+        "effect": round(float(mean), 6),
+        "interval": [round(float(low), 6), round(float(high), 6)],
         "unit": "effect in the claim's direction, as a fraction or in nats",
         "seeds": verdict.seeds,
         "command": command,
@@ -173,7 +175,8 @@ def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None =
 
 
 READING = (
-    "How to read it: effects are in the direction of the paper's claim, means over seeds with 95% bootstrap intervals. "
-    "*Found* needs every reading (equal step, matched training pass@1, both blocks of seeds) above zero, "
-    "*contradicted* every one below; anything else is *undecided*. Either outcome would have refuted the other."
+    "How to read it: effects are in the direction of the paper's claim, means over seeds with 95% bootstrap intervals; "
+    "of a claim with several parts the one that speaks most against it is shown. *Found* needs every part above zero in "
+    "every reading (equal step, matched training pass@1, both blocks of seeds), *contradicted* one part below zero in "
+    "all of them; anything else is *undecided*. Either outcome would have refuted the other."
 )

@@ -1,13 +1,13 @@
 """The paper's empirical claims as effects on a study, and the rule that turns intervals into verdicts.
 
 An effect is one number per seed whose sign says whether the claim's ordering was there: positive as the paper has it,
-negative against it. It is read twice: at equal step (the end of training), and, where a claim compares methods, at
-matched budget (each method where its training pass@1 first reaches the level that all compared methods reach), because
-equal learning rates are not equal budgets. A verdict needs one sign, with intervals that exclude zero, in every
-reading and in two disjoint blocks of seeds.
+negative against it. A claim with several parts (better than this and that) has one effect for each. It is read twice:
+at equal step (the end of training), and, where a claim compares methods, at matched budget (each method where its
+training pass@1 first reaches the level that all compared methods reach), because equal learning rates are not equal
+budgets. *Found* needs every part above zero, with intervals that exclude it, in every reading and in two disjoint
+blocks of seeds; *contradicted* needs one part below zero in all of them.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,12 +22,13 @@ MIN_SEEDS = 20
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: `effect(final)` maps a study, cut at one moment of training, to a number per seed."""
+    """One claim: `effect(final)` maps a study, cut at one moment of training, to a number per seed and part."""
 
     id: str
     figure: str
     statement: str
     effect: Callable[[xr.Dataset], xr.DataArray]
+    """-> [seed] or [part, seed]"""
     compares: tuple[str, ...] = ()
     """Methods that are brought to one budget for the second reading; none: the claim is about a path, read once."""
     whole_path: bool = False
@@ -85,8 +86,8 @@ def _entropy_growth(study):
     return _entropy(study.isel(record=-1), "negative_dominant") - _entropy(quarter, "negative_dominant")
 
 
-def _smallest(*effects: xr.DataArray) -> xr.DataArray:
-    return functools.reduce(lambda a, b: xr.where(a < b, a, b), effects)
+def _all_of(*effects: xr.DataArray) -> xr.DataArray:
+    return xr.concat(effects, "part", coords="minimal", compat="override", join="override")
 
 
 def _early_and_late(best, others, window):
@@ -95,7 +96,7 @@ def _early_and_late(best, others, window):
         part = study.isel(interval=slice(0, tenth) if window == "early" else slice(-tenth, None)).correct.mean(
             "interval"
         )
-        return _smallest(*(part.sel(estimator=best) - part.sel(estimator=o) for o in others))
+        return _all_of(*(part.sel(estimator=best) - part.sel(estimator=o) for o in others))
 
     return effect
 
@@ -139,9 +140,7 @@ CLAIMS = (
         "fig3_positive_entropy_falls_fastest",
         "fig3",
         "Positive-Dominant ends with lower entropy than GRPO and Negative-Dominant",
-        lambda d: _smallest(
-            *(_entropy(d, m) - _entropy(d, "positive_dominant") for m in ("grpo", "negative_dominant"))
-        ),
+        lambda d: _all_of(*(_entropy(d, m) - _entropy(d, "positive_dominant") for m in ("grpo", "negative_dominant"))),
         ("positive_dominant", "grpo", "negative_dominant"),
         held_out=False,
     ),
@@ -157,7 +156,7 @@ CLAIMS = (
         "fig4_no_focus_best_everywhere",
         "fig4",
         "Easy-Focused leads Hard-Focused at pass@1 on MATH, and Hard-Focused leads on AIME 2025",
-        lambda d: _smallest(
+        lambda d: _all_of(
             _pass(d, "easy_focused", 1, "MATH") - _pass(d, "hard_focused", 1, "MATH"),
             _pass(d, "hard_focused", 1, "AIME 2025") - _pass(d, "easy_focused", 1, "AIME 2025"),
         ),
@@ -221,14 +220,14 @@ CLAIMS = (
         "table6_both_halves_needed",
         "table6",
         "A-GRAE beats each of its halves, DDAS and ASS, at pass@1 (mean of three benchmarks)",
-        lambda d: _smallest(*(_pass(d, "agrae", 1) - _pass(d, half, 1) for half in ("ddas", "ass"))),
+        lambda d: _all_of(*(_pass(d, "agrae", 1) - _pass(d, half, 1) for half in ("ddas", "ass"))),
         ("agrae", "ddas", "ass"),
     ),
     Claim(
         "table7_ddas_beats_foci_pass1",
         "table7",
         "DDAS beats Easy- and Hard-Focused at pass@1 (mean of three benchmarks)",
-        lambda d: _smallest(*(_pass(d, "ddas", 1) - _pass(d, m, 1) for m in ("easy_focused", "hard_focused"))),
+        lambda d: _all_of(*(_pass(d, "ddas", 1) - _pass(d, m, 1) for m in ("easy_focused", "hard_focused"))),
         ("ddas", "easy_focused", "hard_focused"),
     ),
     Claim(
@@ -247,7 +246,7 @@ class Verdict:
 
     claim: Claim
     readings: dict[str, Interval]
-    """Interval over seeds of each reading: "equal step" or "path", "matched budget", each also on fresh seeds."""
+    """Intervals over seeds, each [part], of the readings: equal step or path, matched budget, and on fresh seeds."""
     seeds: int
 
     @property
@@ -255,16 +254,23 @@ class Verdict:
         """ "found", "contradicted" or "undecided"; "no verdict" below 20 seeds in each of the two blocks."""
         if self.seeds < 2 * MIN_SEEDS or not any("fresh" in name for name in self.readings):
             return "no verdict"
-        if all(i.low > 0 for i in self.readings.values()):
+        low, high = (np.array([getattr(i, end) for i in self.readings.values()]) for end in ("low", "high"))
+        if (low > 0).all():
             return "found"
-        if all(i.high < 0 for i in self.readings.values()):
-            return "contradicted"
-        return "undecided"
+        return "contradicted" if (high < 0).all(axis=0).any() else "undecided"
+
+    @property
+    def deciding_part(self) -> int:
+        """The part that speaks most against the claim, by its highest mean over the readings."""
+        return int(np.max([i.mean for i in self.readings.values()], axis=0).argmin())
 
     def sentence(self) -> str:
-        """The verdict with its intervals, for captions."""
-        parts = [f"{name} {i.mean:+.4f} [{i.low:+.4f}, {i.high:+.4f}]" for name, i in self.readings.items()]
-        return f"{self.claim.statement}: **{self.verdict}** ({'; '.join(parts)}; {self.seeds} seeds)."
+        """The verdict with the intervals of its deciding part, for captions."""
+        part = self.deciding_part
+        shown = [
+            f"{name} {i.mean[part]:+.4f} [{i.low[part]:+.4f}, {i.high[part]:+.4f}]" for name, i in self.readings.items()
+        ]
+        return f"{self.claim.statement}: **{self.verdict}** ({'; '.join(shown)}; {self.seeds} seeds)."
 
 
 def judge(study: xr.Dataset, claim: Claim) -> Verdict:
@@ -275,9 +281,11 @@ def judge(study: xr.Dataset, claim: Claim) -> Verdict:
         if part.sizes["seed"] < 2:
             continue
         if claim.whole_path:
-            readings[f"over the path{block}"] = bootstrap(claim.effect(part).values)
+            moments = {"over the path": part}
         else:
-            readings[f"equal step{block}"] = bootstrap(claim.effect(at_end(part)).values)
-            matched = at_matched_budget(part, claim.compares)
-            readings[f"matched budget{block}"] = bootstrap(claim.effect(matched).values)
+            moments = {"equal step": at_end(part), "matched budget": at_matched_budget(part, claim.compares)}
+        for name, moment in moments.items():
+            effect = claim.effect(moment)
+            parts = effect if "part" in effect.dims else effect.expand_dims("part")
+            readings[name + block] = bootstrap(parts.transpose("seed", "part").values)
     return Verdict(claim, readings, study.sizes["seed"])

@@ -119,6 +119,20 @@ def test_verdicts_need_both_blocks_of_seeds_on_one_side_of_zero():
     assert verdict(5 + noise, fresh=5).verdict == "no verdict"
 
 
+def test_a_claim_of_two_parts_is_contradicted_by_one_and_found_by_both():
+    rng = np.random.default_rng(0)
+    seeds = np.r_[np.arange(20), claims.FRESH_SEEDS + np.arange(20)]
+
+    def judged(*parts):
+        data = xr.Dataset({"x": (("part", "seed"), np.array(parts) + rng.normal(size=(2, 40)))}, {"seed": seeds})
+        return claims.judge(data, claims.Claim("c", "fig2", "A statement", lambda d: d.x, whole_path=True)).verdict
+
+    assert judged([5.0], [3.0]) == "found"
+    assert judged([5.0], [-5.0]) == "contradicted"
+    assert judged([5.0], [0.0]) == "undecided"
+    assert judged([0.0], [0.0]) == "undecided", "the smaller of two noises would lie below zero"
+
+
 def test_every_claim_can_be_read_off_a_study(tmp_path):
     import jax
 
@@ -129,7 +143,7 @@ def test_every_claim_can_be_read_off_a_study(tmp_path):
         judged = claims.judge(data, claim)
         assert judged.verdict == "no verdict", "four seeds are too few"
         assert len(judged.readings) == (2 if claim.whole_path else 4)
-        assert all(np.isfinite(i.mean) for i in judged.readings.values()), claim.id
+        assert all(np.isfinite(i.mean).all() for i in judged.readings.values()), claim.id
 
 
 def test_bootstrap_intervals_cover_the_mean_about_as_often_as_they_say():
