@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ..experiments.replay_verdicts import mean_pass_at_k
-from ..metrics.intervals import bootstrap
+from ..metrics.intervals import Interval, bootstrap
 from ..metrics.passk import pass_at_k
 from .style import figure, look
 
@@ -142,7 +142,15 @@ def spill(ax, x, at: xr.Dataset) -> None:
     ax.set_yscale("log")
 
 
-def over_models(values: xr.DataArray):
-    """Interval over seeds of the mean over everything else but the rate; steps where nothing moved are left out."""
+def over_models(values: xr.DataArray) -> Interval:
+    """Interval over seeds of the mean over everything else but the rate.
+
+    Steps in which nothing moved (all draws right, or all wrong) have nan and are left out; with fewer than two seeds
+    left there is no interval to draw.
+    """
     others = [d for d in values.dims if d not in ("seed", "rate")]
-    return bootstrap(values.mean(others, skipna=True).transpose("seed", "rate").values)
+    kept = values.mean(others, skipna=True).transpose("seed", "rate").dropna("seed")
+    if kept.sizes["seed"] >= 2:
+        return bootstrap(kept.values)
+    mean = kept.mean("seed").values
+    return Interval(mean, mean, mean)
