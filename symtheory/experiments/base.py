@@ -175,8 +175,8 @@ def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None =
 
 
 READING = (
-    "How to read it: effects are in the direction of the paper's claim, means over seeds with 95% bootstrap intervals; "
-    "of a claim with several parts the one that speaks most against it is shown. *Found* needs every part above zero "
-    "in every reading (equal step, matched training pass@1, both blocks of seeds), *contradicted* one part below zero in "
-    "all of them; anything else is *undecided*. Either outcome would have refuted the other."
+    "How to read it: effects are in the direction of the paper's claim, means over seeds with 95% bootstrap intervals. "
+    "Of a claim with several parts the one that speaks most against it is shown. *Found* needs every part above zero "
+    "in every reading (equal step, matched training pass@1, both blocks of seeds), *contradicted* one part below zero "
+    "in all of them; anything else is *undecided*. Either outcome would have refuted the other."
 )
