@@ -83,7 +83,7 @@ def test_the_first_counterexample_is_the_smallest_and_always_the_same():
         ("no_such_estimator", "no estimator 'no_such_estimator'"),
         (3.5, "an estimator must be callable or a registered name, got float 3.5"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_callable_that_cannot_be_checked_gets_one_clear_sentence(broken, message):
     with pytest.raises(InputError) as error:
