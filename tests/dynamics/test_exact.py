@@ -12,6 +12,7 @@ import pytest
 
 from symtheory import estimators
 from symtheory.dynamics import State, Update, advantage_of, expected, mean_field, sampled, train
+from symtheory.ops import numpy_ops
 from symtheory.worlds import Bandit, make_bandit
 
 SIZE = 3
@@ -98,39 +99,62 @@ def test_draws_follow_the_policy_for_any_number_of_trajectories(single_precision
 
 
 def test_without_noise_every_estimator_moves_one_prompt_along_the_same_orbit():
-    """Theory 3.1: for one prompt the expected flow has one curve in policy space, and only the clock differs."""
-    p = np.array([0.05, 0.25, 0.45, 0.15, 0.10])
-    w = Bandit(jnp.log(jnp.asarray(p))[None], jnp.array([2]))
-    finals = {}
-    for name in estimators.names():
-        e = estimators.get(name)
+    """Theory 3.1: for one prompt the expected flow has one curve in policy space, and only the clock differs.
 
-        def flow(logits, e=e):
-            slopes = expected.slope(e, 8, w.success(logits))
-            return expected.gradient(w, logits, slopes) / slopes[:, None]  # in the orbit's own time every slope is 1
+    dh/dt = F'_G(P) grad P is integrated for every estimator from its own slopes, until P = 0.9; that takes times that
+    differ by factors, and ends in one policy.
+    """
+    start = np.array([0.05, 0.25, 0.45, 0.15, 0.10])
+    w, size = Bandit(jnp.log(jnp.asarray(start))[None], jnp.array([2])), 8
+    gaps = jnp.stack([bernstein_coefficients(name, size) for name in estimators.names()])
 
-        finals[name] = np.asarray(w.policy(_runge_kutta_until(flow, w, 0.9)))[0]
-    reference = finals["grpo"]
-    np.testing.assert_allclose(reference, [0.0231217, 0.8768783, 0.0462374, 0.0300080, 0.0237546], atol=2e-7)
-    for name, final in finals.items():
-        np.testing.assert_allclose(final, reference, atol=1e-9, err_msg=name)
+    def slope(gap, h):
+        return expected.binomial(size - 1, w.success(h)[0]) @ gap
 
+    def advance(gap, h, dt):
+        def flow(h):
+            return slope(gap, h) * jax.grad(lambda h: w.success(h)[0])(h)
 
-def _runge_kutta_until(flow, w, level, step=0.02):
-    def advance(h, dt):
         a = flow(h)
         b = flow(h + dt / 2 * a)
         c = flow(h + dt / 2 * b)
         d = flow(h + dt * c)
         return h + dt / 6 * (a + 2 * b + 2 * c + d)
 
-    run = jax.jit(lambda h: jax.lax.while_loop(lambda h: w.success(h)[0] < level, lambda h: advance(h, step), h))
-    end = run(w.init())
-    low, high = -step, 0.0
-    for _ in range(50):  # the last step overshot: find the level inside it
-        middle = (low + high) / 2
-        low, high = (middle, high) if w.success(advance(end, middle))[0] < level else (low, middle)
-    return advance(end, (low + high) / 2)
+    def run(gap):
+        def further(state):
+            h, _, time = state
+            dt = 0.02 / slope(gap, h)
+            return advance(gap, h, dt), (h, dt), time + dt
+
+        _, (h, dt), time = jax.lax.while_loop(
+            lambda state: w.success(state[0])[0] < 0.9, further, (w.init(), (w.init(), jnp.asarray(0.0)), 0.0)
+        )
+
+        def halve(_, bracket):  # the last step overshot: find the level inside it
+            middle = (bracket[0] + bracket[1]) / 2
+            below = w.success(advance(gap, h, middle))[0] < 0.9
+            return jnp.where(below, jnp.array([middle, bracket[1]]), jnp.array([bracket[0], middle]))
+
+        low, _ = jax.lax.fori_loop(0, 50, halve, jnp.array([0.0, 1.0]) * dt)
+        return w.policy(advance(gap, h, low))[0], time
+
+    finals, times = jax.jit(lambda gaps: jax.lax.map(run, gaps))(gaps)
+    np.testing.assert_allclose(finals[0], [0.0231217, 0.8768783, 0.0462374, 0.0300080, 0.0237546], atol=2e-7)
+    np.testing.assert_allclose(finals, jnp.broadcast_to(finals[0], finals.shape), atol=1e-8)
+    assert times.max() / times.min() > 5, "the clocks must differ, or this test says nothing"
+
+
+def bernstein_coefficients(name, size):
+    """A+(j+1) - A-(j) for j = 0..G-1, from the estimator's code on groups of a single-prompt batch."""
+    op, e = numpy_ops(), estimators.get(name)
+    j = np.arange(float(size))
+
+    def two_outcomes(correct):
+        batch = estimators.two_outcome_batch(op, correct[:, None], float(size))
+        return e.two_outcomes(correct, np.full(size, float(size)), batch, op)
+
+    return jnp.asarray(two_outcomes(j + 1)[0] - two_outcomes(j)[1])
 
 
 def test_entropy_paths_of_different_estimators_coincide_at_equal_success_for_small_steps():

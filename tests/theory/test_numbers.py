@@ -41,7 +41,8 @@ def test_closed_forms_as_jax_functions_are_the_estimator_on_random_groups(name):
     right, wrong, total = (jax.jit(to_function(x)) for x in (forms.correct, forms.wrong, forms.imbalance))
     for size in (4, 7, 16):
         least = estimators.get(name).params.get("k", 1)  # the closed form of passk is stated for K, F >= k
-        correct = rng.integers(1, size - least + 1) if size > least else 0
+        alone = 2 if name in ("nemo_grpo", "grpo_passk") else 1  # theirs is for two right and two wrong at least
+        correct = rng.integers(alone, size - max(least, alone) + 1) if size > least else 0
         if not 0 < correct < size:
             continue
         rewards = rng.permutation([1.0] * correct + [0.0] * (size - correct))

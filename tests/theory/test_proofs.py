@@ -69,7 +69,7 @@ def test_command_reports_the_wrong_estimator_by_its_exit_status(capsys):
 
 def test_command_succeeds_with_the_right_estimator(capsys):
     assert run(("table1b_sums", "zero_sum:hard_focused", "fig2_grpo_below_base")) == 0
-    assert "2 of 2 re-checked, 1 open" in capsys.readouterr().out
+    assert "3 of 3 re-checked, 0 open" in capsys.readouterr().out
 
 
 def test_zero_sum_that_fails_in_one_group_only_is_found():
