@@ -109,3 +109,22 @@ def batches(rewards: Rewards = "real", prompts: int | None = None) -> SearchStra
 def logits(arms: int = 5) -> SearchStrategy[np.ndarray]:
     """Logits `[arms]` of a tabular policy, from uniform to nearly deterministic."""
     return st.lists(st.floats(-12, 12, width=32), min_size=arms, max_size=arms).map(np.array)
+
+
+def worlds(arms: int = 5) -> SearchStrategy:
+    """Bandits of one prompt (`symtheory.worlds.Bandit`) with `arms` trajectories, 1 to `arms` - 1 of them correct.
+
+    >>> from hypothesis import find
+    >>> find(worlds(arms=3), lambda world: True).correct.tolist()
+    [1]
+    """
+
+    def build(drawn):
+        import jax.numpy as jnp
+
+        from ..worlds import Bandit
+
+        values, correct = drawn
+        return Bandit(jnp.asarray(values)[None], jnp.array([correct]))
+
+    return st.tuples(logits(arms), st.integers(1, arms - 1)).map(build)

@@ -9,10 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from symtheory import estimators
 from symtheory.dynamics import State, Update, advantage_of, expected, mean_field, sampled, train
 from symtheory.ops import numpy_ops
+from symtheory.testing.strategies import worlds
 from symtheory.worlds import Bandit, make_bandit
 
 SIZE = 3
@@ -237,6 +240,14 @@ def test_zero_sum_estimators_never_lower_success_whatever_is_drawn(name):
     gradient = w.policy_gradient(w.init(), rollouts, advantage_of([estimators.get(name)], 0)(w.reward(rollouts)))
     for eta in (0.1, 1.0, 5.0):
         assert (w.success(w.init() + eta * gradient) - w.success(w.init()) >= -1e-13).all()
+
+
+@given(worlds(), st.data())
+@settings(max_examples=60)
+def test_no_group_lowers_success_under_grpo_in_any_world(w, data):
+    rollouts = jnp.asarray(data.draw(st.lists(st.integers(0, 4), min_size=4, max_size=4)))[None]
+    gradient = w.policy_gradient(w.init(), rollouts, advantage_of([estimators.get("grpo")], 0)(w.reward(rollouts)))
+    assert w.success(w.init() + gradient)[0] >= w.success(w.init())[0] - 1e-12
 
 
 def test_negative_dominant_can_lower_success():
