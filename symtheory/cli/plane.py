@@ -22,20 +22,15 @@ def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..experiments import plane, store
+    from ..experiments import plane
     from ..plotting.plane import draw
-    from ..plotting.style import write
+    from ..plotting.publish import publish
 
     console = Console()
     with Progress(console=console) as progress:
         task = progress.add_task("rows of the plane", total=points)
         sweep = plane.Sweep(points=points, seeds=seeds)
         dataset = plane.run(sweep, out / "cache", lambda rows: progress.advance(task, rows))
-    store.save(dataset, out / "plane.nc")
-    figure = draw(dataset)
-    for suffix in (".png", ".pdf"):
-        with store.replacing(out / f"plane{suffix}") as partial:
-            write(figure, partial)
-    with store.replacing(out / "plane.md") as partial:
-        partial.write_text(f"# The symmetry plane\n\n{dataset.attrs['caption']}\n\nMade by `symtheory plane`.\n")
+    dataset.attrs.update(title="The symmetry plane", command="symtheory plane")
+    publish(dataset, draw(dataset), out / "plane")
     console.print(f"{out / 'plane'}.png, .pdf, .nc, .md", highlight=False)

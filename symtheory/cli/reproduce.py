@@ -26,6 +26,7 @@ def run(
         world: The simulator: whole trajectories (bandit), or paths that share prefixes (tree).
         verdicts: Also write the verdicts on the paper's claims to this JSON file.
     """
+    import importlib
     import json
     import os
 
@@ -41,6 +42,7 @@ def run(
     from ..experiments import store
     from ..experiments.base import Runs, figures, verdict_record
     from ..experiments.base import preset as preset_named
+    from ..plotting.publish import publish
 
     console = Console()
     chosen = figures(only)
@@ -62,8 +64,8 @@ def run(
                 preset=preset,
                 command=f"symtheory reproduce {options} --only {one.name}",
             )
-            store.save(dataset, folder / f"{one.name}.nc")
-            _draw(one.module, dataset, folder / one.name)
+            draw = importlib.import_module(f"symtheory.plotting.{one.module}").draw
+            publish(dataset, draw(dataset), folder / one.name)
             progress.advance(drawn)
         if verdicts is not None:
             command = f"symtheory reproduce {options}"
@@ -74,19 +76,3 @@ def run(
         console.print(f"{one.title}: {folder / one.name}.png, .pdf, .nc, .md", highlight=False)
     if not plan.confirm:
         console.print("Five seeds draw no verdicts; --preset full does.", highlight=False)
-
-
-def _draw(module: str, dataset, path: Path) -> None:
-    """Picture and caption of a saved result."""
-    import importlib
-
-    from ..experiments import store
-    from ..plotting.style import write
-
-    fig = importlib.import_module(f"symtheory.plotting.{module}").draw(dataset)
-    for suffix in (".png", ".pdf"):
-        with store.replacing(path.with_suffix(suffix)) as partial:
-            write(fig, partial)
-    text = f"# {dataset.attrs['title']}\n\n{dataset.attrs['caption']}\n\nMade by `{dataset.attrs['command']}`.\n"
-    with store.replacing(path.with_suffix(".md")) as partial:
-        partial.write_text(text)
