@@ -69,12 +69,12 @@ def _checked_rows(ids: tuple[str, ...]) -> list:
             raise no_such("theorem or claim", id, [*claims, *theorems])
     wanted = ids or (*claims, *theorems)
     needed = [t for c in wanted if c in claims for t in claims[c].proof + claims[c].refuted_by]
-    rows = _check_all(list(dict.fromkeys([t for t in theorems if t in wanted] + needed)))
+    rows = check_all(list(dict.fromkeys([t for t in theorems if t in wanted] + needed)))
     findings = ledger.load_findings()
     return [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
 
 
-def _check_all(ids: list[str]) -> dict:
+def check_all(ids: list[str]) -> dict:
     """Check theorems in one process per core, with a progress bar on stderr."""
     import os
     from concurrent.futures import ProcessPoolExecutor, as_completed
