@@ -37,7 +37,7 @@ def verdicts(results: Results) -> str:
         rows.append(
             [escape(claim.source), prose(claim.paper), *(verdict_macro(f.verdict if f else "--") for f in found)]
         )
-    return tabular("lp{7.2cm}lll", ("where", "the paper says", *WORLD_NAMES.values()), rows)
+    return tabular("lp{6.6cm}lll", ("where", "the paper says", *WORLD_NAMES.values()), rows)
 
 
 def effects(results: Results) -> str:
@@ -71,7 +71,7 @@ def settings(results: Results) -> str:
                 cells = (verdict_macro(elsewhere.get(setting, "--")) for setting in SETTINGS)
                 rows.append([prose(claim.paper), world, verdict_macro(finding.verdict), *cells])
     header = ("the paper says", "world", "shared, Adam", "shared, SGD", "own, Adam", "own, SGD")
-    return tabular("p{5.2cm}lllll", header, rows)
+    return tabular("L{4.9cm}lllll", header, rows)
 
 
 SLOPES = {
@@ -189,7 +189,7 @@ def conformance(results: Results) -> str:
         same = sorted({next((e for e in equal[n] if e in n), equal[n][0]) for n in names if equal[n]})
         known = ", ".join(rf"\texttt{{{escape(name)}}}" for name in same)
         rows.append([rf"\texttt{{{escape(repository)}}}", rf"\texttt{{{commit}}}", str(len(names)), known])
-    return tabular("lllp{6.3cm}", ("repository", "commit", "functions", "equal to our"), rows)
+    return tabular("lllL{6.3cm}", ("repository", "commit", "functions", "equal to our"), rows)
 
 
 def claims(results: Results) -> str:
@@ -202,19 +202,19 @@ def claims(results: Results) -> str:
         r"Claims that can be settled by proof or by counting, with the verdict that the proofs yield and the statement "
         r"that holds. \cmd{symtheory prove} derives each again and names its theorems."
     )
-    columns = r"p{2.1cm}p{4.6cm}p{1.3cm}p{6.6cm}"
+    columns = "L{2.0cm}L{4.3cm}L{1.2cm}L{6.5cm}"
     return longtable(columns, ("where", "the paper says", "verdict", "what holds"), rows, caption, "tab:claims")
 
 
 def theorem_list(results: Results) -> str:
     """Every theorem, and each family of theorems with its count."""
     rows = []
-    for id, theorem in theorems().items():
+    for id, theorem in sorted(theorems().items()):
         if ":" not in id:
             row = results.theorems[id]
             method = prose(row["method"])
             rows.append([rf"\path{{{id}}}", escape(row["verdict"]), prose(theorem.statement), method])
-    for family in families():
+    for family in sorted(families()):
         found = [row for id, row in results.theorems.items() if id.startswith(f"{family}:")]
         counts = {v: sum(row["verdict"] == v for row in found) for v in ("exact", "holds when", "fails")}
         words = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
@@ -224,7 +224,7 @@ def theorem_list(results: Results) -> str:
         r"Theorems about the estimators' code, with the verdict of the derivation and how it is re-checked "
         r"(\cmd{symtheory prove}; counterexamples are printed there)."
     )
-    columns = r"p{3.5cm}p{1.4cm}p{6.0cm}p{3.7cm}"
+    columns = "L{3.4cm}L{1.3cm}L{5.8cm}L{3.5cm}"
     return longtable(columns, ("theorem", "verdict", "statement", "re-checked by"), rows, caption, "tab:theorems")
 
 

@@ -9,9 +9,10 @@ _GREEK = "alpha|beta|gamma|eta|omega|pi|rho|sigma|lambda"
 _MATHS = re.compile(
     rf"""(?P<code>`[^`]+`)
     |\*\*(?P<bold>[^*]+)\*\*|\*(?P<italic>[^*\s][^*\n]*)\*
-    |\b(?P<sum>sum(?:_[a-z])?)(?=\s(?:\||\(|[A-Z]\b|[a-z][_^]|(?:{_GREEK})\b))
+    |\b(?P<sum>sum(?:_[a-z])?)(?=\s(?:\||\(|[A-Z]\b|[A-Za-z][_^]|(?:{_GREEK})\b))
     |(?P<root>\bsqrt\()
-    |(?P<sub>\b(?:{_GREEK}|[A-Za-z]{{1,2}})'?_(?:\([^)]*\)|[A-Za-z0-9](?![A-Za-z0-9])))
+    |\bsqrt\ (?P<short>\w)\b
+    |(?P<sub>\b(?:{_GREEK}|DDAS|[A-Za-z]{{1,2}})'?_(?:\([^)]*\)|[A-Za-z0-9]+))
     |(?P<greek>\b(?:{_GREEK})\b)
     |\b(?P<sign>[AmL][+-])(?=[\s,;:.)^]|$)
     |(?P<power>\^(?:\([^)]*\)|[A-Za-z0-9]+))
@@ -54,6 +55,8 @@ def _token(match: re.Match) -> str:
             return f"${text[0]}^{{{text[1]}}}$"
         case "power":
             return f"$^{{{text[1:].strip('()')}}}$"
+        case "short":
+            return rf"$\sqrt{{{text}}}$"
         case "sum":
             return f"$\\{_maths(text)}$"
     return f"${_maths(text)}$"
@@ -61,8 +64,11 @@ def _token(match: re.Match) -> str:
 
 def _maths(text: str) -> str:
     """Names and subscripts of plain text, inside math mode."""
+    text = re.sub(r"\bsqrt (\w)\b", r"\\sqrt{\1}", text)
+    text = re.sub(r"\bsum ", r"\\sum ", text)
     text = re.sub(r"_\(([^)]*)\)", r"_{\1}", text)
-    text = re.sub(r"_([A-Za-z0-9])", r"_{\1}", text)
+    text = re.sub(r"_([A-Za-z0-9])(?![A-Za-z0-9])", r"_{\1}", text)
+    text = re.sub(r"_([A-Za-z0-9]{2,})", r"_{\\text{\1}}", text)
     return re.sub(rf"(?<![A-Za-z\\])(?:{_GREEK})(?![A-Za-z])", lambda m: "\\" + m[0], text)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import estimators
 from ..estimators import advantages
-from ..evidence import published
+from ..evidence import infer_success, published
 from ..evidence.findings import MAX_RUNS
 from ..metrics.intervals import bootstrap
 from ..metrics.plane import all_groups
@@ -62,8 +62,8 @@ def _verdicts(results: Results) -> Iterator[tuple[str, str]]:
     yield "confidence", f"{100 * inspect.signature(bootstrap).parameters['level'].default:.0f}\\%"
     yield "claims.empirical", str(len(results.empirical))
     for claim in results.empirical:
-        found = [(WORLD_NAMES[w], f) for w in WORLDS if (f := results.finding(claim.id, w))]
-        yield f"verdicts.{claim.id}", ", ".join(f"{name}: {verdict_macro(f.verdict)}" for name, f in found)
+        found = [(w, f.verdict) for w in WORLDS if (f := results.finding(claim.id, w))]
+        yield f"verdicts.{claim.id}", _phrase(dict(found))
     for verdict in FOUND:
         alike = [c for c in results.empirical if {f.verdict for f in results.findings.get(c.id, ())} == {verdict}]
         yield f"everywhere.{verdict}", _listed(alike)
@@ -81,6 +81,22 @@ def verdict_macro(word: str) -> str:
     ('\\found{}', '--')
     """
     return rf"\{word}{{}}" if word in FOUND else word
+
+
+def _phrase(verdicts: dict[str, str]) -> str:
+    r"""Verdicts by world as the end of a sentence that begins "The claim is".
+
+    >>> _phrase({"bandit": "undecided", "tree": "undecided", "replay": "found"})
+    '\\undecided{} in the bandit and the tree, \\found{} in the transformer'
+    >>> _phrase(dict.fromkeys(WORLDS, "found"))
+    '\\found{} in all three worlds'
+    """
+    if len(verdicts) == len(WORLDS) and len(set(verdicts.values())) == 1:
+        return f"{verdict_macro(verdicts[WORLDS[0]])} in all three worlds"
+    places = {
+        verdict: [f"the {WORLD_NAMES[w]}" for w in verdicts if verdicts[w] == verdict] for verdict in verdicts.values()
+    }
+    return ", ".join(f"{verdict_macro(verdict)} in {' and '.join(names)}" for verdict, names in places.items())
 
 
 def _span(numbers: list[int]) -> str:
@@ -125,13 +141,19 @@ def _theory(results: Results) -> Iterator[tuple[str, str]]:
     for name, P in (("low", LOW), ("hard", HARD), ("easy", EASY), ("end", END)):
         yield f"at.{name}", f"$P = {P:g}$"
     for size, name in ((8, "8"), (64, "64")):
-        yield f"slope.grpo.{name}", number(expected_slope("grpo", size, LOW))
+        yield f"slope.grpo.{name}", number(float(expected_slope("grpo", size, LOW)))
     yield "slope.grpo.large", "$64$"
-    yield "slope.grpo.limit", number(1 / np.sqrt(LOW * (1 - LOW)))
+    yield "slope.grpo.limit", number((LOW * (1 - LOW)) ** -0.5)
     for name in ("negative_dominant", "positive_dominant"):
         for at, P in (("hard", HARD), ("easy", EASY)):
             ratio = expected_slope(name, 8, P) / expected_slope("grpo", 8, P)
             yield f"slope.{name}.{at}", number(float(ratio), 3)
+    (row,) = published("table3", "MATH", "Base Model")
+    prompts = infer_success(row.ks, row.values)
+    for name in ("grpo", "easy_focused", "hard_focused"):
+        P = prompts.success
+        rise = 2 * expected_slope(name, 8, P) * P**2 * (1 - P) ** 2
+        yield f"rise.{name}", number(float(prompts.weight @ rise), 3)
     yield "at.early", rf"$\omega = {EARLY:g}$"
     yield "agrae.index", number(stability_index("agrae", 8, EARLY))
     yield "agrae_released.index", number(stability_index("agrae_released", 8, EARLY), 1)

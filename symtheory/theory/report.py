@@ -25,12 +25,26 @@ def as_latex(rows: Iterable[Row]) -> str:
 
 
 def experiments_table(claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]]) -> str:
-    """Markdown: each empirical claim and its verdict in every world, a dash where a world does not speak to it."""
+    """Markdown: each empirical claim, its verdict in every world (a dash where it does not speak), where to see it.
+
+    The last column links the caption with all readings, by a path from the root of the repository, and names the
+    figure or table that `symtheory reproduce --preset full --only` makes again.
+    """
     rows = []
     for claim in (c for c in claims if c.experiment):
         verdicts = {f.world: f.verdict for f in findings.get(claim.id, ())}
-        rows.append([claim.source, claim.paper, *(verdicts.get(world, "-") for world in WORLDS)])
-    return markdown_table(("where", "the paper says", "bandit", "tree", "transformer"), rows)
+        figure = claim.id.partition("_")[0]
+        see = f"[{figure}](figures/full/{figure}.md)"
+        rows.append([claim.source, claim.paper, *(verdicts.get(world, "-") for world in WORLDS), see])
+    return markdown_table(("where", "the paper says", "bandit", "tree", "transformer", "see"), rows)
+
+
+def settled_table(claims: Iterable[Claim]) -> str:
+    """Markdown: each claim that proofs settle, its recorded verdict, what holds, and what derives the verdict again."""
+    rows = [
+        [c.source, c.paper, c.verdict, c.statement, f"`symtheory prove {c.id}`"] for c in claims if not c.experiment
+    ]
+    return markdown_table(("where", "the paper says", "verdict", "what holds", "see"), rows)
 
 
 HEADER = ("id", "verdict", "re-checked", "statement", "source", "method")
