@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import sympy
+from sympy.parsing.sympy_parser import parse_expr
 
 from .. import estimators
 from ..estimators import advantages
@@ -96,13 +97,13 @@ def slopes(results: Results) -> str:
     """F' and F for large groups; each printed form is compared with the one derived from the estimator's code."""
     rows = []
     for name, texts in SLOPES.items():
-        slope, form = (sympy.sympify(text, _NAMES) for text in texts)
+        slope, form = (parse_expr(text, _NAMES) for text in texts)
         _same_as_derived(name, slope, form)
-        rows.append([LABELS.get(name, look(name)["label"]), *(f"${_latex(x)}$" for x in (slope, form))])
+        rows.append([LABELS.get(name, look(name)["label"]), *(rf"$\displaystyle {_latex(x)}$" for x in (slope, form))])
     return tabular("lll", ("estimator", r"$F'_\infty(P)$", r"$F_\infty(P)$ up to a constant"), rows)
 
 
-_NAMES = {name: sympy.Symbol(name) for name in ("P", "Q", "s", "beta")} | {"w": sympy.Symbol("omega")}
+_NAMES: dict[str, Any] = {name: sympy.Symbol(name) for name in ("P", "Q", "s", "beta")} | {"w": sympy.Symbol("omega")}
 
 
 def _same_as_derived(name: str, slope: Expr, form: Expr) -> None:
