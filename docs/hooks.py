@@ -9,7 +9,7 @@ from mkdocs.structure.files import File
 
 import symtheory
 from symtheory import cli
-from symtheory.theory.ledger import load_claims, load_findings
+from symtheory.theory.ledger import load_claims, load_findings, saved_captions
 from symtheory.theory.report import experiments_table, settled_table
 
 REPOSITORY = Path(__file__).parents[1]
@@ -46,7 +46,8 @@ def commands_page() -> str:
 def claims_page() -> str:
     """The ledger: claims that experiments judge, and claims that proofs settle."""
     claims = load_claims()
-    measured, settled = experiments_table(claims, load_findings()), settled_table(claims)
+    measured = experiments_table(claims, load_findings(), saved_captions())
+    settled = settled_table(claims)
     return f"# Claims\n\n## Judged by experiments\n\n{measured}\n\n## Settled by proofs\n\n{settled}\n"
 
 

@@ -42,12 +42,29 @@ def test_every_generated_table_is_the_one_that_its_command_prints(capsys, monkey
 
 
 def test_every_verdict_says_where_to_see_it():
-    from symtheory.theory.ledger import load_claims, load_findings
+    from symtheory.theory.ledger import load_claims, load_findings, saved_captions
     from symtheory.theory.report import experiments_table
 
-    rows = experiments_table(load_claims(), load_findings()).splitlines()[2:]
-    assert len(rows) == sum(bool(claim.experiment) for claim in load_claims())
-    for row in rows:
-        name, path = re.search(r"\[(\w+)\]\((.*?)\) \|$", row).groups()
-        caption = (README.parent / path).read_text()
-        assert f"--only {name}`" in caption
+    findings = load_findings()
+    judged = [claim for claim in load_claims() if claim.id in findings]
+    rows = experiments_table(judged, findings, saved_captions()).splitlines()[2:]
+    assert len(rows) == len(judged) > 10
+    for row, claim in zip(rows, judged, strict=True):
+        paths = re.findall(r"\]\((.*?)\)", row)
+        assert paths, claim.id
+        captions = [(README.parent / path).read_text() for path in paths]
+        assert any("**" in caption for caption in captions), "no caption tells the readings"
+
+
+def test_links_of_a_verdict_are_the_captions_of_its_figure_and_of_the_transformer():
+    from symtheory.theory.ledger import load_claims
+    from symtheory.theory.report import experiments_table
+
+    captions = ("full-tree/fig2", "full/fig2", "full/fig3", "replay/one-step-full", "replay/training-full")
+    claims = [c for c in load_claims() if c.id == "fig2_grpo_below_base"]
+    row = experiments_table(claims, {}, captions).splitlines()[2]
+    assert re.findall(r"\[(.*?)\]\((.*?)\)", row) == [
+        ("tree", "figures/full-tree/fig2.md"),
+        ("fig2", "figures/full/fig2.md"),
+        ("transformer", "figures/replay/training-full.md"),
+    ]

@@ -22,7 +22,6 @@ from .results import Results, other_settings
 from .tex import escape, longtable, number, prose, signed, tabular
 from .values import WORLD_NAMES, released_ratio, unit_of, verdict_macro
 
-SETTINGS = ("shared parameters, SGD", "independent parameters, Adam", "independent parameters, SGD")
 GROUP = 8
 
 LABELS = {"maxrl": "MaxRL", "nsr": "NSR", "ngrpo": "NGRPO", "rloo": "RLOO"}
@@ -55,31 +54,34 @@ def effects(results: Results) -> str:
     caption = (
         r"Effects behind Table~\ref{tab:verdicts}, in the direction of the claim, with 95\% intervals. Of a "
         "verdict with several readings the one nearest to zero is shown. Fractions unless a unit is given; for "
-        r"collapse on the transformer the share of runs. \cmd{symtheory prove} prints the same with all notes."
+        r"collapse the share of runs. \cmd{symtheory prove} prints the same with all notes."
     )
     header = ("claim", "world", "verdict", "effect", "interval", "seeds")
     return longtable("lllrrr", header, [row[:-1] for row in rows], caption, "tab:effects")
 
 
 def settings(results: Results) -> str:
-    """Verdicts of bandit and tree in all four settings, for claims that hold up in none or differ."""
+    """Verdicts in every setting of a world, for the claims whose verdict is not the same in all of them."""
     rows = []
     for claim in results.empirical:
-        for world in ("bandit", "tree"):
+        for world in WORLDS:
             finding = results.finding(claim.id, world)
             elsewhere = other_settings(finding) if finding else {}
             if finding and len({finding.verdict, *elsewhere.values()}) > 1:
-                cells = (verdict_macro(elsewhere.get(setting, "--")) for setting in SETTINGS)
-                rows.append([prose(claim.paper), world, verdict_macro(finding.verdict), *cells])
-    header = ("the paper says", "world", "shared, Adam", "shared, SGD", "own, Adam", "own, SGD")
-    return tabular("L{4.9cm}lllll", header, rows)
+                others = "; ".join(f"{_shortly(name)}: {verdict_macro(v)}" for name, v in elsewhere.items())
+                rows.append([prose(claim.paper), WORLD_NAMES[world], verdict_macro(finding.verdict), others])
+    return tabular("L{4.6cm}llL{5.4cm}", ("the paper says", "world", "first setting", "other settings"), rows)
+
+
+def _shortly(setting: str) -> str:
+    return escape(setting.replace(" parameters", "").replace("independent", "own"))
 
 
 SLOPES = {
     "grpo": ("1/sqrt(P*Q)", "2*asin(sqrt(P))"),
     "rloo": ("1", "P"),
     "positive_dominant": ("(beta*Q + P)/sqrt(P*Q)", "(beta + 1)*asin(sqrt(P)) + (beta - 1)*sqrt(P*Q)"),
-    "negative_dominant": ("(Q/beta + P)/sqrt(P*Q)", "(1 + 1/beta)*asin(sqrt(P)) - (1 - 1/beta)*sqrt(P*Q)"),
+    "negative_dominant": ("(beta*P + Q)/(beta*sqrt(P*Q))", "(1 + 1/beta)*asin(sqrt(P)) - (1 - 1/beta)*sqrt(P*Q)"),
     "hard_focused": ("1/(2*P*sqrt(Q))", "-atanh(sqrt(Q))"),
     "easy_focused": ("1/(2*sqrt(P)*Q)", "atanh(sqrt(P))"),
     "ddas": ("(w*sqrt(Q) + (1 - w)*sqrt(P))/(2*P*Q)", "(1 - w)*atanh(sqrt(P)) - w*atanh(sqrt(Q))"),

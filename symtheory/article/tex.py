@@ -69,6 +69,7 @@ def _maths(text: str) -> str:
     text = re.sub(r"_\(([^)]*)\)", r"_{\1}", text)
     text = re.sub(r"_([A-Za-z0-9])(?![A-Za-z0-9])", r"_{\1}", text)
     text = re.sub(r"_([A-Za-z0-9]{2,})", r"_{\\text{\1}}", text)
+    text = text.replace("DDAS", r"\text{DDAS}")
     return re.sub(rf"(?<![A-Za-z\\])(?:{_GREEK})(?![A-Za-z])", lambda m: "\\" + m[0], text)
 
 

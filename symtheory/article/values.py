@@ -35,8 +35,8 @@ def values(results: Results) -> dict[str, str]:
 
 
 def unit_of(claim: str, finding: Finding) -> str:
-    """Unit of an effect; fractions have none. Bandit and tree write one unit for all claims: entropies are in nats."""
-    entropy = finding.world != "replay" and claim.startswith(("fig3_", "fig10_"))
+    """Unit of an effect; fractions have none. Experiments write one unit for all claims: entropies are in nats."""
+    entropy = "nats" in finding.unit and claim.startswith(("fig3_", "fig10_"))
     return " nat" if finding.unit == "nat" or entropy else ""
 
 
@@ -63,6 +63,7 @@ def _verdicts(results: Results) -> Iterator[tuple[str, str]]:
     yield "claims.empirical", str(len(results.empirical))
     for claim in results.empirical:
         found = [(w, f.verdict) for w in WORLDS if (f := results.finding(claim.id, w))]
+        yield f"statement.{claim.id}", prose(claim.statement.rstrip("."))
         yield f"verdicts.{claim.id}", _phrase(dict(found))
     for verdict in FOUND:
         alike = [c for c in results.empirical if {f.verdict for f in results.findings.get(c.id, ())} == {verdict}]
@@ -249,13 +250,13 @@ def _designs(results: Results) -> Iterator[tuple[str, str]]:
             yield f"design.{world}.{name}", str(getattr(study, name))
         yield f"design.{world}.steps", str(study.records * study.stride)
         yield f"design.{world}.methods", str(len(study.methods))
-    training = PRESETS["cpu"].training
-    for name in ("seeds", "steps", "prompts"):
+    training, *others = PRESETS["full"].training
+    yield "design.replay.settings", str(1 + len(others))
+    for name in ("steps", "prompts"):
         yield f"design.replay.{name}", str(getattr(training, name))
     yield "design.replay.estimators", str(len(training.estimators))
     yield "design.replay.layers", str(training.base.layers)
-    shapes = jax.eval_shape(lambda key: model.init(key, training.base.shape()), jax.random.key(0))
-    weights = sum(int(np.prod(x.shape)) for x in jax.tree.leaves(shapes))
+    weights = model.size(jax.eval_shape(lambda key: model.init(key, training.base.shape()), jax.random.key(0)))
     yield "design.replay.parameters", f"{weights:,}".replace(",", r"\,")
 
 

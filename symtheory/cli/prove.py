@@ -40,11 +40,13 @@ def run(
 
 
 def _print_ledger(experiments: bool, claims: bool) -> int:
-    from ..theory.ledger import load_claims, load_findings
+    from ..theory.ledger import load_claims, load_findings, saved_captions
     from ..theory.report import experiments_table, settled_table
 
     ledger = load_claims()
-    tables = [experiments_table(ledger, load_findings())] * experiments + [settled_table(ledger)] * claims
+    tables = [experiments_table(ledger, load_findings(), saved_captions())] * experiments + [
+        settled_table(ledger)
+    ] * claims
     print("\n\n".join(tables))
     return 0
 

@@ -24,19 +24,35 @@ def as_latex(rows: Iterable[Row]) -> str:
     return latex_table(HEADER, [[escape(cell) for cell in _cells(row)] for row in rows], "lllp{7cm}p{3cm}p{4cm}")
 
 
-def experiments_table(claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]]) -> str:
+def experiments_table(
+    claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]], captions: Sequence[str] = ()
+) -> str:
     """Markdown: each empirical claim, its verdict in every world (a dash where it does not speak), where to see it.
 
-    The last column links the caption with all readings, by a path from the root of the repository, and names the
-    figure or table that `symtheory reproduce --preset full --only` makes again.
+    `captions` are the saved captions of figures, as paths below `figures` without suffix. The last column links, from
+    the root of the repository, those that show all readings of the claim: the figure that the claim's name begins with,
+    and the transformer's training or single steps.
     """
     rows = []
     for claim in (c for c in claims if c.experiment):
         verdicts = {f.world: f.verdict for f in findings.get(claim.id, ())}
-        figure = claim.id.partition("_")[0]
-        see = f"[{figure}](figures/full/{figure}.md)"
-        rows.append([claim.source, claim.paper, *(verdicts.get(world, "-") for world in WORLDS), see])
+        links = ", ".join(f"[{_link_name(path)}](figures/{path}.md)" for path in _shown_in(claim, captions))
+        rows.append([claim.source, claim.paper, *(verdicts.get(world, "-") for world in WORLDS), links or "-"])
     return markdown_table(("where", "the paper says", "bandit", "tree", "transformer", "see"), rows)
+
+
+def _shown_in(claim: Claim, captions: Sequence[str]) -> list[str]:
+    """Captions of the figure of a claim, then those of the transformer if it judges the claim."""
+    figure = claim.id.partition("_")[0]
+    replay = ("one-step" if figure == "theorem1" else "training") if "replay" in claim.experiment else "none"
+    names = {path: path.rpartition("/")[2] for path in captions}
+    return [p for p in captions if names[p] == figure] + [p for p in captions if names[p] == f"{replay}-full"]
+
+
+def _link_name(path: str) -> str:
+    """fig2 for full/fig2, tree for full-tree/fig2, transformer for the files of `symtheory replay full`."""
+    folder, _, name = path.rpartition("/")
+    return "transformer" if name.endswith("-full") else "tree" if folder.endswith("tree") else name
 
 
 def settled_table(claims: Iterable[Claim]) -> str:
