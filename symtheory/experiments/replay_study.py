@@ -140,9 +140,10 @@ REGIME_HEADER = (
 def regime(steps: xr.Dataset) -> list[tuple[dict, dict[str, Interval]]]:
     """For each size, depth, optimiser and batch: its coordinates, and intervals over seeds at the smallest rate.
 
-    The intervals are of the last columns of `REGIME_HEADER`: shares of the squared change that Theorem 1 (T1), the
-    token tree and the tangent kernel explain, of sampled or all completions; and the spill, the rms log-probability change
-    of unsampled completions over that of sampled correct ones. GRPO; mean over histories and draws that moved something.
+    The intervals are of the last columns of `REGIME_HEADER`. T1, tree and kernel: shares of the squared change of
+    log-probability that Theorem 1, the token tree and the tangent kernel explain, of sampled or of all completions.
+    Spill: root mean square change of unsampled completions over that of sampled correct ones. GRPO; mean over
+    histories and draws that moved something.
     """
     at = steps.sel(estimator="grpo").isel(rate=0).mean(["history", "draw"], skipna=True)
     theorem, tree, kernel = (at.r2.sel(predictor=p) for p in ("theorem_1", "token_tree", "tangent_kernel"))
