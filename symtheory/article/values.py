@@ -54,7 +54,7 @@ def _verdicts(results: Results) -> Iterator[tuple[str, str]]:
         for verdict in FOUND:
             yield f"{world}.{verdict}", str(counts[verdict])
         yield f"{world}.seeds", _span([f.seeds for f in found.values()])
-        passed = [f for id, f in found.items() if id.startswith(("fig2", "table"))]
+        passed = [f for id, f in found.items() if id.startswith(("fig2_", "table"))]
         yield f"{world}.resolution", number(100 * float(np.median([np.ptp(f.interval) / 2 for f in passed])))
         for id, finding in found.items():
             yield f"{world}.{id}", verdict_macro(finding.verdict)
@@ -65,11 +65,13 @@ def _verdicts(results: Results) -> Iterator[tuple[str, str]]:
         found = [(w, f.verdict) for w in WORLDS if (f := results.finding(claim.id, w))]
         yield f"statement.{claim.id}", prose(claim.statement.rstrip("."))
         yield f"verdicts.{claim.id}", _phrase(dict(found))
+        numbers = [f"{measured(claim.id, f)} ({WORLD_NAMES[f.world]})" for f in results.findings.get(claim.id, ())]
+        yield f"measured.{claim.id}", "; ".join(numbers) or "no run yet"
     for verdict in FOUND:
         alike = [c for c in results.empirical if {f.verdict for f in results.findings.get(c.id, ())} == {verdict}]
         yield f"everywhere.{verdict}", _listed(alike)
-    split = [c for c in results.empirical if {"found", "contradicted"} <= {f.verdict for f in results.findings[c.id]}]
-    yield "everywhere.disputed", _listed(split)
+    sides = {c.id: {f.verdict for f in results.findings.get(c.id, ())} for c in results.empirical}
+    yield "everywhere.disputed", _listed([c for c in results.empirical if {"found", "contradicted"} <= sides[c.id]])
 
 
 WORLD_NAMES = {"bandit": "bandit", "tree": "tree", "replay": "transformer"}
@@ -92,6 +94,8 @@ def _phrase(verdicts: dict[str, str]) -> str:
     >>> _phrase(dict.fromkeys(WORLDS, "found"))
     '\\found{} in all three worlds'
     """
+    if not verdicts:
+        return "open until a run judges it"
     if len(verdicts) == len(WORLDS) and len(set(verdicts.values())) == 1:
         return f"{verdict_macro(verdicts[WORLDS[0]])} in all three worlds"
     places = {
