@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 from mkdocs.structure.files import File
@@ -19,7 +20,7 @@ HIDDEN = ("symtheory.__main__", "symtheory.cli")
 def on_files(files, config):
     """Add the generated pages to the pages in docs/."""
     for module in public_modules():
-        files.append(File.generated(config, f"api/{module}.md", content=f"# {module}\n\n::: {module}\n"))
+        files.append(File.generated(config, api_page(module), content=f"::: {module}\n"))
     files.append(File.generated(config, "commands.md", content=commands_page()))
     files.append(File.generated(config, "claims.md", content=claims_page()))
     for page in figure_pages(config):
@@ -34,12 +35,21 @@ def public_modules() -> list[str]:
     return ["symtheory", *sorted(n for n in shown if not n.startswith(HIDDEN))]
 
 
+def api_page(module: str) -> str:
+    """Where the page of a module lies; that of a package is the index of its folder."""
+    path = module.replace(".", "/").removeprefix("symtheory/")
+    package = hasattr(importlib.import_module(module), "__path__")
+    return f"api/{'' if module == 'symtheory' else path}{'/index' if package else ''}.md".replace("//", "/")
+
+
 def commands_page() -> str:
     """The commands with their arguments, from the docstrings that `--help` prints."""
     sections = []
     for name, run in sorted(cli.commands().items()):
-        title = importlib.import_module(run.__module__).__doc__.split("\n")[0].partition(": ")[2]
-        sections.append(f"## symtheory {name}\n\n{title}\n\n```text\n{inspect.getdoc(run)}\n```\n")
+        text, _, arguments = inspect.getdoc(run).partition("\nArgs:\n")
+        items = re.sub(r"^    (\w+): ", r"- **\1**: ", arguments, flags=re.MULTILINE)
+        items = re.sub(r"^        ", "  ", items, flags=re.MULTILINE)
+        sections.append(f"## symtheory {name}\n\n{text}\n\n{items}\n")
     return "# Commands\n\nEvery command explains itself with `--help`.\n\n" + "\n".join(sections)
 
 

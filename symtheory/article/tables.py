@@ -37,7 +37,7 @@ def verdicts(results: Results) -> str:
         rows.append(
             [escape(claim.source), prose(claim.paper), *(verdict_macro(f.verdict if f else "--") for f in found)]
         )
-    return tabular("lp{6.6cm}lll", ("where", "the paper says", *WORLD_NAMES.values()), rows)
+    return tabular("lL{6.4cm}lll", ("where", "the paper says", *WORLD_NAMES.values()), rows)
 
 
 def effects(results: Results) -> str:
