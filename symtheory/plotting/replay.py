@@ -2,6 +2,7 @@
 
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..experiments.replay_study import mean_pass_at_k, regime
 from ..metrics.intervals import Interval, bootstrap
@@ -148,6 +149,9 @@ def spill(ax, x, at: xr.Dataset) -> None:
         ax.fill_between(x, interval.low, interval.high, color=color, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def by_size(ax, result: xr.Dataset, optimizer: str, batch: int) -> None:
