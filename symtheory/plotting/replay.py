@@ -17,6 +17,10 @@ PREDICTORS = {
 }
 
 
+MARKERS = {"--": "s", ":": "^"}
+"""Of estimators that share a colour, by the style of their line."""
+
+
 def training(result: xr.Dataset):
     """Held-out pass@k against the base model, and the course of success, entropy and greedy accuracy."""
     fig, axes = figure(2, 3, width=13, height=7.4)
@@ -36,7 +40,8 @@ def training(result: xr.Dataset):
         ax.set_xlabel("rollout batches")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
-    fig.suptitle(f"GRPO on a small transformer: mean of {result.sizes['seed']} seeds with 95% bootstrap intervals")
+    setting, seeds = result.attrs["setting"], result.sizes["seed"]
+    fig.suptitle(f"GRPO on a small transformer, {setting}: mean of {seeds} seeds with 95% bootstrap intervals")
     return fig
 
 
@@ -84,7 +89,8 @@ def tabular(result: xr.Dataset, theory: xr.Dataset):
                 theory.entropy.sel(estimator=name).mean(("seed", "prompt")),
             ),
         ):
-            ax.plot(at[1], y, color=style["color"], label=style["label"], marker="o", markersize=4, linewidth=0)
+            marker = MARKERS.get(style["linestyle"], "o")
+            ax.plot(at[1], y, color=style["color"], label=style["label"], marker=marker, markersize=4, linewidth=0)
             ax.plot(x, curve, color=style["color"], linestyle=style["linestyle"], linewidth=1.2)
     axes[0, 0].set_ylabel("pass@256, training prompts")
     axes[0, 1].set_ylabel("entropy over completions (nat)")
