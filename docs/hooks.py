@@ -46,7 +46,7 @@ def commands_page() -> str:
     """The commands with their arguments, from the docstrings that `--help` prints."""
     sections = []
     for name, run in sorted(cli.commands().items()):
-        text, _, arguments = inspect.getdoc(run).partition("\nArgs:\n")
+        text, _, arguments = inspect.getdoc(run).replace("*", "\\*").partition("\nArgs:\n")
         items = re.sub(r"^    (\w+): ", r"- **\1**: ", arguments, flags=re.MULTILINE)
         items = re.sub(r"^        ", "  ", items, flags=re.MULTILINE)
         sections.append(f"## symtheory {name}\n\n{text}\n\n{items}\n")
