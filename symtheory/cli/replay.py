@@ -48,18 +48,15 @@ def run(
         kl: weight of the k3 divergence from the base policy.
     """
     import json
-    import os
     import sys
     from dataclasses import replace
 
-    import jax
     from rich.console import Console
 
-    from ..experiments import replay, replay_verdicts, store
+    from ..experiments import replay, replay_verdicts, store, tiles
     from ..plotting import replay as figures
     from ..plotting.style import write
 
-    jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 16))  # XLA shares one device badly over cores
     size = replay.PRESETS[preset]
     update = {"optimizer": optimizer, "learning_rate": learning_rate, "mini_batches": mini_batches, "epochs": epochs}
     update |= {"aggregation": aggregation, "clip_high": clip_high, "kl": kl}
@@ -71,6 +68,7 @@ def run(
         **_given(steps=steps, **seeding),
     )
     one_step = replace(size.one_step, **_given(**seeding))
+    tiles.prepare(out)
     command = " ".join(["symtheory", *sys.argv[1:]])
     console = Console()
     with _progress(console) as report:
