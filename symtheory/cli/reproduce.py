@@ -33,8 +33,9 @@ def run(
     from rich.progress import Progress
 
     from ..experiments import store, tiles
-    from ..experiments.base import Runs, figures, verdict_record
+    from ..experiments.base import Runs, figures
     from ..experiments.base import preset as preset_named
+    from ..experiments.claims import verdict_record
     from ..plotting.publish import publish
 
     console = Console()
@@ -63,7 +64,7 @@ def run(
             progress.advance(drawn)
         if verdicts is not None:
             command = f"symtheory reproduce {options}"
-            record = {v.claim.id: verdict_record(runs, v, command) for v in runs.verdicts()}
+            record = {v.claim.id: verdict_record(v, runs.elsewhere(v.claim), command) for v in runs.verdicts()}
             with store.replacing(verdicts) as partial:
                 partial.write_text(json.dumps(record, indent=1) + "\n")
     for one in chosen:

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from ..experiments.replay_verdicts import mean_pass_at_k
+from ..experiments.replay_study import mean_pass_at_k, regime
 from ..metrics.intervals import Interval, bootstrap
 from ..metrics.passk import pass_at_k
 from .style import figure, look
@@ -96,10 +96,13 @@ def tabular(result: xr.Dataset, theory: xr.Dataset):
 
 
 def one_step(result: xr.Dataset):
-    """Share of the change explained by each prediction, and how far what was not sampled moves."""
+    """Share of the change explained by each prediction, how far what was not sampled moves, and both by model size."""
     optimizers, batches = list(result.optimizer.values), list(result.batch.values)
     columns = [(o, b) for o in optimizers for b in batches]
-    fig, axes = figure(2, len(columns), width=3.6 * len(columns), height=7.0, sharex="col", sharey="row")
+    sizes = result.sizes["size"] > 1
+    fig, axes = figure(
+        3 if sizes else 2, len(columns), width=3.6 * len(columns), height=10 if sizes else 7, sharey="row"
+    )
     rates = result.learning_rate
     rates = rates.isel({d: 0 for d in rates.dims if d not in ("optimizer", "rate")})
     for column, (optimizer, batch) in enumerate(columns):
@@ -109,6 +112,11 @@ def one_step(result: xr.Dataset):
         spill(axes[1, column], x, at)
         axes[0, column].set_title(f"{optimizer}, {batch} prompt{'s' if batch > 1 else ''} in the step")
         axes[1, column].set_xlabel("learning rate")
+        if sizes:
+            by_size(axes[2, column], result, optimizer, batch)
+    if sizes:
+        axes[2, 0].set_ylabel("at the smallest rate, by pretraining")
+        axes[2, 0].legend(loc="center left", fontsize=8)
     axes[0, 0].set_ylabel("share of squared change explained")
     axes[1, 0].set_ylabel("rms change of log pi / sampled correct")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -140,6 +148,24 @@ def spill(ax, x, at: xr.Dataset) -> None:
         ax.fill_between(x, interval.low, interval.high, color=color, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
     ax.set_yscale("log")
+
+
+def by_size(ax, result: xr.Dataset, optimizer: str, batch: int) -> None:
+    """What Theorem 1 explains of sampled completions, and how far unsampled ones move, against the model's size."""
+    cells = [(at, i) for at, i in regime(result) if (at["optimizer"], at["batch"]) == (optimizer, batch)]
+    for quantity, label, color in (
+        ("T1 sampled", "explained of sampled", "#D55E00"),
+        ("spill", "unsampled / sampled correct", "#0072B2"),
+    ):
+        for depth, line in zip(result.depth.values, ("--", "-", ":"), strict=False):
+            own = [(at["size"], i[quantity]) for at, i in cells if at["depth"] == depth]
+            x = [size for size, _ in own]
+            mean, low, high = (np.array([getattr(i, end) for _, i in own]) for end in Interval._fields)
+            ax.plot(x, mean, color=color, linestyle=line, marker="o", markersize=3, label=f"{label}, {depth} steps")
+            ax.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+    ax.set_xscale("log")
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("parameters")
 
 
 def over_models(values: xr.DataArray) -> Interval:
