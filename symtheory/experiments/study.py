@@ -173,7 +173,7 @@ def _program(study: Study) -> Callable:
 
         def observe(params):
             # independent prompts have no held-out relatives, so their one population is the training prompts
-            return jax.tree.map(lambda *x: jnp.stack(x), *(_observe(w, params) for w in worlds.values()))
+            return jax.tree.map(lambda *x: jnp.stack(x), *(observe_policy(w, params) for w in worlds.values()))
 
         def one_method(index):
             advantage = advantage_of(chains, index, filtered[index])
@@ -194,7 +194,7 @@ def _program(study: Study) -> Callable:
     return jax.vmap(one_seed)
 
 
-def _observe(world, params) -> dict[str, jax.Array]:
+def observe_policy(world, params) -> dict[str, jax.Array]:
     """Exact metrics of the policy on one population, means over its prompts."""
     p = world.success(params)
     return {
