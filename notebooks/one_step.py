@@ -62,7 +62,18 @@ def _(estimators, mo):
 
 
 @app.cell
-def _(concentration, draw, estimator, eta, group_step, mo, np, omega, page, seed, time, verifier):
+def _(group_step, mo, np):
+    with mo.status.spinner("compiling once"):
+        group_step.step(
+            group_step.policy(12, 0.5), np.arange(12) < 4, group_step.draw(0, np.ones(12) / 12, 8), "grpo", 0.1
+        )
+    ready = True
+    return (ready,)
+
+
+@app.cell
+def _(concentration, draw, estimator, eta, group_step, mo, np, omega, page, ready, seed, time, verifier):
+    assert ready
     _begin = time.perf_counter()
     _policy = group_step.policy(12, concentration.value)
     result = group_step.step(

@@ -174,6 +174,8 @@ def _(cache, mo, plane, set_diagram, set_progress, start, stop):
             set_progress(f"{_sweep.points} x {_sweep.points} points, {_sweep.seeds} seeds each")
         except InterruptedError:
             set_progress(f"stopped after {made} rows, which are kept")
+        except Exception as error:
+            set_progress(f"failed: {type(error).__name__}: {error}")
 
     if start.value and not stop.value:
         mo.Thread(target=_work).start()

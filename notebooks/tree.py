@@ -52,7 +52,16 @@ def _(estimators, mo):
 
 
 @app.cell
-def _(decoys, draw, estimator, mo, page, rate, seed, step, success, time, tree_steps):
+def _(estimator, mo, tree_steps):
+    with mo.status.spinner("compiling once for this estimator"):
+        tree_steps.run(tree_steps.Config(estimator=estimator.value, steps=120))
+    ready = True
+    return (ready,)
+
+
+@app.cell
+def _(decoys, draw, estimator, mo, page, rate, ready, seed, step, success, time, tree_steps):
+    assert ready
     _begin = time.perf_counter()
     config = tree_steps.Config(
         estimator=estimator.value,

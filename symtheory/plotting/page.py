@@ -18,6 +18,8 @@ from .style import look
 
 THEMED = {"#000000": "currentColor", "#555555": "color-mix(in srgb, currentColor 65%, transparent)"}
 """Neutral colours of `style.look`: what they are on a page."""
+MIXED = 0.1
+"""Share of the text colour in the colour of an estimator."""
 DASHES = {"-": "none", "--": "7 3", "-.": "7 3 2 3", ":": "2 3"}
 GRID = "color-mix(in srgb, currentColor 14%, transparent)"
 LEFT, RIGHT, TOP, BOTTOM = 50, 14, 30, 42  # margins in pixels
@@ -38,9 +40,9 @@ class Mark(NamedTuple):
 
 
 def ink(name: str) -> str:
-    """The colour of an estimator on a page that may be light or dark."""
+    """The colour of an estimator on a page: a little darker on a light one, a little lighter on a dark one."""
     colour = look(name)["color"]
-    return THEMED.get(colour, colour)
+    return THEMED.get(colour, f"color-mix(in oklab, {colour} {100 * (1 - MIXED):.0f}%, currentColor)")
 
 
 def line(x, y, colour: str, dash: str = "-", width: float = 2.2, label: str = "") -> Mark:
@@ -149,8 +151,8 @@ def chart(
     log_x: bool = False,
     zero: bool = False,
     alt: str = "",
-    width: int = 440,
-    height: int = 310,
+    width: int = 400,
+    height: int = 300,
 ) -> str:
     """A chart as an SVG element that fills the width of its place.
 

@@ -12,8 +12,8 @@ from .style import look
 
 NAMED = {  # estimator: (side, pixels right, pixels down) of its label
     "grpo": ("start", 7, -6),
-    "positive_dominant": ("middle", 0, -10),
-    "negative_dominant": ("middle", 0, 18),
+    "positive_dominant": ("end", 16, -10),
+    "negative_dominant": ("start", -12, 18),
     "hard_focused": ("start", 8, 4),
     "easy_focused": ("start", 8, 12),
     "agrae": ("end", -8, -4),
@@ -37,8 +37,8 @@ def plane_map(at: Position, places: xr.DataArray, diagram: xr.Dataset | None = N
     return chart(
         title,
         marks,
-        x="← push wrong ones down      asymmetry      push right ones up →",
-        y="← easy leads      tilt      hard leads →",
+        x="← wrong ones down \u2003 asymmetry \u2003 right ones up →",
+        y="← easy \u2003 tilt \u2003 hard →",
         x_limits=(-1.08, 1.08),
         y_limits=(-0.48, 0.48),
         alt=f"{title}, the chosen point at asymmetry {at.asymmetry:.2f} and tilt {at.tilt:.2f}",
