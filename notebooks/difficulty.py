@@ -30,15 +30,19 @@ def _(mo):
     mo.md("""
     # Difficulty lab
 
-    What an estimator buys depends on the prompts. **Prompts of one difficulty, with logits of their own, are taken by all
-    estimators along one way, only at different speeds**; a mixture of difficulties, shared parameters and Adam part the ways.
+    What an estimator buys depends on the prompts. **Prompts of one difficulty, with logits of their own, are taken by
+    all estimators along one way, only at different speeds**; a mixture of difficulties, shared parameters and Adam
+    part the ways.
 
-    1. Move *difficulty* from -3 (hard) to +3 (easy): Hard-Focused, GRPO, Easy-Focused change order in the first chart, while
-       in the third all curves lie on each other.
-    2. Choose *MATH, Qwen2.5-Math-7B* and *shared*: at equal steps Negative-Dominant looks good on held-out prompts. Switch to
-       *equal progress*: it had only done less; at large k it now **hurts**, and Positive-Dominant **helps** a little.
-    3. Switch SGD to Adam, or move *world* under *more*: what is left of it?
-    4. *Run sampled groups*: dots with 95% shades are real training, and the distance from the lines is what the mean field ignores.
+    1. Move *difficulty* from -3 (hard) to +3 (easy): Hard-Focused, GRPO and Easy-Focused turn their order round in
+       the first chart, while in the third all curves lie on each other.
+    2. Choose *MATH, Qwen2.5-Math-7B*: at equal steps Positive-Dominant leads and Negative-Dominant is 7 points behind
+       at pass@1. Switch to *equal progress*: less than 3 points, at small k, are left. The rest was speed.
+    3. Choose *shared*, back at equal steps: held-out pass@1 rises and then falls, pass@256 ends below the base
+       policy, and Negative-Dominant, being slower, **helps**. At equal progress it mostly **hurts** at k = 16: move
+       *world* under *more*.
+    4. *Run sampled groups*: dots with 95% shades are real training, their distance from the lines is what the mean
+       field ignores. Then switch SGD to Adam.
     """)
     return
 
@@ -112,9 +116,10 @@ def _(at, draw, get_runs, lab, mo, names, page, ready, run_of, setting, shown_k,
             _pictures,
             mo.md(
                 f"Lines: **mean field (ignores spread)**.{_done} Base policy: success {success.mean():.3f} in the mean, "
-                f"{success.min():.2g} to {success.max():.2g}. At equal training pass@1 the entropies of these estimators "
-                f"differ by at most **{lab.orbit_distance(paths):.3f} nats**. omega, the mean reward that A-GRAE weighs "
-                f"by, goes from {float(_omega[0]):.2f} to {float(_omega[-1]):.2f} under {draw.label(names[-1])}."
+                f"{success.min():.2g} to {success.max():.2g}. At equal training pass@1 the entropies of these "
+                f"estimators differ by at most **{lab.orbit_distance(paths):.3f} nats**. omega, the mean reward that "
+                f"A-GRAE weighs by, goes from {float(_omega[0]):.2f} to {float(_omega[-1]):.2f} under "
+                f"{draw.label(names[-1])}."
             ),
             mo.md(f"<small>Slider to picture: {1000 * seconds:.0f} ms of computing and drawing.</small>"),
         ]

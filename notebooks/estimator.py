@@ -31,13 +31,14 @@ def _(mo):
     mo.md("""
     # Your estimator
 
-    An estimator is a chain of links; a link takes the advantages so far `a`, the group `g` (`g.rewards`, `g.mean`, `g.size`,
-    `g.batch.omega`) and the operations `op` it may call (`op.sqrt`, `op.div`, `op.where`, `op.positive`, `op.minimum`). The same
-    lines are evaluated on numbers, tested for the laws, and run on symbols for the closed forms.
+    An estimator is a chain of links; a link takes the advantages so far `a`, the group `g` (`g.rewards`, `g.mean`,
+    `g.size`, `g.batch.omega`) and the operations `op` it may call (`op.sqrt`, `op.div`, `op.where`, `op.positive`,
+    `op.minimum`). The same lines are evaluated on numbers, tested for the laws, and run on symbols for the closed
+    forms.
 
-    **Try this.** Write `a * g.mean` for `a * (1 - g.mean)` and *Run*: the point jumps to where easy prompts lead. Write
-    `op.where(op.positive(a), 0 * a, a)` for the last line: *zero_sum* falls, and the point goes to the left edge. Misspell
-    something: you are told where.
+    **Try this.** Write `a * g.mean` for `a * (1 - g.mean)` and *Run*: the point jumps to where easy prompts lead.
+    Write `op.where(op.positive(a), 0 * a, a)` for the last line: *zero_sum* falls, and the point goes to the left
+    edge. Misspell something: you are told where.
 
     The code runs as Python on this machine, with all that Python may do: type only what you would run yourself.
     """)

@@ -30,13 +30,14 @@ def _(mo):
     mo.md("""
     # One step
 
-    Eight rollouts are drawn from twelve behaviours, a verifier marks the right ones, and the logits take one step along
-    the sum of A log pi. Theorem 1 of the paper predicts it: the rings are the formula, the bars what happened.
+    Eight rollouts are drawn from twelve behaviours, a verifier marks the right ones, and the logits take one step
+    along the sum of A log pi. Theorem 1 of the paper predicts it: the rings are the formula, the bars what happened.
 
-    **Try this.** With *grpo* the pale bars of the second chart are zero, logits that were not drawn stay; the pale bars of
-    the third are not: their probabilities move, all by one factor. Choose *negative_dominant*: pale logits rise, most for
-    likely behaviours. Make *concentration* large and the probabilities of rare ones fall all the same. Raise the *step
-    size*: the formula for logits stays exact, the one for probabilities is a first order.
+    **Try this.** With *grpo* the pale bars of the second chart are zero: logits that were not drawn stay. In the
+    third chart they move, all by one factor. Choose *negative_dominant*: pale logits rise, likely ones most. Now tick
+    behaviour **1** as right: the same logits rise, and the probabilities of the rare ones **fall**; what is rare is
+    lifted only where wrong answers are likely. Raise the *step size*: the formula for logits stays exact, that for
+    probabilities is a first order.
     """)
     return
 
@@ -44,7 +45,7 @@ def _(mo):
 @app.cell
 def _(estimators, mo):
     estimator = mo.ui.dropdown(list(estimators.names()), value="grpo", label="estimator")
-    seed = mo.ui.slider(0, 50, 1, value=1, label="draw another group", show_value=True)
+    seed = mo.ui.slider(0, 50, 1, value=2, label="draw another group", show_value=True)
     concentration = mo.ui.slider(0, 2.5, 0.1, value=0.8, label="concentration of the policy", show_value=True)
     eta = mo.ui.slider(0.02, 2, 0.02, value=0.2, label="step size eta", show_value=True)
     omega = mo.ui.slider(0, 1, 0.05, value=0.5, label="omega of the batch", show_value=True)

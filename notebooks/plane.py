@@ -33,13 +33,13 @@ def _(mo):
     mo.md("""
     # The symmetry plane
 
-    Two numbers place any advantage estimator: how much more it pushes right answers up than wrong ones down (*asymmetry*),
-    and how much more it weighs hard prompts than easy ones (*tilt*). GRPO is the origin.
+    Two numbers place any advantage estimator: how much more it pushes right answers up than wrong ones down
+    (*asymmetry*), and how much more it weighs hard prompts than easy ones (*tilt*). GRPO is the origin.
 
-    **Try this.** Set *asymmetry* to -0.8, as Negative-Dominant has it. With *base success* at 0.1 it **hurts**: pass@1
-    stays far below GRPO's. Move *base success* to 0.8: now it **helps**. Turn the asymmetry to +0.8 and both turn round:
-    on the axis of asymmetry the expected step is GRPO's times 1 + asymmetry (1 - 2p), so that right against wrong is easy
-    against hard in disguise.
+    **Try this.** Set *asymmetry* to -0.8, as Negative-Dominant has it. With *base success* at 0.1 it **hurts**:
+    pass@1 stays far below GRPO's. Move *base success* to 0.8: now it **helps**. Turn the asymmetry to +0.8 and both
+    turn round: on the axis of asymmetry the expected step is GRPO's times 1 + asymmetry (1 - 2p), so that right
+    against wrong is easy against hard in disguise.
     """)
     return
 
@@ -120,8 +120,8 @@ def _(
             _pictures,
             mo.md(
                 f"Half of the way from {success.value:.2f} to 1 is made by your estimator **{_said['plane']}**, by GRPO "
-                f"**{_said['grpo']}**. **Mean field (ignores spread)**, prompts of one difficulty, SGD, equal learning rate. "
-                f"<small>Slider to picture: {1000 * seconds:.0f} ms of computing and drawing.</small>"
+                f"**{_said['grpo']}**. **Mean field (ignores spread)**, prompts of one difficulty, SGD, equal learning "
+                f"rate. <small>Slider to picture: {1000 * seconds:.0f} ms of computing and drawing.</small>"
             ),
         ]
     )
@@ -145,8 +145,8 @@ def _(get_progress, measure, mo, start, stop):
     mo.vstack(
         [
             mo.md(
-                "The line charts are one difficulty. What many difficulties with shared parameters, Adam and sampled groups "
-                "make of every point of the plane is a phase diagram of trained runs, drawn under the estimators:"
+                "The line charts are one difficulty. What many difficulties with shared parameters, Adam and sampled "
+                "groups make of every point of the plane is a phase diagram, drawn under the estimators:"
             ),
             mo.hstack([start, stop, measure, mo.md(get_progress())], justify="start", wrap=True),
         ]

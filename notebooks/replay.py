@@ -31,12 +31,13 @@ def _(mo):
     mo.md("""
     # Replay viewer
 
-    `symtheory replay` trains a small transformer with the real update (clip, Adam, mini-batches) under several estimators
-    and saves every prompt's success. Here is such a file: lines are means over seeds, shades 95% intervals over them.
+    `symtheory replay` trains a small transformer with the real update (clip, Adam, mini-batches) under several
+    estimators and saves every prompt's success. Here is such a file: lines are means over seeds, shades 95% intervals
+    over them.
 
-    **Try this.** Drag *record*: in the third chart a point above the dotted diagonal is a class of prompts that improved.
-    Switch *prompts* between training and held-out, and the measure to entropy. With the two seeds of the `ci` preset the
-    shades are wide and most orderings are noise; that is the honest reading.
+    **Try this.** Drag *record*: in the third chart a point above the dotted diagonal is a class of prompts that
+    improved. Switch *prompts* between training and held-out, and the measure to entropy. With the two seeds of the
+    `ci` preset the shades are wide and most orderings are noise; that is the honest reading.
     """)
     return
 
@@ -123,8 +124,8 @@ def _(chosen, draw, measure, mo, page, record, replay_view, result, split, time)
             _pictures,
             mo.md(
                 f"{result.sizes['seed']} seeds, {result.sizes['prompt']} prompts of each kind, record {record.value}: "
-                f"{int(result.step[record.value])} rollout batches. <small>Slider to picture: {1000 * seconds:.0f} ms of "
-                "computing and drawing.</small>"
+                f"{int(result.step[record.value])} rollout batches. <small>Slider to picture: {1000 * seconds:.0f} ms "
+                "of computing and drawing.</small>"
             ),
         ]
     )

@@ -29,12 +29,13 @@ def _(mo):
     mo.md("""
     # A reasoning tree
 
-    A rollout is a path of four choices; green leaves are right answers, and rollouts that share a prefix share parameters.
-    So a step moves leaves that nobody drew, which Theorem 1 of the paper excludes: blue edges gain, orange ones lose.
+    A rollout is a path of four choices; green leaves are right answers, and rollouts that share a prefix share
+    parameters. So a step moves leaves that nobody drew, which Theorem 1 of the paper excludes: blue edges gain,
+    orange ones lose.
 
-    **Try this.** Drag *step* and watch the mass flow into one or two green leaves while others, as right, dry up: the most
-    likely right answer wins. Then *draw of the tree*: another tree, another winner. Choose *negative_dominant*: with few
-    right leaves it stays near the start for long.
+    **Try this.** Drag *step* and watch the mass flow into one or two green leaves while others, as right, dry up: the
+    most likely right answer wins. Then *draw of the tree*: another tree, another winner. Choose *negative_dominant*:
+    with few right leaves it stays near the start for long.
     """)
     return
 
@@ -80,8 +81,8 @@ def _(decoys, draw, estimator, mo, page, rate, ready, seed, step, success, time,
         [
             _pictures,
             mo.md(
-                f"One sampled run of {config.group_size} rollouts a step (dots: what this step drew; bars: probability of each "
-                f"leaf). Entropy {float(_now.entropy):.2f} nats. <small>Slider to picture: {1000 * seconds:.0f} ms of "
+                f"One sampled run of {config.group_size} rollouts a step (dots: what this step drew; bars: probability of "
+                f"each leaf). Entropy {float(_now.entropy):.2f} nats. <small>Slider to picture: {1000 * seconds:.0f} ms of "
                 "computing and drawing.</small>"
             ),
         ]

@@ -18,7 +18,8 @@ def open_replay(path: str | Path) -> xr.Dataset:
     result = store.load(path)
     if "success" not in result or result.success.dims != DIMS:
         raise InputError(
-            f"{path} holds no training runs of `symtheory replay` (training-<preset>.nc), but {', '.join(result.data_vars)}"
+            f"{path} holds no training runs of `symtheory replay` (training-<preset>.nc), but "
+            f"{', '.join(map(str, result.data_vars))}"
         )
     return result
 

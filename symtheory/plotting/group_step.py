@@ -46,9 +46,8 @@ def key() -> str:
         (PALE[True], "not drawn, right"),
         (PALE[False], "not drawn, wrong"),
     )
-    boxes = "".join(
-        f'<span><svg width="14" height="14" aria-hidden="true"><rect width="14" height="14" fill="{c}"/></svg> {words}</span>'
-        for c, words in entries
-    )
-    ring = '<svg width="14" height="14" aria-hidden="true"><circle cx="7" cy="7" r="4" fill="none" stroke="currentColor" stroke-width="2"/></svg>'
-    return f'<div class="legend">{boxes}<span>{ring} predicted by Theorem 1</span></div>'
+    small = '<svg width="14" height="14" aria-hidden="true">{}</svg> {}'
+    marks = [small.format(f'<rect width="14" height="14" fill="{colour}"/>', words) for colour, words in entries]
+    ring = '<circle cx="7" cy="7" r="4" fill="none" stroke="currentColor" stroke-width="2"/>'
+    marks.append(small.format(ring, "predicted by Theorem 1"))
+    return f'<div class="legend">{"".join(f"<span>{m}</span>" for m in marks)}</div>'

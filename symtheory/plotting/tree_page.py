@@ -40,10 +40,11 @@ def tree(now: xr.Dataset, what: str, largest: float) -> str:
     )
     title = "the policy" if what == "mass" else "what the step changes"
     hit = int((count * right).sum())
-    alt = f"{title}: tree of depth {depth}, success {float(now.success):.2f}, {hit} of {int(count.sum())} drawn leaves right"
+    drawn = f"{hit} of {int(count.sum())} drawn leaves right"
+    alt = f"{title}: tree of depth {depth}, success {float(now.success):.2f}, {drawn}"
     return (
-        f'<svg class="chart" role="img" aria-label="{html.escape(alt)}" viewBox="0 -22 {WIDTH} {HEIGHT + 22}" '
-        f'font-size="15" xmlns="http://www.w3.org/2000/svg" style="width:100%;height:auto">'
+        f'<svg class="chart" role="img" aria-label="{html.escape(alt)}" viewBox="0 -22 {WIDTH} '
+        f'{HEIGHT + 22}" font-size="15" xmlns="http://www.w3.org/2000/svg" style="width:100%;height:auto">'
         f'<text x="4" y="-6" fill="currentColor" font-weight="600">{html.escape(title)}</text>{edges}{bars}{marks}</svg>'
     )
 
