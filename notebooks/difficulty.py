@@ -115,8 +115,8 @@ def _(at, draw, get_runs, lab, mo, names, page, ready, run_of, setting, shown_k,
         [
             _pictures,
             mo.md(
-                f"Lines: **mean field (ignores spread)**.{_done} Base policy: success {success.mean():.3f} in the mean, "
-                f"{success.min():.2g} to {success.max():.2g}. At equal training pass@1 the entropies of these "
+                f"Lines: **mean field (ignores spread)**.{_done} Base policy: mean success {success.mean():.3f}, "
+                f"from {success.min():.2g} to {success.max():.2g}. At equal training pass@1 the entropies of these "
                 f"estimators differ by at most **{lab.orbit_distance(paths):.3f} nats**. omega, the mean reward that "
                 f"A-GRAE weighs by, goes from {float(_omega[0]):.2f} to {float(_omega[-1]):.2f} under "
                 f"{draw.label(names[-1])}."

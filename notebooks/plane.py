@@ -112,14 +112,14 @@ def _(
         draw.entropy(paths),
     ]
     _steps = point.reached(paths, (1 + success.value) / 2)
-    _said = {n: "not within these steps" if s is None else f"at step {s}" for n, s in _steps.items()}
+    _said = {n: "more than these steps" if s is None else f"{s} steps" for n, s in _steps.items()}
     _pictures = mo.Html(page.legend(paths.estimator.values) + page.row(_charts))
     seconds = time.perf_counter() - _begin
     mo.vstack(
         [
             _pictures,
             mo.md(
-                f"Half of the way from {success.value:.2f} to 1 is made by your estimator **{_said['plane']}**, by GRPO "
+                f"Half of the way from {success.value:.2f} to 1 takes your estimator **{_said['plane']}**, GRPO "
                 f"**{_said['grpo']}**. **Mean field (ignores spread)**, prompts of one difficulty, SGD, equal learning "
                 f"rate. <small>Slider to picture: {1000 * seconds:.0f} ms of computing and drawing.</small>"
             ),

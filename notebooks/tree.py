@@ -81,9 +81,9 @@ def _(decoys, draw, estimator, mo, page, rate, ready, seed, step, success, time,
         [
             _pictures,
             mo.md(
-                f"One sampled run of {config.group_size} rollouts a step (dots: what this step drew; bars: probability of "
-                f"each leaf). Entropy {float(_now.entropy):.2f} nats. <small>Slider to picture: {1000 * seconds:.0f} ms of "
-                "computing and drawing.</small>"
+                f"One sampled run, {config.group_size} rollouts a step (dots: what it drew; bars: probability of "
+                f"each leaf). Entropy {float(_now.entropy):.2f} nats. <small>Slider to picture: {1000 * seconds:.0f} "
+                "ms of computing and drawing.</small>"
             ),
         ]
     )

@@ -27,7 +27,7 @@ from .claims import at_matched_budget
 from .study import KS, difficulty, observe_policy
 
 ONE = "one difficulty"
-POPULATIONS = {
+POPULATIONS: dict[str, tuple[str, str] | None] = {
     ONE: None,
     "MATH, Qwen2.5-Math-7B": ("table3", "MATH"),
     "AIME 2025, Qwen2.5-Math-7B": ("table3", "AIME 2025"),

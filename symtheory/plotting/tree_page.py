@@ -24,7 +24,7 @@ def tree(now: xr.Dataset, what: str, largest: float) -> str:
     reach, seen = now.reach.values, now.rollouts.values
     colours = _change(now) if what == "change" else np.full(len(reach), "currentColor", object)
     order = 1 + np.argsort(reach[1:], kind="stable")
-    edges = "".join(_edge(x, y, parent[v], v, reach[v], colours[v], what) for v in order)
+    edges = "".join(_edge(x, y, int(parent[v]), v, reach[v], str(colours[v]), what) for v in order.tolist())
     right, mass, count = now.correct.values, reach[-leaves:], seen[-leaves:]
     height = max((HEIGHT - 28) / leaves * 0.8, 1.5)
     bars = "".join(
@@ -45,7 +45,8 @@ def tree(now: xr.Dataset, what: str, largest: float) -> str:
     return (
         f'<svg class="chart" role="img" aria-label="{html.escape(alt)}" viewBox="0 -22 {WIDTH} '
         f'{HEIGHT + 22}" font-size="15" xmlns="http://www.w3.org/2000/svg" style="width:100%;height:auto">'
-        f'<text x="4" y="-6" fill="currentColor" font-weight="600">{html.escape(title)}</text>{edges}{bars}{marks}</svg>'
+        f'<text x="4" y="-6" fill="currentColor" font-weight="600">{html.escape(title)}</text>'
+        f"{edges}{bars}{marks}</svg>"
     )
 
 
