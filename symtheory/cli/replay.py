@@ -46,16 +46,13 @@ def run(
         clip_high: upper clip of the ratio is 1 + clip_high; DAPO has 0.28.
         kl: weight of the k3 divergence from the base policy.
     """
-    import os
     import sys
     from dataclasses import replace
 
-    import jax
     from rich.console import Console
 
-    from ..experiments import replay
+    from ..experiments import replay, tiles
 
-    jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 16))  # XLA shares one device badly over cores
     size = replay.PRESETS[preset]
     optimising = _given(optimizer=optimizer, learning_rate=learning_rate)
     update = optimising | _given(
@@ -72,6 +69,7 @@ def run(
         )
         for training in (size.training[:1] if optimising else size.training)
     ]
+    tiles.prepare(out)
     command = " ".join(["symtheory", *sys.argv[1:]])
     console = Console()
     with _progress(console) as report:

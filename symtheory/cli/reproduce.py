@@ -28,18 +28,11 @@ def run(
     """
     import importlib
     import json
-    import os
-
-    import jax
-
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
-    jax.config.update("jax_compilation_cache_dir", str(Path(out, "cache", "xla").resolve()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..experiments import store
+    from ..experiments import store, tiles
     from ..experiments.base import Runs, figures
     from ..experiments.base import preset as preset_named
     from ..experiments.claims import verdict_record
@@ -48,6 +41,7 @@ def run(
     console = Console()
     chosen = figures(only)
     plan = preset_named(preset, seeds)
+    tiles.prepare(out)
     folder = Path(out, preset if world == "bandit" else f"{preset}-{world}")
     options = f"--preset {preset}" + ("" if world == "bandit" else f" --world {world}")
     with Progress(console=console) as progress:

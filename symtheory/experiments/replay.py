@@ -320,8 +320,7 @@ def _train_wave(config, wave, programs, place, report, runs_at_once) -> xr.Datas
         lambda x: np.stack([np.asarray(x)] + [np.full(x.shape, np.nan, np.float32)] * records), (seen, batches)
     )
     done = np.asarray(0)
-    if place.exists():
-        done, state, history = checkpoint.load(place, (done, state, history))
+    done, state, history = checkpoint.find(place, (done, state, history)) or (done, state, history)
     for record in range(int(done), records):
         first = jnp.full(len(seed), record * config.stride)
         state, batches = advance(key_prompts, key_rollouts, jnp.asarray(index), first, state, reference)

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data import folder
 from ..errors import InputError
 from .proofs import Checked
 
 WORLDS = ("bandit", "tree", "replay")
 FOUND = ("found", "contradicted", "undecided")
-PAPER = next(
-    (d for d in (Path(__file__).parents[1] / "paper", Path(__file__).parents[2] / "paper") if d.is_dir()),
-    Path(__file__).parents[2] / "paper",
-)
+PAPER = folder("paper")
 """Folder of the ledger: inside an installed package, or beside it in a checkout."""
 
 
