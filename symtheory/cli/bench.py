@@ -68,8 +68,7 @@ def rows_of(name: str, root: Path, rounds: int) -> list[dict[str, Any]]:
         [sys.executable, "-m", "benchmarks", name, "--rounds", str(rounds)],
         cwd=root,
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     found = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
@@ -117,13 +116,11 @@ def table(record: dict[str, Any]) -> str:
     for row in record["rows"]:
         why = row.get("skipped") or row.get("failed")
         if why:
-            lines.append(
-                f"| {row['name']} | {'skipped' if 'skipped' in row else 'failed'}: {why} | | | {row['against']} |"
-            )
+            kind = "skipped" if "skipped" in row else "failed"
+            lines.append(f"| {row['name']} | {kind}: {why} | | | {row['against']} |")
             continue
         spread = f"{row['low']:g} to {row['high']:g}"
-        lines.append(
-            f"| {row['name']} | {row['ratio']:g} {row['unit']} | {spread} | {row.get('cpu_ratio', '')} | {row['against']} |"
-        )
+        ratio, cpu = f"{row['ratio']:g} {row['unit']}", row.get("cpu_ratio", "")
+        lines.append(f"| {row['name']} | {ratio} | {spread} | {cpu} | {row['against']} |")
     facts = ", ".join(f"{key} {value}" for key, value in record["machine"].items() if value is not None)
     return "\n".join([*lines, "", facts])
