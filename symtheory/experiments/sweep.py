@@ -407,7 +407,8 @@ def _world_settings(world: str, given: Any) -> dict[str, Any]:
         whole = isinstance(SETTINGS[world][key], int)
         _one(f"{key} in [{world}]", value, *(_WHOLE if whole else (_is_number, "a finite number")))
     settings = {**SETTINGS[world], **given}
-    jax.eval_shape(lambda p: WORLDS[world](jax.random.key(0), p, **settings), jax.ShapeDtypeStruct((1,), float))
+    if given:
+        jax.eval_shape(lambda p: WORLDS[world](jax.random.key(0), p, **settings), jax.ShapeDtypeStruct((1,), float))
     return settings
 
 
