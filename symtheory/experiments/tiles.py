@@ -6,6 +6,7 @@ devices, processes and hosts then changes nothing.
 """
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -104,9 +105,11 @@ def prepare(out: str | Path) -> None:
     A folder that cannot be written is refused now and not after the work.
     """
     use_all_cores()
-    probe = Path(out, "cache", "writable")
-    with store.replacing(probe) as partial:
+    cache = Path(out, "cache")
+    with store.naming(cache), store.replacing(cache / "writable") as partial:
         partial.touch()
-    probe.unlink(missing_ok=True)
-    jax.config.update("jax_compilation_cache_dir", str(Path(out, "cache", "xla").resolve()))
+    (cache / "writable").unlink(missing_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str((cache / "xla").resolve()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")  # else the folder's path is part of the key
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")  # compiled once more
