@@ -24,7 +24,7 @@ from ..estimators import chain
 from ..estimators.plane import PLANE
 from ..worlds import make_bandit
 from .claims import at_matched_budget
-from .study import KS, difficulty, observe_policy
+from .study import KS, difficulty, observe_world
 
 ONE = "one difficulty"
 POPULATIONS: dict[str, tuple[str, str] | None] = {
@@ -238,7 +238,7 @@ def _observer(setting: Setting, worlds: Mapping[str, Any]):
     """params -> measures on each population, in the order of `Setting.populations` (jax sorts the keys of dicts)."""
 
     def watch(params):
-        return jax.tree.map(lambda *x: jnp.stack(x), *(observe_policy(worlds[n], params) for n in setting.populations))
+        return jax.tree.map(lambda *x: jnp.stack(x), *(observe_world(worlds[n], params) for n in setting.populations))
 
     return watch
 

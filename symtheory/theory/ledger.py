@@ -116,6 +116,12 @@ def load_findings(folder: Path | None = None) -> dict[str, tuple[Finding, ...]]:
     return {id: tuple(entries) for id, entries in found.items()}
 
 
+def saved_captions(folder: Path | None = None) -> tuple[str, ...]:
+    """The captions of saved figures, as paths below the repository's `figures` without suffix; none if it has none."""
+    folder = folder or PAPER.parent / "figures"
+    return tuple(p.relative_to(folder).with_suffix("").as_posix() for p in sorted(folder.rglob("*.md")))
+
+
 def _finding(world: str, entry: dict[str, Any]) -> Finding:
     low, high = entry["interval"]
     finding = Finding(world, **{**entry, "interval": (float(low), float(high)), "effect": float(entry["effect"])})
