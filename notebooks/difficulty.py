@@ -137,15 +137,17 @@ def _(mo):
 
 
 @app.cell
-def _(lab, mo, run_of, set_runs, start, stop, xr):
+def _(lab, mo, run_of, set_runs, start, stop, time, xr):
     # a change of any setting, or a click on stop, runs this cell again, and marimo tells the thread to exit
     def _work():
-        done = None
+        done, shown = [], time.monotonic()
         for one in lab.sampled(*run_of):
             if mo.current_thread().should_exit:
                 return
-            done = one if done is None else xr.concat([done, one], "seed")
-            set_runs((run_of, done))
+            done.append(one)
+            if time.monotonic() > shown + 1 or len(done) == lab.SEEDS:  # not so often that clicks have to wait
+                set_runs((run_of, xr.concat(done, "seed")))
+                shown = time.monotonic()
 
     if start.value and not stop.value:
         mo.Thread(target=_work).start()

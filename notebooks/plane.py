@@ -130,7 +130,7 @@ def _(
 
 @app.cell
 def _(PANELS, mo):
-    start = mo.ui.run_button(label="Compute the phase diagram (about a minute, kept)")
+    start = mo.ui.run_button(label="Compute the phase diagram")
     stop = mo.ui.run_button(label="Stop")
     measure = mo.ui.dropdown(
         {title: name for name, (title, _, _) in PANELS.items()}, value=PANELS["pass_256_gain"][0], label="colour"
@@ -146,7 +146,7 @@ def _(get_progress, measure, mo, start, stop):
         [
             mo.md(
                 "The line charts are one difficulty. What many difficulties with shared parameters, Adam and sampled "
-                "groups make of every point of the plane is a phase diagram, drawn under the estimators:"
+                "groups make of every point of the plane is a phase diagram, drawn under the estimators (a minute to compute, then kept):"
             ),
             mo.hstack([start, stop, measure, mo.md(get_progress())], justify="start", wrap=True),
         ]

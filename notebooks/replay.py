@@ -45,7 +45,7 @@ def _(mo):
 @app.cell
 def _(mo):
     path = mo.ui.text("results/replay/training-ci.nc", label="file", full_width=True)
-    start = mo.ui.run_button(label="Make one: run the ci preset (about a minute)")
+    start = mo.ui.run_button(label="Run the ci preset")
     stop = mo.ui.run_button(label="Stop")
     get_progress, set_progress = mo.state("")
     return get_progress, path, set_progress, start, stop
@@ -88,7 +88,10 @@ def _(InputError, get_progress, mo, path, replay_view):
         result = replay_view.open_replay(path.value)
         _said = None
     except InputError as error:
-        result, _said = None, mo.callout(f"{error}. Make one, or name another file.", kind="info")
+        result, _said = (
+            None,
+            mo.callout(f"{error}. Run the ci preset to make one (about a minute), or name another file.", kind="info"),
+        )
     _said
     return (result,)
 

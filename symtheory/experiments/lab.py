@@ -62,7 +62,7 @@ RATES = {
 """Learning rates with which GRPO gets far, but not to the end, in `Setting.steps` steps on MATH."""
 
 
-SEEDS = 8
+SEEDS = 64
 """Sampled runs of a setting."""
 
 

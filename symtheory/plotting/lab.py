@@ -16,7 +16,8 @@ def course(paths: xr.Dataset, population: str, k: int, runs: xr.Dataset | None =
     marks = _curves(paths.step.values, values)
     if runs is not None:
         marks = _bands(runs.step.values, runs.pass_at_k.sel(k=k, population=population)) + marks
-    ends = ", ".join(f"{label(n)} {float(values.sel(estimator=n)[0, -1]):.2f}" for n in paths.estimator.values)
+    last = values.isel(seed=0, record=-1)
+    ends = ", ".join(f"{label(n)} {v:.2f}" for n, v in zip(last.estimator.values, last.values, strict=True))
     title = f"pass@{k}, {POPULATIONS[population]}"
     return chart(title, marks, x="step", y_limits=(0, 1), alt=f"{title} over steps; at the end {ends}")
 
@@ -27,9 +28,9 @@ def gains(gain: xr.Dataset, population: str, at: str, runs: xr.Dataset | None = 
     marks = _curves(KS, values)
     if runs is not None:
         marks = _bands(KS, 100 * runs.pass_at_k.sel(population=population)) + marks
+    two = values.isel(seed=0).sel(k=[1, 256]).transpose("estimator", "k")
     ends = ", ".join(
-        f"{label(n)} {float(values.sel(estimator=n, k=1)[0]):+.1f} and {float(values.sel(estimator=n, k=256)[0]):+.1f}"
-        for n in gain.estimator.values
+        f"{label(n)} {a:+.1f} and {b:+.1f}" for n, (a, b) in zip(two.estimator.values, two.values, strict=True)
     )
     title = f"pass@k minus GRPO's, {at}"
     ticks = [(k, str(k)) for k in KS[::2]]
@@ -40,10 +41,10 @@ def gains(gain: xr.Dataset, population: str, at: str, runs: xr.Dataset | None = 
 def orbit(paths: xr.Dataset, population: str, runs: xr.Dataset | None = None) -> str:
     """Entropy against pass@1: the way of the policy, without the clock. A dot is where a path ends."""
     at = paths.isel(seed=0).sel(population=population)
-    passed, entropy = at.pass_at_k.sel(k=1), at.entropy
     names = list(at.estimator.values)
-    marks = [curve(passed.sel(estimator=n), entropy.sel(estimator=n), n) for n in names]
-    marks += [dots(passed.sel(estimator=n)[-1], entropy.sel(estimator=n)[-1], ink(n), 5, [label(n)]) for n in names]
+    ways = list(zip(names, at.pass_at_k.sel(k=1).values, at.entropy.values, strict=True))
+    marks = [curve(x, y, name) for name, x, y in ways]
+    marks += [dots(x[-1], y[-1], ink(name), 5, [label(name)]) for name, x, y in ways]
     if runs is not None:
         mean = runs.sel(population=population).mean("seed").isel(record=slice(None, None, 10))
         marks += [dots(mean.pass_at_k.sel(k=1, estimator=n), mean.entropy.sel(estimator=n), ink(n), 3) for n in names]
@@ -58,16 +59,18 @@ def label(name: str) -> str:
 
 
 def _curves(x, values: xr.DataArray) -> list[Mark]:
-    return [curve(x, values.sel(estimator=n).isel(seed=0), n) for n in values.estimator.values]
+    one = values.isel(seed=0).transpose("estimator", ...)
+    return [curve(x, y, name) for name, y in zip(one.estimator.values, one.values, strict=True)]
 
 
 def _bands(x, values: xr.DataArray) -> list[Mark]:
     """Mean over seeds as dots, with its interval as a shade once there are two seeds."""
-    every, marks = max(1, len(x) // 16), []
+    kept, marks = slice(None, None, max(1, len(x) // 16)), []  # intervals of all steps would cost a second
+    x = x[kept]
     for name in values.estimator.values:
-        own = values.sel(estimator=name).transpose("seed", ...).values
+        own = values.sel(estimator=name).transpose("seed", ...).values[:, kept]
         if len(own) > 1:
             interval = bootstrap(own)
             marks.append(band(x, interval.low, interval.high, ink(name)))
-        marks.append(dots(x[::every], own.mean(0)[::every], ink(name), 3))
+        marks.append(dots(x, own.mean(0), ink(name), 3))
     return marks

@@ -18,7 +18,6 @@ NAMED = {  # estimator: (side, pixels right, pixels down) of its label
     "easy_focused": ("start", 8, 12),
     "agrae": ("end", -8, -4),
     "agrae_released": ("end", -8, 14),
-    "maxrl": ("start", 8, 4),
     "w_reinforce": ("start", 8, -6),
 }
 
