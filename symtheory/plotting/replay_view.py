@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from ..experiments.replay_verdicts import mean_pass_at_k
+from ..experiments.replay_study import mean_pass_at_k
 from ..experiments.study import KS
 from ..metrics.intervals import bootstrap
 from .page import Mark, band, chart, curve, dots, ink, line
