@@ -34,7 +34,7 @@ def make_world(trajectories: int, runs: int):
 
 def program(group: int, steps: int, stride: int = 1):
     """Jitted (key, world) -> success and entropy of every run, and the batches, at every `stride`-th step."""
-    advantage = advantage_of([estimators.get("grpo")], 0, binary=True)
+    advantage = advantage_of([estimators.get("grpo")], 0)
 
     def run(key, world):
         return train(
@@ -112,7 +112,7 @@ def numba_train():
 
     @numba.njit(fastmath=True)
     def kernel(logits, correct, group, steps, rate, seed):
-        np.random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
         runs, n = logits.shape
         logits = logits.copy()
         success, entropy, size = np.empty((3, runs, steps), np.float32)
@@ -130,7 +130,7 @@ def numba_train():
                     cumulative[j] = total
                 k = 0
                 for g in range(group):
-                    target = np.float32(np.random.random()) * total
+                    target = np.float32(np.random.random()) * total  # noqa: NPY002
                     arm[g] = min(np.searchsorted(cumulative, target, side="right"), n - 1)
                     k += arm[g] < correct
                 p = np.float32(k / group)

@@ -1,6 +1,5 @@
 """Pages that are written while the site is built: one per public module, one per command, and the ledger of claims."""
 
-import importlib
 import inspect
 import pkgutil
 import re
@@ -19,8 +18,8 @@ HIDDEN = ("symtheory.__main__", "symtheory.cli")
 
 def on_files(files, config):
     """Add the generated pages to the pages in docs/."""
-    for module in public_modules():
-        files.append(File.generated(config, api_page(module), content=f"::: {module}\n"))
+    for module, package in public_modules().items():
+        files.append(File.generated(config, api_page(module, package), content=f"::: {module}\n"))
     files.append(File.generated(config, "commands.md", content=commands_page()))
     files.append(File.generated(config, "claims.md", content=claims_page()))
     for page in figure_pages(config):
@@ -28,18 +27,17 @@ def on_files(files, config):
     return files
 
 
-def public_modules() -> list[str]:
-    """Every module of the package whose name has no leading underscore; the commands have a page of their own."""
-    names = (m.name for m in pkgutil.walk_packages(symtheory.__path__, "symtheory."))
-    shown = (n for n in names if not any(part.startswith("_") for part in n.split(".")))
-    return ["symtheory", *sorted(n for n in shown if not n.startswith(HIDDEN))]
+def public_modules() -> dict[str, bool]:
+    """Every module whose name has no leading underscore, and whether it is a package; commands have their own page."""
+    found = {m.name: m.ispkg for m in pkgutil.walk_packages(symtheory.__path__, "symtheory.")}
+    shown = {n: p for n, p in sorted(found.items()) if not n.startswith(HIDDEN) and "._" not in n}
+    return {"symtheory": True, **shown}
 
 
-def api_page(module: str) -> str:
+def api_page(module: str, package: bool) -> str:
     """Where the page of a module lies; that of a package is the index of its folder."""
-    path = module.replace(".", "/").removeprefix("symtheory/")
-    package = hasattr(importlib.import_module(module), "__path__")
-    return f"api/{'' if module == 'symtheory' else path}{'/index' if package else ''}.md".replace("//", "/")
+    path = Path("api", *module.split(".")[1:])
+    return (path / "index.md" if package else path.with_name(f"{path.name}.md")).as_posix()
 
 
 def commands_page() -> str:

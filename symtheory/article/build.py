@@ -14,7 +14,7 @@ from .results import Results, load
 from .tables import TABLES
 from .values import values
 
-DEBIAN = "latexmk lmodern texlive-fonts-recommended texlive-latex-base texlive-latex-extra texlive-latex-recommended"
+DEBIAN = "latexmk lmodern texlive-latex-base texlive-latex-recommended"
 """Debian packages that build the PDF (`apt-get install --no-install-recommends`)."""
 
 

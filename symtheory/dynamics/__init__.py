@@ -1,5 +1,6 @@
 """Dynamics: how a policy moves under an estimator, sampled or in exact expectation."""
 
+from .control_variate import control_variate
 from .counter import counter_key
 from .run import across_devices, mean_field, train
 from .sampled import State, StepInfo, Update, advantage_of
@@ -10,6 +11,7 @@ __all__ = [
     "Update",
     "across_devices",
     "advantage_of",
+    "control_variate",
     "counter_key",
     "mean_field",
     "train",

@@ -7,7 +7,6 @@ than one epoch the rollouts are used again, with importance ratios and PPO's cli
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from ..errors import InputError
-from ..estimators import Estimator, make_group, two_outcome_batch
+from ..estimators import Estimator, make_group
 from ..estimators.group import Array
 from ..ops import jax_ops
 from ..worlds import World
@@ -60,18 +59,13 @@ class StepInfo(NamedTuple):
 Advantage = Callable[[Array], Array]
 
 
-def advantage_of(
-    estimators: Sequence[Estimator], index: Array, filtered: Array | bool = False, *, binary: bool = False
-) -> Advantage:
+def advantage_of(estimators: Sequence[Estimator], index: Array, filtered: Array | bool = False) -> Advantage:
     """rewards [P, G] -> advantages [P, G] of the `index`-th estimator; `index` may be traced and mapped over.
 
     `filtered` drops groups of equal rewards and gives their weight to the others, as DAPO's dynamic sampling does.
-    `binary` promises rewards of exactly 0 and 1. An estimator then has 2 (G + 1) values at a time, which are computed
-    as a table over K and looked up: a small cost for each estimator in place of one that grows with P.
     """
     op = jax_ops()
-    score = _by_table if binary else lambda e, rewards: e(make_group(op, rewards), op)
-    branches = [partial(score, e) for e in estimators]
+    branches = [lambda rewards, e=e: e(make_group(op, rewards), op) for e in estimators]
 
     def advantage(rewards):
         a = jax.lax.switch(index, branches, rewards) if len(branches) > 1 else branches[0](rewards)
@@ -79,18 +73,6 @@ def advantage_of(
         return a * jnp.where(filtered, op.div(1.0, kept), 1.0)
 
     return advantage
-
-
-def _by_table(estimator: Estimator, rewards: Array) -> Array:
-    """Advantages of rewards 0 and 1, [P, G], looked up by the number of correct rollouts of each group."""
-    op = jax_ops()
-    size = rewards.shape[-1]
-    total = rewards.sum(-1, keepdims=True)
-    batch = two_outcome_batch(op, total.sum(), jnp.asarray(rewards.size, rewards.dtype))
-    counts = jnp.arange(size + 1, dtype=rewards.dtype)
-    plus, minus = estimator.two_outcomes(counts, jnp.asarray(size, rewards.dtype), batch, op)
-    k = total.astype(jnp.int32)
-    return jnp.where(rewards > 0, plus[k], minus[k])
 
 
 def step(

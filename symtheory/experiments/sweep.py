@@ -169,7 +169,9 @@ def gather(sweep: Sweep, parts: Sequence[xr.Dataset]) -> xr.Dataset:
     fixed = sorted({name for e in sweep.estimators for name in changed(e)})
     coords = {name: list(values) for name, values in axes.items()}
     coords |= {name: parts[0][name] for name in ("k", "step", "batch_step")}
-    coords |= {name: ("estimator", [e.params.get(name, np.nan) for e in sweep.estimators]) for name in fixed}
+    coords |= {
+        f"estimator_{name}": ("estimator", [e.params.get(name, np.nan) for e in sweep.estimators]) for name in fixed
+    }
     settings = {**_common(sweep), **{world: sweep.settings[world] for world in sweep.worlds}}
     about = {"title": sweep.name, "version": __version__, "settings": json.dumps(settings)}
     return xr.Dataset({str(name): whole(str(name)) for name in parts[0]}, coords, about)
@@ -271,22 +273,27 @@ def _config(sweep: Sweep, cell: Cell) -> dict[str, Any]:
 
 @functools.cache
 def code_of(*functions: Callable) -> str:
-    """Hash of the source that computes `functions`: their modules, and all modules of this package that those use.
+    """Hash of the source behind `functions`: a result of changed code is another result."""
+    return hashlib.sha256(json.dumps(sources_of(functions), sort_keys=True).encode()).hexdigest()
 
-    It makes a result of changed code another result, while a new estimator leaves the results of the others alone.
+
+def sources_of(functions: Sequence[Callable]) -> dict[str, str]:
+    """Source of the modules that define `functions` and of all modules of this package that those use, by name.
+
+    Estimators are reached through their links, so that a new one leaves the results of the others alone.
     """
     package = __name__.partition(".")[0]
     sources: dict[str, str] = {}
-    todo = [inspect.getmodule(inspect.unwrap(f)) for f in functions]
+    todo = [inspect.getmodule(f) for f in functions]
     while todo:
         module = todo.pop()
         if module is None or module.__name__ in sources:
             continue
         sources[module.__name__] = inspect.getsource(module)
         used = [x if isinstance(x, ModuleType) else inspect.getmodule(x) for x in vars(module).values() if _is_code(x)]
-        # a package is what its modules are, and `symtheory.estimators` holds every estimator
+        # the module of a package holds all that is in it, and `symtheory.estimators` every estimator
         todo += [m for m in used if m and m.__name__.startswith(f"{package}.") and not hasattr(m, "__path__")]
-    return hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
+    return sources
 
 
 def _is_code(x: Any) -> bool:
@@ -407,7 +414,8 @@ def _world_settings(world: str, given: Any) -> dict[str, Any]:
         whole = isinstance(SETTINGS[world][key], int)
         _one(f"{key} in [{world}]", value, *(_WHOLE if whole else (_is_number, "a finite number")))
     settings = {**SETTINGS[world], **given}
-    jax.eval_shape(lambda p: WORLDS[world](jax.random.key(0), p, **settings), jax.ShapeDtypeStruct((1,), float))
+    if given:
+        jax.eval_shape(lambda p: WORLDS[world](jax.random.key(0), p, **settings), jax.ShapeDtypeStruct((1,), float))
     return settings
 
 
@@ -441,7 +449,7 @@ def _check(sweep: Sweep) -> None:
     size = 4 * observed * len(sweep.cells) * math.prod(map(len, sweep.axes.values()))
     if size > LARGEST:
         raise InputError(
-            f"the result would take {size / 2**30:.0f} GiB, more than {LARGEST / 2**30:.0f}: take fewer records "
+            f"the result would take {size / 2**30:.1f} GiB, more than {LARGEST / 2**30:.0f}: take fewer records "
             "(a longer stride) or ks, or cut the grid into several sweeps"
         )
 

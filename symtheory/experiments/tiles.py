@@ -6,6 +6,7 @@ devices, processes and hosts then changes nothing.
 """
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -93,7 +94,7 @@ def use_all_cores() -> None:
 
     To be called before jax computes anything; what the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays.
     """
-    if jax.config.jax_num_cpu_devices < 0 and "host_platform_device_count" not in os.getenv("XLA_FLAGS", ""):
+    if jax.config.read("jax_num_cpu_devices") < 0 and "host_platform_device_count" not in os.getenv("XLA_FLAGS", ""):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         jax.config.update("jax_num_cpu_devices", cores)
 
@@ -104,9 +105,11 @@ def prepare(out: str | Path) -> None:
     A folder that cannot be written is refused now and not after the work.
     """
     use_all_cores()
-    probe = Path(out, "cache", "writable")
-    with store.replacing(probe) as partial:
+    cache = Path(out, "cache")
+    with store.naming(cache), store.replacing(cache / "writable") as partial:
         partial.touch()
-    probe.unlink(missing_ok=True)
-    jax.config.update("jax_compilation_cache_dir", str(Path(out, "cache", "xla").resolve()))
+    (cache / "writable").unlink(missing_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str((cache / "xla").resolve()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")  # else the folder's path is part of the key
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")  # compiled once more

@@ -235,7 +235,7 @@ def test_without_tex_the_inputs_are_written_and_the_packages_named(monkeypatch, 
     monkeypatch.setattr(build, "current_inputs", lambda folder: files)
     monkeypatch.setattr(shutil, "which", lambda program: None)
     assert run(monkeypatch) == 0
-    assert "texlive-latex-extra" in capsys.readouterr().out
+    assert "texlive-latex-recommended" in capsys.readouterr().out
     assert {p.name for p in (copy / "generated").iterdir()} == set(files)
     assert not (copy / "main.pdf").exists()
 
