@@ -4,8 +4,15 @@ Command modules import numpy, jax, sympy and matplotlib inside `run`, so that `s
 """
 
 import importlib
+import os
 import pkgutil
+import signal
+import socket
 import sys
+import threading
+import time
+
+STOPPED = "symtheory: stopped; what is finished is kept, and the same command goes on from there"
 
 
 def commands() -> dict:
@@ -20,6 +27,7 @@ def main() -> None:
 
     from ..errors import InputError
 
+    _obey_ctrl_c(within=1.5)
     try:
         status = tyro.extras.subcommand_cli_from_dict(
             commands(),
@@ -32,8 +40,32 @@ def main() -> None:
     except OSError as error:
         sys.exit(_say(f"symtheory: {error.strerror or error}: {error.filename or ''}".rstrip(": "), 1))
     except KeyboardInterrupt:
-        sys.exit(_say("symtheory: stopped; what is finished is kept, and the same command goes on from there", 130))
+        _stop()
     sys.exit(status or 0)
+
+
+def _obey_ctrl_c(within: float) -> None:
+    """Let Ctrl-C end the process in so many seconds even where Python does not see it, as inside an XLA compilation."""
+    waiting, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def watch():
+        while told.fileno() >= 0 and waiting.recv(1)[0] != signal.SIGINT:
+            pass
+        time.sleep(within)
+        _stop()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _stop() -> None:
+    """End now: an ordinary exit would wait for what devices still compute."""
+    if sys.stdout.isatty():
+        print("\x1b[?25h", end="")  # a progress bar hides the cursor
+    _say(STOPPED, 130)
+    sys.stdout.flush()
+    os._exit(130)
 
 
 def _say(message: str, status: int) -> int:

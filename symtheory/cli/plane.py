@@ -22,10 +22,11 @@ def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..experiments import plane
+    from ..experiments import plane, tiles
     from ..plotting.plane import draw
     from ..plotting.publish import publish
 
+    tiles.prepare(out)
     console = Console()
     with Progress(console=console) as progress:
         task = progress.add_task("rows of the plane", total=points)

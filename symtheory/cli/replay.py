@@ -5,7 +5,7 @@ from typing import Literal
 
 
 def run(
-    preset: Literal["ci", "cpu", "gpu"] = "cpu",
+    preset: Literal["ci", "cpu", "full", "gpu"] = "cpu",
     /,
     *,
     part: Literal["all", "training", "one-step"] = "all",
@@ -13,7 +13,6 @@ def run(
     verdicts: Path | None = None,
     estimators: tuple[str, ...] = (),
     seeds: int | None = None,
-    first_seed: int | None = None,
     steps: int | None = None,
     task: Literal["expression", "congruence", "addition"] | None = None,
     optimizer: Literal["adam", "sgd"] | None = None,
@@ -26,76 +25,123 @@ def run(
 ) -> None:
     """Train a small transformer by GRPO under several estimators, and hold single steps against the theory.
 
-    Results, figures and a table are written to `out`. What is finished is kept there: the same command after a stop
-    or a kill goes on from the last checkpoint and ends with the same numbers.
+    Results (NetCDF), figures and captions are written to OUT. What is finished is kept in OUT/cache: the same command
+    after a stop or a kill goes on from the last checkpoint and ends with the same numbers.
 
     Args:
-        preset: ci (about a minute), cpu (minutes on two cores) or gpu (one large card).
-        part: training runs (Figs. 2-5, 9, 10, Table 3), single steps (Theorem 1), or both.
+        preset: ci (about a minute), cpu (about five minutes on two cores), full (two hours on two cores: two blocks of
+            20 seeds, three settings, three model sizes, verdicts) or gpu (one large card).
+        part: training runs (Figs. 2-5, 9, 10, Tables 3, 6, 7), single steps (Theorem 1), or both.
         out: folder of results.
-        verdicts: file to which the verdicts on the paper's claims are written as JSON.
+        verdicts: file in which the verdicts on the paper's claims are put, as JSON; those of the other part stay.
         estimators: any registered estimators in place of the preset's; see `symtheory list`.
-        seeds: number of seeds of the training runs and the single steps.
-        first_seed: first of the seeds.
+        seeds: number of seeds in a block, of the training runs and the single steps.
         steps: rollout batches of a training run.
         task: what the transformer is asked in the training runs.
-        optimizer: of the training runs.
-        learning_rate: of the training runs.
+        optimizer: of the training runs, in the preset's first setting.
+        learning_rate: of the training runs, in the preset's first setting.
         mini_batches: optimiser steps in a pass over a rollout batch.
         epochs: passes over a rollout batch.
         aggregation: how token losses are averaged.
         clip_high: upper clip of the ratio is 1 + clip_high; DAPO has 0.28.
         kl: weight of the k3 divergence from the base policy.
     """
-    import json
-    import os
     import sys
     from dataclasses import replace
 
-    import jax
     from rich.console import Console
 
-    from ..experiments import replay, replay_verdicts, store
-    from ..plotting import replay as figures
-    from ..plotting.style import write
+    from ..experiments import replay, tiles
 
-    jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 16))  # XLA shares one device badly over cores
     size = replay.PRESETS[preset]
-    update = {"optimizer": optimizer, "learning_rate": learning_rate, "mini_batches": mini_batches, "epochs": epochs}
-    update |= {"aggregation": aggregation, "clip_high": clip_high, "kl": kl}
-    seeding = {"seeds": seeds, "first_seed": first_seed, "estimators": estimators or None}
-    training = replace(
-        size.training,
-        base=replace(size.training.base, **_given(task=task)),
-        update=replace(size.training.update, **_given(**update)),
-        **_given(steps=steps, **seeding),
+    optimising = _given(optimizer=optimizer, learning_rate=learning_rate)
+    update = optimising | _given(
+        mini_batches=mini_batches, epochs=epochs, aggregation=aggregation, clip_high=clip_high, kl=kl
     )
-    one_step = replace(size.one_step, **_given(**seeding))
+    seeding = _given(seeds=seeds, estimators=estimators or None)
+    settings = [
+        replace(
+            training,
+            base=replace(training.base, **_given(task=task)),
+            update=replace(training.update, **update),
+            **_given(steps=steps),
+            **seeding,
+        )
+        for training in (size.training[:1] if optimising else size.training)
+    ]
+    tiles.prepare(out)
     command = " ".join(["symtheory", *sys.argv[1:]])
     console = Console()
     with _progress(console) as report:
-        if part != "one-step":
-            options = {"seeds_at_once": size.seeds_at_once, "runs_at_once": size.runs_at_once}
-            trained = replay.training(training, out, report, **options)
-            store.save(trained, out / f"training-{preset}.nc")
-            write(figures.training(trained), out / f"training-{preset}.png")
-            if training.base.make_task().end is None:
-                theory = replay.tabular(training, out, report, runs_at_once=size.runs_at_once)
-                store.save(theory, out / f"tabular-{preset}.nc")
-                write(figures.tabular(trained, theory), out / f"tabular-{preset}.png")
-            found = replay_verdicts.verdicts(trained, command)
-        if part != "training":
-            stepped = replay.one_step(one_step, out, report, runs_at_once=size.runs_at_once)
-            store.save(stepped, out / f"one-step-{preset}.nc")
-            write(figures.one_step(stepped), out / f"one-step-{preset}.png")
-    if part != "one-step":
-        console.print(_training_table(trained), _verdict_table(found))
-        if verdicts is not None:
-            with store.replacing(verdicts) as partial:
-                partial.write_text(json.dumps(found, indent=2) + "\n")
-    if part != "training":
+        trained = _train(settings, size, preset, out, command, report) if part != "one-step" else []
+        stepped = _step(replace(size.one_step, **seeding), size, preset, out, command, report, part)
+    for result in trained:
+        console.print(_training_table(result))
+    if trained:
+        console.print(_verdict_table(trained))
+    if stepped is not None:
         console.print(_step_table(stepped))
+    if verdicts is not None:
+        _record(trained, stepped, command, verdicts)
     console.print(f"results and figures in {out}")
+
+
+def _train(settings, size, preset, out, command, report) -> list:
+    """Results of every setting, published in `out`; the first also beside its tabular prediction."""
+    from ..experiments import replay, replay_study
+    from ..plotting import replay as figures
+    from ..plotting.publish import publish
+
+    cache, results = out / "cache", []
+    for i, config in enumerate(settings):
+        options = {"runs_at_once": size.runs_at_once}
+        trained = replay.training(config, cache, report, seeds_at_once=size.seeds_at_once, **options)
+        name = replay.setting(config.update)
+        trained.attrs.update(setting=name, command=command, preset=preset, title=f"Training a transformer ({name})")
+        trained.attrs["caption"] = replay_study.training_caption(trained, config)
+        results.append(trained)
+        path = out / f"training-{preset}{f'-{i + 1}' if i else ''}"
+        publish(trained, figures.training(trained), path)
+        if i == 0 and config.base.make_task().end is None:
+            theory = replay.tabular(config, cache, report, **options)
+            theory.attrs.update(command=command, title="The transformer's path and that of independent logits")
+            theory.attrs["caption"] = replay_study.tabular_caption(config)
+            publish(theory, figures.tabular(trained, theory), out / f"tabular-{preset}")
+    return results
+
+
+def _step(config, size, preset, out, command, report, part):
+    """The result of single steps, published in `out`, or None if only training was asked for."""
+    from ..experiments import replay, replay_study
+    from ..plotting import replay as figures
+    from ..plotting.publish import publish
+
+    if part == "training":
+        return None
+    stepped = replay.one_step(config, out / "cache", report, runs_at_once=size.runs_at_once)
+    stepped.attrs.update(command=command, preset=preset, title="One GRPO step and three predictions of it")
+    stepped.attrs["caption"] = replay_study.step_caption(stepped)
+    publish(stepped, figures.one_step(stepped), out / f"one-step-{preset}")
+    return stepped
+
+
+def _record(trained: list, stepped, command: str, path: Path) -> None:
+    """Put the verdicts into the JSON file at `path`, beside those of claims that were not judged now."""
+    import json
+
+    from ..experiments import replay_study, store
+    from ..experiments.claims import verdict_record
+
+    record = json.loads(path.read_text()) if path.exists() else {}
+    if trained:
+        elsewhere = [(result.setting, {v.claim.id: v for v in replay_study.verdicts(result)}) for result in trained[1:]]
+        for v in replay_study.verdicts(trained[0]):
+            others = {name: found[v.claim.id] for name, found in elsewhere}
+            record[v.claim.id] = verdict_record(v, others, command)
+    if stepped is not None:
+        record |= {v.claim.id: verdict_record(v, {}, command) for v in replay_study.step_verdicts(stepped)}
+    with store.replacing(path) as partial:
+        partial.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _given(**options) -> dict:
@@ -142,61 +188,57 @@ def _progress(console):
 def _training_table(trained):
     from rich.table import Table
 
-    from ..experiments.replay_verdicts import collapsed, entropy_path, mean_pass_at_k
+    from ..experiments.claims import collapsed
+    from ..experiments.replay_study import as_study, mean_pass_at_k
     from ..plotting.style import look
 
-    table = Table(title=f"after {int(trained.step[-1])} rollout batches, mean of {trained.sizes['seed']} seeds")
-    for name in (
-        "policy",
-        "train @1",
-        "held-out @1",
-        "@16",
-        "@256",
-        "@256 at T 0.6 top-p 0.95",
-        "entropy",
-        "collapsed",
-    ):
-        table.add_column(name, justify="left" if name == "policy" else "right")
-    held, cut = mean_pass_at_k(trained, [1, 16, 256]), mean_pass_at_k(trained, 256, cut=True)
-    own, entropy, fallen = mean_pass_at_k(trained, 1, "train"), entropy_path(trained), collapsed(trained)
+    study = as_study(trained)
+    cut = mean_pass_at_k(trained, 256, cut=True)
+    last, seeds = int(trained.step[-1]), trained.sizes["seed"]
+    table = Table(title=f"{trained.setting}: after {last} rollout batches, mean of {seeds} seeds")
+    columns = ("train @1", "held-out @1", "@16", "@256", "@256 at T 0.6 top-p 0.95", "entropy", "greedy", "collapsed")
+    table.add_column("policy")
+    for name in columns:
+        table.add_column(name, justify="right")
+    fallen = collapsed(study).sum("seed")
 
-    def row(label, at, count):
-        numbers = [x.isel(at).mean("seed").values for x in (own, held, cut, entropy)]
-        flat = [float(numbers[0]), *numbers[1], float(numbers[2]), float(numbers[3])]
-        table.add_row(label, *(f"{x:.3f}" for x in flat), count)
+    def row(label, estimator, record, count):
+        now = study.isel(estimator=estimator, record=record).mean("seed")
+        held_out = now.pass_at_k.sel(population="held-out")
+        own = now.sel(population="train")
+        numbers = [own.pass_at_k.sel(k=1), *(held_out.sel(k=k) for k in (1, 16, 256))]
+        numbers += [cut.isel(estimator=estimator, step=record).mean("seed"), own.entropy, own.greedy]
+        table.add_row(label, *(f"{float(x):.3f}" for x in numbers), count)
 
-    row(look("base")["label"], {"estimator": 0, "step": 0}, "")
+    row(look("base")["label"], 0, 0, "")
     for i, name in enumerate(trained.estimator.values):
-        row(look(name)["label"], {"estimator": i, "step": -1}, str(int(fallen.sel(estimator=name).sum())))
+        row(look(name)["label"], i, -1, f"{int(fallen[i])} of {seeds}")
     return table
 
 
-def _verdict_table(found):
+def _verdict_table(trained: list):
     from rich.table import Table
 
-    table = Table("claim", "verdict", "effect and interval", "unit", title="claims of arXiv:2602.05548")
-    for name, v in found.items():
-        table.add_row(
-            name, v["verdict"], f"{v['effect']:+.4f} [{v['interval'][0]:+.4f}, {v['interval'][1]:+.4f}]", v["unit"]
-        )
+    from ..experiments.replay_study import verdicts
+
+    names = [result.setting for result in trained]
+    table = Table("claim", *names, title="claims of arXiv:2602.05548, effects in their direction")
+    for rows in zip(*(verdicts(result) for result in trained), strict=True):
+        cells = []
+        for v in rows:
+            reading = next(iter(v.readings.values()))
+            i = v.deciding_part
+            cells.append(f"{v.verdict}\n{reading.mean[i]:+.4f} [{reading.low[i]:+.4f}, {reading.high[i]:+.4f}]")
+        table.add_row(rows[0].claim.id, *cells)
     return table
 
 
 def _step_table(stepped):
     from rich.table import Table
 
-    subsets = ("all", "sampled", "unsampled")
-    title = "one step: share of the squared change of log pi explained, mean over models and draws"
-    table = Table("optimizer", "rate", "prompts", "prediction", *subsets, title=title)
-    r2 = stepped.r2.mean([d for d in ("depth", "history", "estimator", "seed", "draw") if d in stepped.r2.dims])
-    rates = stepped.learning_rate
-    rates = rates.isel({d: 0 for d in rates.dims if d not in ("optimizer", "rate")})
-    for optimizer in r2.optimizer.values:
-        for rate in range(r2.sizes["rate"]):
-            for batch in r2.batch.values:
-                at = r2.sel(optimizer=optimizer, batch=batch).isel(rate=rate)
-                lr = float(rates.sel(optimizer=optimizer).isel(rate=rate))
-                for predictor in r2.predictor.values:
-                    values = [f"{float(at.sel(predictor=predictor, subset=s)):.3f}" for s in subsets]
-                    table.add_row(optimizer, f"{lr:g}", str(batch), predictor, *values)
+    from ..experiments.replay_study import REGIME_HEADER, regime_rows
+
+    table = Table(*REGIME_HEADER, title="one GRPO step: explained by Theorem 1 (T1) ..., see the caption")
+    for row in regime_rows(stepped):
+        table.add_row(*row)
     return table

@@ -28,25 +28,20 @@ def run(
     """
     import importlib
     import json
-    import os
-
-    import jax
-
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
-    jax.config.update("jax_compilation_cache_dir", str(Path(out, "cache", "xla").resolve()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..experiments import store
-    from ..experiments.base import Runs, figures, verdict_record
+    from ..experiments import store, tiles
+    from ..experiments.base import Runs, figures
     from ..experiments.base import preset as preset_named
+    from ..experiments.claims import verdict_record
     from ..plotting.publish import publish
 
     console = Console()
     chosen = figures(only)
     plan = preset_named(preset, seeds)
+    tiles.prepare(out)
     folder = Path(out, preset if world == "bandit" else f"{preset}-{world}")
     options = f"--preset {preset}" + ("" if world == "bandit" else f" --world {world}")
     with Progress(console=console) as progress:
@@ -69,7 +64,7 @@ def run(
             progress.advance(drawn)
         if verdicts is not None:
             command = f"symtheory reproduce {options}"
-            record = {v.claim.id: verdict_record(runs, v, command) for v in runs.verdicts()}
+            record = {v.claim.id: verdict_record(v, runs.elsewhere(v.claim), command) for v in runs.verdicts()}
             with store.replacing(verdicts) as partial:
                 partial.write_text(json.dumps(record, indent=1) + "\n")
     for one in chosen:

@@ -32,18 +32,14 @@ def run(
         seeds: Seeds of `search`.
         seed: Random seed.
     """
-    import jax
-
-    jax.config.update("jax_compilation_cache_dir", str(Path(out, "cache", "xla").resolve()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
     from .. import InputError
-    from ..experiments import store, tree_predict, tree_search, tree_steps
+    from ..experiments import store, tiles, tree_predict, tree_search, tree_steps
     from ..plotting import tree_predict as draw_predict
     from ..plotting import tree_search as draw_search
     from ..plotting import tree_steps as draw_steps
     from ..plotting.style import write
 
+    tiles.prepare(out)
     if what in ("picture", "animate"):
         count = steps if what == "animate" else step + 1
         if step < 0:

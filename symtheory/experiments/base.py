@@ -10,14 +10,13 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ..errors import InputError, no_such
 from ..metrics.intervals import Interval, bootstrap
-from .claims import CLAIMS, Claim, Verdict, judge
+from .claims import CLAIMS, READING, Claim, Verdict, in_other_settings, judge, readable
 from .study import DESIGN_SEEDS, FRESH_SEEDS, Study, run
 from .tree_study import TreeStudy
 
@@ -76,8 +75,8 @@ class Runs:
 
     def elsewhere(self, claim: Claim) -> dict[str, Verdict]:
         """The same claim in the preset's other settings, as far as they can speak to it."""
-        others = [s for s in self.preset.settings[1:] if s[0] == "shared" or not claim.held_out]
-        return {setting_name(*s): judge(self.study(s), claim) for s in others}
+        others = {setting_name(*s): self.study(s) for s in self.preset.settings[1:]}
+        return {name: judge(study, claim) for name, study in others.items() if readable(study, [claim])}
 
 
 STUDIES = {"bandit": Study, "tree": TreeStudy}
@@ -131,38 +130,16 @@ def preset(name: str, seeds: int | None = None) -> Preset:
     return replace(PRESETS[name], seeds=seeds or PRESETS[name].seeds)
 
 
-def verdict_record(runs: Runs, verdict: Verdict, command: str) -> dict[str, Any]:
-    """One verdict as plain data, for the claims ledger: effect and interval of the reading nearest to zero."""
-    part = verdict.deciding_part
-    ends = {name: (i.mean[part], i.low[part], i.high[part]) for name, i in verdict.readings.items()}
-    name, (mean, low, high) = min(ends.items(), key=lambda item: min(abs(item[1][1]), abs(item[1][2])))
-    return {
-        "verdict": "undecided" if verdict.verdict == "no verdict" else verdict.verdict,
-        "effect": round(float(mean), 6),
-        "interval": [round(float(low), 6), round(float(high), 6)],
-        "unit": "effect in the claim's direction, as a fraction or in nats",
-        "seeds": verdict.seeds,
-        "command": command,
-        "note": f"reading nearest to zero: {name}. {verdict.sentence()} {_elsewhere(runs, verdict)}".strip(),
-    }
-
-
 def over_seeds(values, dims: list[str]) -> xr.DataArray:
     """Bootstrap mean and interval over the first axis of `values`, on a first dimension `statistic`."""
     coords = {"statistic": list(Interval._fields)}
     return xr.DataArray(np.array(bootstrap(values)), dims=["statistic", *dims], coords=coords)
 
 
-def _elsewhere(runs: Runs, verdict: Verdict) -> str:
-    others = runs.elsewhere(verdict.claim)
-    words = "; ".join(f"{setting}: {v.verdict}" for setting, v in others.items())
-    return f"In other settings: {words}." if words else ""
-
-
 def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None = None) -> xr.Dataset:
     """Attach the caption to a figure's dataset, with the verdicts on the claims of `figure`."""
     verdicts = runs.verdicts(figure) if figure else []
-    sentences = [f"{v.sentence()} {_elsewhere(runs, v)}".strip() for v in verdicts]
+    sentences = [f"{v.sentence()} {in_other_settings(runs.elsewhere(v.claim))}".strip() for v in verdicts]
     text = caption.strip()
     if sentences:
         text += f"\n\nIn the first setting ({setting_name(*runs.preset.settings[0])}):\n\n" + "\n".join(
@@ -172,11 +149,3 @@ def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None =
     dataset.attrs["caption"] = text
     dataset.attrs["verdicts"] = json.dumps({v.claim.id: v.verdict for v in verdicts})
     return dataset
-
-
-READING = (
-    "How to read it: effects are in the direction of the paper's claim, means over seeds with 95% bootstrap intervals. "
-    "Of a claim with several parts the one that speaks most against it is shown. *Found* needs every part above zero "
-    "in every reading (equal step, matched training pass@1, both blocks of seeds), *contradicted* one part below zero "
-    "in all of them; anything else is *undecided*. Either outcome would have refuted the other."
-)

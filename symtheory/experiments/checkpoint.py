@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ..errors import InputError
-from .store import replacing
+from .store import LOG, replacing
 
 
 def save(tree: Any, path: str | os.PathLike) -> None:
@@ -17,6 +17,17 @@ def save(tree: Any, path: str | os.PathLike) -> None:
     leaves = {f"{i:05d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, allow_pickle=False, **leaves)
+
+
+def find(path: str | os.PathLike, like: Any) -> Any | None:
+    """The tree that was saved at `path` (see `load`), or None; of a damaged file a warning tells."""
+    if not Path(path).exists():
+        return None
+    try:
+        return load(path, like)
+    except InputError:
+        LOG.warning("%s is damaged; its work is done again", path)
+        return None
 
 
 def load(path: str | os.PathLike, like: Any) -> Any:

@@ -21,10 +21,10 @@ from ..estimators import make_group
 from ..estimators.plane import PLANE
 from ..metrics.intervals import bootstrap
 from ..metrics.passk import pass_at_k
-from ..metrics.plane import place
+from ..metrics.plane import all_groups, place, position
 from ..ops import jax_ops
 from ..worlds import make_bandit
-from . import store
+from . import tiles
 from .study import difficulty
 
 ROWS = 4  # tilts in one program: its memory does not grow with the grid
@@ -57,19 +57,19 @@ def run(sweep: Sweep, folder: str | Path, progress: Callable[[int], None] = lamb
     tilt = np.linspace(-sweep.tilt_limit, sweep.tilt_limit, sweep.points)
     parameter = tilt_parameters(tilt, sweep.group_size)
     program = jax.jit(_program(sweep))
-    rows: list[xr.Dataset] = []
-    for start in range(0, sweep.points, ROWS):
-        block = slice(start, start + ROWS)
 
-        def make(block=block):
-            padded = np.resize(parameter[block], ROWS)  # one shape for all blocks
-            values = jax.tree.map(np.asarray, program(jnp.asarray(padded), jnp.asarray(asymmetry)))
-            data = {k: (("seed", "tilt", "asymmetry"), v[:, : len(tilt[block])]) for k, v in values.items()}
-            return xr.Dataset(data, {"tilt": tilt[block], "asymmetry": asymmetry, "seed": np.arange(sweep.seeds)})
+    def block(start: int) -> tiles.Tile:
+        rows = tilt[start : start + ROWS]
+        padded = np.resize(parameter[start : start + ROWS], ROWS)  # one shape for all blocks
+
+        def label(values) -> xr.Dataset:
+            data = {k: (("seed", "tilt", "asymmetry"), v[:, : len(rows)]) for k, v in values.items()}
+            return xr.Dataset(data, {"tilt": rows, "asymmetry": asymmetry, "seed": np.arange(sweep.seeds)})
 
         config = {"plane": 1, **asdict(sweep), "block": start, "x64": jax.config.read("jax_enable_x64")}
-        rows.append(store.cached(folder, "plane", config, make))
-        progress(len(rows[-1].tilt))
+        return tiles.Tile(config, program, (jnp.asarray(padded), jnp.asarray(asymmetry)), label, len(rows))
+
+    rows = tiles.run([block(start) for start in range(0, sweep.points, ROWS)], folder, "plane", progress)
     dataset = xr.merge([xr.concat(rows, "tilt"), _places(sweep.group_size)]).assign_attrs(asdict(sweep))
     return dataset.assign_attrs(caption=_caption(dataset))
 
@@ -104,7 +104,8 @@ def tilt_parameters(tilt: np.ndarray, size: int) -> np.ndarray:
 @cache
 def _tilts_reached(size: int) -> tuple[np.ndarray, np.ndarray]:
     parameters = np.linspace(-12, 12, 4801)
-    return np.array([place(PLANE, size, tilt=float(t)).tilt for t in parameters]), parameters
+    tables = estimators.advantages(all_groups(size), PLANE, omega=0.5, tilt=parameters[:, None, None])
+    return np.array([position(table).tilt for table in tables]), parameters
 
 
 def _program(sweep: Sweep) -> Callable:

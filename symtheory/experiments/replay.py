@@ -1,7 +1,7 @@
 """The replay: the real GRPO update on a small transformer, over estimators and seeds, as labelled results.
 
-`training` follows experiments I, II and A-GRAE of the paper (Figs. 2-5, 9, 10, Table 3) from a base model that was
-pretrained to partial competence; `one_step` holds single steps against Theorem 1, the tree of tokens and the
+`training` follows experiments I, II and A-GRAE of the paper (Figs. 2-5, 9, 10, Tables 3, 6, 7) from a base model that
+was pretrained to partial competence; `one_step` holds single steps against Theorem 1, the tree of tokens and the
 empirical tangent kernel. Seeds are independent in everything: base model, prompts, rollouts.
 """
 
@@ -27,6 +27,7 @@ from ..replay import model, predict, train
 from ..replay import task as tasks
 from ..worlds import Bandit
 from . import checkpoint, store
+from .study import DESIGN_SEEDS, FRESH_SEEDS
 
 Report = Callable[[str, int, int, int], None]
 """Called with a stage, how much of it is done, how much there is, and the rollouts of the part just done."""
@@ -37,9 +38,16 @@ ESTIMATORS = (
     "negative_dominant",
     "hard_focused",
     "easy_focused",
+    "ddas",
+    "ass",
     "agrae",
     "agrae_released",
 )
+
+
+SGD_RATE = 0.03
+"""The smallest of 0.01, 0.03, 0.1 ... with which GRPO's training pass@1 ends as high as with Adam at 1e-4 (on two other
+seeds; no other estimator and no other k was looked at)."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +83,11 @@ class Training:
     base: Base = Base()
     update: train.Update = field(default_factory=lambda: train.Update(learning_rate=1e-4))
     estimators: tuple[str, ...] = ESTIMATORS
-    seeds: int = 20
-    first_seed: int = 0
+    seeds: int = 8
+    confirm: bool = False
+    """whether as many fresh seeds run too, which a verdict needs"""
     steps: int = 120
-    stride: int = 20
+    stride: int = 15
     """steps between exact observations, and between checkpoints"""
     prompts: int = 64
     """training prompts, and as many held-out ones"""
@@ -92,12 +101,28 @@ class Training:
         for name in self.estimators:
             estimators.get(name)
 
+    @property
+    def all_seeds(self) -> list[int]:
+        return blocks(self.seeds, self.confirm)
+
+
+def blocks(seeds: int, confirm: bool) -> list[int]:
+    """The seeds of the design block, and of the fresh block if it is asked for.
+
+    >>> blocks(2, True)
+    [0, 1, 1000, 1001]
+    """
+    starts = (DESIGN_SEEDS, FRESH_SEEDS) if confirm else (DESIGN_SEEDS,)
+    return [start + i for start in starts for i in range(seeds)]
+
 
 @dataclass(frozen=True)
 class OneStep:
     """Single steps of many base models, compared with three predictions."""
 
     base: Base = Base(task="congruence", batch=128, rate=2e-3)
+    sizes: tuple[tuple[int, int], ...] = ((2, 64),)
+    """layers and width of the base models, in place of those of `base`"""
     depths: tuple[int, ...] = (150, 600)
     """pretraining steps of the base models"""
     estimators: tuple[str, ...] = ("grpo", "negative_dominant", "positive_dominant")
@@ -110,9 +135,9 @@ class OneStep:
     """optimisers with their learning rates"""
     histories: tuple[int, ...] = (0, 20)
     """GRPO steps taken before, which fill Adam's memory; at 0 it is empty and Adam's step is nearly a sign"""
-    seeds: int = 5
-    first_seed: int = 0
-    draws: int = 2
+    seeds: int = 4
+    confirm: bool = False
+    draws: int = 1
     """independent steps from each base model"""
     bystanders: int = 8
     """prompts outside the batch that are watched"""
@@ -122,31 +147,53 @@ class OneStep:
 class Preset:
     """A size of the whole replay."""
 
-    training: Training = field(default_factory=Training)
-    one_step: OneStep = field(default_factory=OneStep)
+    training: tuple[Training, ...]
+    """settings; verdicts are drawn from the first, the others say how far they hold"""
+    one_step: OneStep
     seeds_at_once: int = 2
     """seeds that train side by side; a checkpoint holds all their states"""
     runs_at_once: int = 1
     """runs that a device works on as one batch: 1 on a CPU, many on an accelerator"""
 
 
+def setting(update: train.Update) -> str:
+    """Name of a setting: its optimiser and learning rate.
+
+    >>> setting(train.Update(learning_rate=1e-4))
+    'Adam 0.0001'
+    """
+    return f"{update.optimizer.upper() if update.optimizer == 'sgd' else 'Adam'} {update.learning_rate:g}"
+
+
+_FULL = Training(seeds=20, confirm=True)
 PRESETS = {
     "ci": Preset(
-        Training(seeds=2, steps=20, stride=10, estimators=("grpo", "positive_dominant", "negative_dominant")),
+        (Training(seeds=2, steps=20, stride=10, estimators=("grpo", "positive_dominant", "negative_dominant")),),
         OneStep(depths=(100,), batches=(1, 4), estimators=("grpo",), histories=(0,), seeds=2, draws=2, bystanders=4),
     ),
-    "cpu": Preset(),
+    "cpu": Preset((Training(),), OneStep(histories=(20,))),
+    "full": Preset(
+        (
+            _FULL,
+            replace(_FULL, update=train.Update(learning_rate=3e-4)),
+            replace(_FULL, update=train.Update(optimizer="sgd", learning_rate=SGD_RATE)),
+        ),
+        OneStep(sizes=((1, 32), (2, 64), (3, 96)), histories=(20,), seeds=20, confirm=True),
+    ),
     "gpu": Preset(
-        Training(
-            Base(layers=4, width=256, heads=8, dtype="bfloat16", steps=1000, batch=512, rate=1e-3),
-            train.Update(batch=64, mini_batches=4, learning_rate=1e-4),
-            seeds=20,
-            steps=600,
-            stride=50,
-            estimators=(*ESTIMATORS, "ddas", "ass", "w_reinforce", "dr_grpo"),
+        (
+            Training(
+                Base(layers=4, width=256, heads=8, dtype="bfloat16", steps=1000, batch=512, rate=1e-3),
+                train.Update(batch=64, mini_batches=4, learning_rate=1e-4),
+                seeds=20,
+                steps=600,
+                stride=50,
+                estimators=(*ESTIMATORS, "w_reinforce", "dr_grpo"),
+            ),
         ),
         OneStep(
-            base=Base(task="congruence", layers=4, width=128, batch=256, rate=1e-3),
+            base=Base(task="congruence", batch=256, rate=1e-3),
+            sizes=((2, 64), (4, 128), (6, 256)),
             depths=(150, 600, 1500),
             seeds=20,
             draws=4,
@@ -194,29 +241,32 @@ def training(
     Seeds run in waves of `seeds_at_once`. A finished wave is kept in `folder`, an unfinished one goes on from its
     last checkpoint, and the numbers are those of an uninterrupted run.
     """
-    seeds = range(config.first_seed, config.first_seed + config.seeds)
-    waves = [list(seeds[i : i + seeds_at_once]) for i in range(0, len(seeds), seeds_at_once)]
-    programs = {}  # one compilation serves all waves of a size
+    seeds = config.all_seeds
+    waves = [seeds[i : i + seeds_at_once] for i in range(0, len(seeds), seeds_at_once)]
+    programs = functools.cache(lambda seeds: _programs(config, seeds, runs_at_once))  # one for all waves of a size
+    steps, name = len(config.estimators) * config.steps, setting(config.update)
     parts = []
-    for wave in waves:
-        only = {**asdict(replace(config, first_seed=wave[0], seeds=len(wave))), "at_once": runs_at_once}
+    for i, wave in enumerate(waves):
+        only = {**_without_seeds(config), "wave": wave, "at_once": runs_at_once}
         place = folder / f"replay-wave-{store.digest(only)}.npz"
 
-        def make(wave=wave, place=place):
-            if len(wave) not in programs:
-                programs[len(wave)] = _programs(config, len(wave), runs_at_once)
-            return _train_wave(config, wave, programs[len(wave)], place, report, runs_at_once)
+        def report_wave(done, rollouts, before=i * seeds_at_once * steps):
+            report(name, before + done, len(seeds) * steps, rollouts)
+
+        def make(wave=wave, place=place, report_wave=report_wave):
+            return _train_wave(config, wave, programs(len(wave)), place, report_wave, runs_at_once)
 
         parts.append(store.cached(folder, "replay-wave", only, make))
         place.unlink(missing_ok=True)
-        report("training", (wave[-1] + 1 - seeds[0]) * len(config.estimators) * config.steps, _total(config), 0)
+        report_wave(len(wave) * steps, 0)
     return cast(
         xr.Dataset, xr.concat(parts, "seed", combine_attrs="drop_conflicts", data_vars="minimal", coords="minimal")
     )
 
 
-def _total(config: Training) -> int:
-    return config.seeds * len(config.estimators) * config.steps
+def _without_seeds(config: Training | OneStep) -> dict:
+    """A configuration as plain data, less its seeds, which name the part of a result that is kept by itself."""
+    return {name: value for name, value in asdict(config).items() if name not in ("seeds", "confirm")}
 
 
 def _programs(config: Training, seeds: int, runs_at_once: int) -> tuple[Callable, Callable, Callable]:
@@ -270,8 +320,7 @@ def _train_wave(config, wave, programs, place, report, runs_at_once) -> xr.Datas
         lambda x: np.stack([np.asarray(x)] + [np.full(x.shape, np.nan, np.float32)] * records), (seen, batches)
     )
     done = np.asarray(0)
-    if place.exists():
-        done, state, history = checkpoint.load(place, (done, state, history))
+    done, state, history = checkpoint.find(place, (done, state, history)) or (done, state, history)
     for record in range(int(done), records):
         first = jnp.full(len(seed), record * config.stride)
         state, batches = advance(key_prompts, key_rollouts, jnp.asarray(index), first, state, reference)
@@ -279,13 +328,8 @@ def _train_wave(config, wave, programs, place, report, runs_at_once) -> xr.Datas
         for kept, new in zip(jax.tree.leaves(history), jax.tree.leaves((seen, batches)), strict=True):
             kept[record + 1] = new
         checkpoint.save((np.asarray(record + 1), state, history), place)
-        steps_before = (wave[0] - config.first_seed) * len(config.estimators) * config.steps
-        report(
-            "training",
-            steps_before + len(seed) * config.stride * (record + 1),
-            _total(config),
-            len(seed) * config.stride * config.update.batch * config.update.group_size,
-        )
+        steps = len(seed) * config.stride
+        report(steps * (record + 1), steps * config.update.batch * config.update.group_size)
     return _labelled(config, wave, history, np.asarray(difficulty))
 
 
@@ -337,7 +381,7 @@ def tabular(config: Training, folder: Path, report: Report, *, runs_at_once: int
     def make():
         return _tabular(config, runs_at_once)
 
-    only = {**asdict(config), "rate": TABULAR_RATE, "at_once": runs_at_once}
+    only = {**_without_seeds(config), "seeds": config.all_seeds, "rate": TABULAR_RATE, "at_once": runs_at_once}
     result = store.cached(folder, "replay-tabular", only, make)
     report("tabular", 1, 1, 0)
     return result
@@ -347,7 +391,7 @@ def _tabular(config: Training, runs_at_once: int) -> xr.Dataset:
     asked, shape = config.base.make_task(), config.base.shape()
     everything = asked.prompts()
     chain = [estimators.get(name) for name in config.estimators]
-    wave = list(range(config.first_seed, config.first_seed + config.seeds))
+    wave = config.all_seeds
     records = config.steps // config.stride
 
     def path(key_prompts, key, params):
@@ -383,26 +427,28 @@ def as_bandit(params: model.Params, shape: model.Shape, asked: tasks.Task, promp
 
 
 def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:
-    """Agreement of single steps with their predictions; dims depth, history, batch, estimator, seed and draw."""
+    """Agreement of single steps with their predictions; dims size, depth, history, batch, estimator, seed and draw."""
+    waves = [blocks(config.seeds, False)] + [blocks(config.seeds, True)[config.seeds :]] * config.confirm
+    cells = list(itertools.product(config.sizes, waves, config.depths, config.histories))
+    programs = functools.cache(lambda base: _step_programs(config, base, runs_at_once))  # only if something is missing
     parts = []
-    total = len(config.depths) * len(config.histories)
-    programs = functools.cache(lambda: _step_programs(config, runs_at_once))  # compiled only if something is missing
-    for depth, history in itertools.product(config.depths, config.histories):
-        only = asdict(replace(config, depths=(depth,), histories=(history,)))
+    for (layers, width), wave, depth, history in cells:
+        base = replace(config.base, layers=layers, width=width)
+        only = _without_seeds(replace(config, sizes=((layers, width),), depths=(depth,), histories=(history,)))
 
-        def make(depth=depth, history=history):
-            base = replace(config.base, steps=depth)
-            return _one_step(config, base, history, programs(), runs_at_once)
+        def make(base=base, wave=wave, depth=depth, history=history):
+            return _one_step(config, replace(base, steps=depth), wave, history, programs(base), runs_at_once)
 
-        made = store.cached(folder, "replay-one-step", {**only, "at_once": runs_at_once}, make)
-        parts.append(made.expand_dims({"depth": [depth], "history": [history]}))
-        report("one step", len(parts), total, 0)
+        made = store.cached(folder, "replay-one-step", {**only, "wave": wave, "at_once": runs_at_once}, make)
+        parameters = model.size(model.init(jax.random.key(0), base.shape()))
+        parts.append(made.expand_dims({"size": [parameters], "depth": [depth], "history": [history]}))
+        report("one step", len(parts), len(cells), 0)
     return cast(xr.Dataset, xr.combine_by_coords(parts, combine_attrs="drop", data_vars="minimal"))
 
 
-def _step_programs(config: OneStep, runs_at_once: int) -> tuple[Callable, list[Callable]]:
+def _step_programs(config: OneStep, base: Base, runs_at_once: int) -> tuple[Callable, list[Callable]]:
     """The compiled functions: one GRPO step that fills Adam's memory, and the comparison for each batch size."""
-    asked, shape = config.base.make_task(), config.base.shape()
+    asked, shape = base.make_task(), base.shape()
     everything = asked.prompts()
     chain = [estimators.get(name) for name in config.estimators]
     before = train.Update(learning_rate=HISTORY_RATE, mini_batches=1)
@@ -427,9 +473,8 @@ def _step_programs(config: OneStep, runs_at_once: int) -> tuple[Callable, list[C
     return spread(warm, runs, runs_at_once), compare
 
 
-def _one_step(config: OneStep, base: Base, history: int, programs, runs_at_once: int) -> xr.Dataset:
+def _one_step(config: OneStep, base: Base, wave: list[int], history: int, programs, runs_at_once: int) -> xr.Dataset:
     warm, compare = programs
-    wave = list(range(config.first_seed, config.first_seed + config.seeds))
     index, seed, draw = np.indices((len(config.estimators), len(wave), config.draws)).reshape(3, -1)
     index = jnp.asarray(index)
     keys, before = (jax.vmap(jax.random.fold_in)(keys_of(wave, i)[seed], jnp.asarray(draw)) for i in (2, 3))

@@ -10,8 +10,9 @@ pass@1 ends nearest the published 76.5. In the independent world, which has no h
 the smallest of the grid with which GRPO's training pass@1 ends above 0.9. No other method and no other k was looked at.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from ..dynamics import Update, advantage_of, train
 from ..evidence import infer_success, published, success_probabilities
 from ..metrics.passk import pass_at_k
 from ..worlds import make_bandit
-from . import store
+from . import tiles
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BENCHMARKS = ("MATH", "AIME 2025", "AMC23")
@@ -126,36 +127,16 @@ def difficulty(start: str, benchmark: str, prompts: int) -> np.ndarray:
 def run(
     study: Study, seeds: list[int], folder: str | Path, progress: Callable[[int], None] = lambda seeds: None
 ) -> xr.Dataset:
-    """The study for these seeds, tile by tile; tiles that lie finished in `folder` are not run again.
-
-    Tiles go to the devices in turn, each computed whole on one, so that the result does not depend on their number.
-    """
-    tiles = [seeds[i : i + TILE] for i in range(0, len(seeds), TILE)]
-    devices = jax.local_devices()
+    """The study for these seeds, tile by tile; tiles that lie finished in `folder` are not run again."""
     program = jax.jit(_program(study))
-    pending: list[tuple[list[int], Any]] = []
 
-    def config(tile):
-        return {**study.config(), "tile": tile, "x64": jax.config.read("jax_enable_x64")}
+    def tile(block: list[int]) -> tiles.Tile:
+        config = {**study.config(), "tile": block, "x64": jax.config.read("jax_enable_x64")}
+        padded = jnp.asarray((block + [block[-1]] * TILE)[:TILE])
+        return tiles.Tile(config, program, (padded,), partial(_label, study, block), len(block))
 
-    def collect() -> Iterator[xr.Dataset]:
-        tile, values = pending.pop(0)
-        yield store.cached(folder, "study", config(tile), lambda: _label(study, tile, values()))
-        progress(len(tile))
-
-    results: list[xr.Dataset] = []
-    for i, tile in enumerate(tiles):
-        padded = jnp.asarray((tile + [tile[-1]] * TILE)[:TILE])
-        if store.find(folder, "study", config(tile)) is not None:
-            pending.append((tile, lambda: None))
-        else:
-            running = program(jax.device_put(padded, devices[i % len(devices)]))
-            pending.append((tile, lambda running=running: jax.block_until_ready(running)))
-        if len(pending) == len(devices):
-            results.extend(collect())
-    while pending:
-        results.extend(collect())
-    return xr.concat(results, "seed")
+    blocks = [seeds[i : i + TILE] for i in range(0, len(seeds), TILE)]
+    return xr.concat(tiles.run([tile(b) for b in blocks], folder, "study", progress), "seed")
 
 
 def _program(study: Study) -> Callable:
@@ -173,7 +154,7 @@ def _program(study: Study) -> Callable:
 
         def observe(params):
             # independent prompts have no held-out relatives, so their one population is the training prompts
-            return jax.tree.map(lambda *x: jnp.stack(x), *(_observe(w, params) for w in worlds.values()))
+            return jax.tree.map(lambda *x: jnp.stack(x), *(observe_world(w, params) for w in worlds.values()))
 
         def one_method(index):
             advantage = advantage_of(chains, index, filtered[index])
@@ -194,18 +175,18 @@ def _program(study: Study) -> Callable:
     return jax.vmap(one_seed)
 
 
-def _observe(world, params) -> dict[str, jax.Array]:
-    """Exact metrics of the policy on one population, means over its prompts."""
+def observe_world(world, params, ks: tuple[int, ...] = KS) -> dict[str, jax.Array]:
+    """Exact metrics of the policy on one population, means over its prompts; pass@k has an axis of `ks`."""
     p = world.success(params)
     return {
-        "pass_at_k": jnp.mean(pass_at_k(p[:, None], jnp.asarray(KS)), axis=0),
+        "pass_at_k": jnp.mean(pass_at_k(p[:, None], jnp.asarray(ks)), axis=0),
         "entropy": world.entropy(params).mean(),
         "coverage": world.rare_coverage(params).mean(),
         "greedy": world.greedy(params).mean(),
     }
 
 
-_UNITS = {
+UNITS = {
     "pass_at_k": "probability",
     "entropy": "nat",
     "coverage": "probability that a rare correct trajectory appears in 256 rollouts",
@@ -219,13 +200,13 @@ _UNITS = {
 
 def _label(study: Study, tile: list[int], values) -> xr.Dataset:
     """Name the axes of what the program returned, and drop the seeds that only filled the tile."""
-    observed, batches = jax.tree.map(lambda x: np.asarray(x)[: len(tile)], values)
+    observed, batches = jax.tree.map(lambda x: x[: len(tile)], values)
     dims = {
         **dict.fromkeys(observed, ("seed", "estimator", "record", "population")),
         "pass_at_k": ("seed", "estimator", "record", "population", "k"),
         **dict.fromkeys(batches, ("seed", "estimator", "interval")),
     }
-    data = {name: (dims[name], x, {"units": _UNITS[name]}) for name, x in {**observed, **batches}.items()}
+    data = {name: (dims[name], x, {"units": UNITS[name]}) for name, x in {**observed, **batches}.items()}
     steps = study.stride * np.arange(study.records + 1)
     coords = {
         "seed": tile,

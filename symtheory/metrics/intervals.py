@@ -39,3 +39,21 @@ def bootstrap(values, level: float = 0.95) -> Interval:
     means = np.tensordot(counts / seeds, values, axes=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Interval(values.mean(0), low, high)
+
+
+def share(events, level: float = 0.95) -> Interval:
+    """Share of seeds in which something happened, `events[seed, ...]` of 0 and 1, with its Clopper-Pearson interval.
+
+    Unlike the bootstrap it says how much seeds without a single event leave open.
+
+    >>> i = share([0.0] * 20)
+    >>> float(i.mean), float(i.low), round(float(i.high), 3)
+    (0.0, 0.0, 0.168)
+    """
+    from scipy.stats import binomtest  # its import takes longer than all else here
+
+    events = np.asarray(events, float)
+    counts = events.sum(0)
+    ends = [binomtest(int(k), len(events)).proportion_ci(level) for k in np.ravel(counts)]
+    low, high = (np.reshape([getattr(e, end) for e in ends], counts.shape) for end in ("low", "high"))
+    return Interval(counts / len(events), low, high)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from ..experiments.replay_verdicts import mean_pass_at_k
+from ..experiments.replay_study import mean_pass_at_k, regime
 from ..metrics.intervals import Interval, bootstrap
 from ..metrics.passk import pass_at_k
 from .style import figure, look
@@ -14,6 +15,10 @@ PREDICTORS = {
     "token_tree": ("Theorem 1 at every token", "#0072B2"),
     "tangent_kernel": ("empirical tangent kernel", "#009E73"),
 }
+
+
+MARKERS = {"--": "s", ":": "^"}
+"""Of estimators that share a colour, by the style of their line."""
 
 
 def training(result: xr.Dataset):
@@ -35,7 +40,8 @@ def training(result: xr.Dataset):
         ax.set_xlabel("rollout batches")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
-    fig.suptitle(f"GRPO on a small transformer: mean of {result.sizes['seed']} seeds with 95% bootstrap intervals")
+    setting, seeds = result.attrs["setting"], result.sizes["seed"]
+    fig.suptitle(f"GRPO on a small transformer, {setting}: mean of {seeds} seeds with 95% bootstrap intervals")
     return fig
 
 
@@ -83,7 +89,8 @@ def tabular(result: xr.Dataset, theory: xr.Dataset):
                 theory.entropy.sel(estimator=name).mean(("seed", "prompt")),
             ),
         ):
-            ax.plot(at[1], y, color=style["color"], label=style["label"], marker="o", markersize=4, linewidth=0)
+            marker = MARKERS.get(style["linestyle"], "o")
+            ax.plot(at[1], y, color=style["color"], label=style["label"], marker=marker, markersize=4, linewidth=0)
             ax.plot(x, curve, color=style["color"], linestyle=style["linestyle"], linewidth=1.2)
     axes[0, 0].set_ylabel("pass@256, training prompts")
     axes[0, 1].set_ylabel("entropy over completions (nat)")
@@ -96,10 +103,13 @@ def tabular(result: xr.Dataset, theory: xr.Dataset):
 
 
 def one_step(result: xr.Dataset):
-    """Share of the change explained by each prediction, and how far what was not sampled moves."""
+    """Share of the change explained by each prediction, how far what was not sampled moves, and both by model size."""
     optimizers, batches = list(result.optimizer.values), list(result.batch.values)
     columns = [(o, b) for o in optimizers for b in batches]
-    fig, axes = figure(2, len(columns), width=3.6 * len(columns), height=7.0, sharex="col", sharey="row")
+    sizes = result.sizes["size"] > 1
+    fig, axes = figure(
+        3 if sizes else 2, len(columns), width=3.6 * len(columns), height=10 if sizes else 7, sharey="row"
+    )
     rates = result.learning_rate
     rates = rates.isel({d: 0 for d in rates.dims if d not in ("optimizer", "rate")})
     for column, (optimizer, batch) in enumerate(columns):
@@ -109,6 +119,11 @@ def one_step(result: xr.Dataset):
         spill(axes[1, column], x, at)
         axes[0, column].set_title(f"{optimizer}, {batch} prompt{'s' if batch > 1 else ''} in the step")
         axes[1, column].set_xlabel("learning rate")
+        if sizes:
+            by_size(axes[2, column], result, optimizer, batch)
+    if sizes:
+        axes[2, 0].set_ylabel("at the smallest rate, by pretraining")
+        axes[2, 0].legend(loc="center left", fontsize=8)
     axes[0, 0].set_ylabel("share of squared change explained")
     axes[1, 0].set_ylabel("rms change of log pi / sampled correct")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -140,6 +155,27 @@ def spill(ax, x, at: xr.Dataset) -> None:
         ax.fill_between(x, interval.low, interval.high, color=color, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def by_size(ax, result: xr.Dataset, optimizer: str, batch: int) -> None:
+    """What Theorem 1 explains of sampled completions, and how far unsampled ones move, against the model's size."""
+    cells = [(at, i) for at, i in regime(result) if (at["optimizer"], at["batch"]) == (optimizer, batch)]
+    for quantity, label, color in (
+        ("T1 sampled", "explained of sampled", "#D55E00"),
+        ("spill", "unsampled / sampled correct", "#0072B2"),
+    ):
+        for depth, line in zip(result.depth.values, ("--", "-", ":"), strict=False):
+            own = [(at["size"], i[quantity]) for at, i in cells if at["depth"] == depth]
+            x = [size for size, _ in own]
+            mean, low, high = (np.array([getattr(i, end) for _, i in own]) for end in Interval._fields)
+            ax.plot(x, mean, color=color, linestyle=line, marker="o", markersize=3, label=f"{label}, {depth} steps")
+            ax.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+    ax.set_xscale("log")
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("parameters")
 
 
 def over_models(values: xr.DataArray) -> Interval:

@@ -24,6 +24,7 @@ _LOOKS = {  # colours after Okabe and Ito, darkened where they vanish on white
     "agrae_dr_grpo": ("Dr.GRPO + A-GRAE", "#7F7F7F", "--"),
     "w_reinforce": ("W-REINFORCE", "#A6761D", "-."),
     "grpo_lead": ("GRPO-LEAD", "#666600", "-."),
+    "plane": ("Your estimator", "#E3007F", "-"),
 }
 _OTHERS = ["#1B9E77", "#D95F02", "#7570B3", "#E7298A", "#66A61E", "#B8860B", "#3B528B", "#B5367A"]
 

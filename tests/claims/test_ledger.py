@@ -5,6 +5,8 @@ import json
 import pytest
 
 from symtheory import InputError
+from symtheory.experiments.claims import CLAIMS as TRAINING_CLAIMS
+from symtheory.experiments.replay_study import STEP_CLAIMS
 from symtheory.theory import ledger
 from symtheory.theory.ledger import claim_row, load_claims, load_findings, theorem_row
 from symtheory.theory.proofs import check, find
@@ -49,8 +51,11 @@ def test_ledger_holds_every_empirical_claim_and_names_an_existing_test_for_each(
     fig3_positive_entropy_falls_fastest fig3_negative_entropy_grows fig5_easy_fastest_early fig5_hard_best_late
     fig4_no_focus_best_everywhere fig9_negative_collapses fig9_attenuation_prevents_collapse
     fig10_agrae_entropy_plateau table3_agrae_beats_grpo_pass1 table3_agrae_beats_grpo_pass256
-    table6_both_halves_needed table7_ddas_beats_foci_pass1 table7_ass_matches_negative_at_256"""
+    fig10_agrae_entropy_above_grpo fig10_agrae_greedy_above_grpo
+    table6_both_halves_needed table7_ddas_beats_foci_pass1 table7_ass_matches_negative_at_256
+    theorem1_predicts_sampled theorem1_predicts_all theorem1_unsampled_stay"""
     assert {c.id for c in EMPIRICAL} == set(expected.split())
+    assert {c.id for c in EMPIRICAL} == {c.id for c in (*TRAINING_CLAIMS, *STEP_CLAIMS)}
     for claim in CLAIMS:
         path, _, name = claim.test.partition("::")
         assert name.removesuffix(f"[{claim.id}]") in globals()

@@ -84,7 +84,7 @@ def paths(values):
     k = xr.DataArray([1.0, 1.0], dims="k", coords={"k": [1, 256]})
     population = xr.DataArray(np.ones(4), dims="population", coords={"population": ["train", *study.BENCHMARKS]})
     variables = {"pass_at_k": base * population * k, "entropy": base * population}
-    variables |= {"coverage": base * population, "greedy": base * population}
+    variables |= {"greedy": base * population}
     return xr.Dataset(variables, {"seed": np.arange(len(values)), "estimator": ["a", "b"][: values.shape[1]]})
 
 

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from symtheory import InputError
-from symtheory.experiments import checkpoint, replay, replay_verdicts, store
+from symtheory.experiments import checkpoint, claims, replay, replay_study, store
 from symtheory.replay import train
 
 SMALL = replay.Training(
@@ -88,49 +88,79 @@ def test_checkpoints_return_what_was_saved_and_refuse_what_is_damaged(tmp_path):
 
 
 def synthetic(seeds=20, **shifts):
-    """A result in which every estimator ends with the success of its base plus a shift, and little noise."""
+    """A result in which every estimator ends with the success of its base times one plus a shift, and little noise."""
     names, steps = list(replay.ESTIMATORS), [0, 10, 20, 30, 40]
     rng = np.random.default_rng(0)
     course = np.linspace(0, 1, len(steps))[:, None, None]
-    base = rng.uniform(0.002, 0.01, (seeds, 1, 2, 16))
+    base = rng.uniform(0.002, 0.01, (2 * seeds, 1, 2, 16)) * np.linspace(1.5, 0.5, 16)
     success = np.stack([base * (1 + shifts.get(name, 0.5) * course) for name in names])
     success += rng.normal(0, 1e-6, success.shape)
-    entropy = np.stack([3 - np.broadcast_to(course, success.shape[1:]) for _ in names])
-    dims = ("estimator", "seed", "step", "split", "prompt")
-    coords = {"estimator": names, "seed": range(seeds), "step": steps, "split": ["train", "held_out"]}
-    return xr.Dataset({"success": (dims, success), "entropy": (dims, entropy)}, coords)
+    by_prompt = ("estimator", "seed", "step", "split", "prompt")
+    by_step = by_prompt[:3]
+    variables = {
+        "success": (by_prompt, success),
+        "entropy": (by_prompt, np.broadcast_to(3 - course, success.shape)),
+        "greedy": (by_prompt, (success > 0.008).astype(float)),
+        "difficulty": (("seed", "split", "prompt"), np.tile(np.arange(16) // 4, (2 * seeds, 2, 1))),
+    }
+    variables |= dict.fromkeys(("correct", "unsolved", "abs_advantage", "imbalance"), (by_step, success.mean((-2, -1))))
+    coords = {"estimator": names, "seed": replay.blocks(seeds, True), "step": steps, "split": ["train", "held_out"]}
+    return xr.Dataset(variables, coords)
+
+
+def judged(result):
+    return {v.claim.id: v for v in replay_study.verdicts(result)}
+
+
+def test_the_replay_is_judged_by_every_claim_that_judges_the_simulators():
+    found = judged(synthetic())
+    assert set(found) == {claim.id for claim in claims.CLAIMS}
+    for name, v in found.items():
+        assert all(np.isfinite(i.mean).all() for i in v.readings.values()), name
+        assert len(v.readings) == (2 if v.claim.whole_path else 4)
 
 
 def test_verdicts_follow_the_numbers_in_either_direction():
-    up = replay_verdicts.verdicts(synthetic(), "c")
-    assert up["fig2_grpo_below_base"]["verdict"] == "contradicted"
-    assert up["fig2_grpo_raises_pass1"]["verdict"] == "found"
-    down = replay_verdicts.verdicts(synthetic(grpo=-0.5, negative_dominant=0.9, positive_dominant=-0.9), "c")
-    assert down["fig2_grpo_below_base"]["verdict"] == "found"
-    assert down["fig2_grpo_below_base"]["interval"][1] < 0
-    assert down["fig2_negative_best_at_256"]["verdict"] == "found"
-    assert down["fig2_positive_worst_at_256"]["verdict"] == "found"
-    assert down["fig3_negative_entropy_grows"]["verdict"] == "contradicted"
-    np.testing.assert_allclose(down["fig10_agrae_entropy_plateau"]["effect"], 0.5, atol=1e-9)
-    assert down["fig10_agrae_entropy_plateau"]["verdict"] == "contradicted"
-    assert {*replay_verdicts.CLAIMS, "fig9_negative_collapses"} == set(down)
+    up = judged(synthetic())
+    assert up["fig2_grpo_below_base"].verdict == "contradicted"
+    assert up["fig2_grpo_raises_pass1"].verdict == "found"
+    assert up["fig9_negative_collapses"].verdict == "contradicted"
+    np.testing.assert_allclose(up["fig9_negative_collapses"].readings["over the path"].high, 0.168, atol=1e-3)
+    down = judged(synthetic(grpo=-0.5, negative_dominant=0.9, positive_dominant=-0.9))
+    assert down["fig2_grpo_below_base"].verdict == "found"
+    assert down["fig2_negative_best_at_256"].readings["equal step"].low.min() > 0
+    assert down["fig2_positive_worst_at_256"].readings["equal step"].low.min() > 0
+    assert down["fig3_negative_entropy_grows"].verdict == "contradicted"
+    assert down["fig10_agrae_entropy_plateau"].verdict == "contradicted", "the entropy falls evenly"
 
 
-def test_equal_estimators_and_few_seeds_are_undecided():
-    same = replay_verdicts.verdicts(synthetic(), "c")
-    assert same["table3_agrae_beats_grpo_pass1"]["verdict"] == "undecided"
-    few = replay_verdicts.verdicts(synthetic(seeds=5), "c")
-    assert {v["verdict"] for v in few.values()} == {"undecided"}
+def test_equal_estimators_and_few_seeds_have_no_verdict():
+    assert judged(synthetic())["table3_agrae_beats_grpo_pass1"].verdict == "undecided"
+    few = synthetic(seeds=5)
+    assert {v.verdict for v in judged(few).values()} == {"no verdict"}
+    one_block = synthetic().sel(seed=slice(0, 19))
+    assert {v.verdict for v in judged(one_block).values()} == {"no verdict"}
 
 
 def test_collapse_is_counted_from_exact_success():
     result = synthetic()
-    fallen = result.success.sel(estimator="negative_dominant", step=40) * 0
     result.success.loc[{"estimator": "negative_dominant", "step": 30}] = 0.5
-    result.success.loc[{"estimator": "negative_dominant", "step": 40}] = fallen
-    verdict = replay_verdicts.verdicts(result, "c")["fig9_negative_collapses"]
-    assert verdict["verdict"] == "found"
-    assert verdict["effect"] == 1.0
+    result.success.loc[{"estimator": "negative_dominant", "step": 40}] = 0.0
+    verdict = judged(result)["fig9_negative_collapses"]
+    assert verdict.verdict == "found"
+    assert verdict.readings["over the path"].mean == 1.0
+
+
+def test_a_study_of_the_replay_holds_the_means_over_its_prompts():
+    result = synthetic(seeds=2)
+    study = replay_study.as_study(result)
+    at = {"estimator": 0, "seed": 1}
+    train = result.success.isel(at).sel(split="train").mean("prompt")
+    np.testing.assert_allclose(study.pass_at_k.isel(at).sel(population="train", k=1), train)
+    held_out = study.pass_at_k.sel(k=1)
+    halves = (held_out.sel(population="easier half") + held_out.sel(population="harder half")) / 2
+    np.testing.assert_allclose(halves, held_out.sel(population="held-out"))
+    assert (held_out.sel(population="easier half") > held_out.sel(population="harder half")).all()
 
 
 @pytest.mark.slow
@@ -143,13 +173,21 @@ def test_single_steps_are_labelled_and_probabilities_stay_whole(tmp_path):
         rates=(("sgd", (1e-2,)), ("adam", (1e-4,))),
         histories=(1,),
         seeds=2,
+        confirm=True,
         draws=1,
         bystanders=1,
+        sizes=((1, 8), (2, 8)),
     )
     result = replay.one_step(config, tmp_path, silent)
-    assert result.r2.dims[:4] == ("depth", "history", "batch", "estimator")
+    assert result.r2.dims[:5] == ("size", "depth", "history", "batch", "estimator")
+    assert list(result.seed) == [0, 1, 1000, 1001]
+    assert result.sizes["size"] == 2
     assert result.total.max() < 1e-6
     xr.testing.assert_equal(replay.one_step(config, tmp_path, silent), result)
+    verdicts = replay_study.step_verdicts(result)
+    assert [v.verdict for v in verdicts] == ["no verdict"] * len(replay_study.STEP_CLAIMS)
+    assert all(np.isfinite(i.mean).all() for v in verdicts for i in v.readings.values())
+    assert len(replay_study.regime_rows(result)) == 2 * 2
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -178,7 +216,7 @@ def test_a_command_killed_in_mid_run_ends_with_the_same_file(tmp_path):
     subprocess.run(command("whole"), check=True, capture_output=True, timeout=900)
     process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 900
-    while not list((tmp_path / "killed").glob("replay-wave-*.npz")) and time.monotonic() < deadline:
+    while not list((tmp_path / "killed" / "cache").glob("replay-wave-*.npz")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

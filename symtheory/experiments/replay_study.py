@@ -1,0 +1,235 @@
+"""Results of the replay in the form of a study, so that one list of claims and one rule judge every world.
+
+The held-out prompts are also split into an easier and a harder half by the base model's mean success on each class of
+difficulty, which stand for the easier and the harder benchmark of the paper.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+
+from ..metrics.intervals import Interval, bootstrap
+from ..metrics.passk import pass_at_k, unbiased_pass_at_k
+from .claims import READING, Claim, Verdict, judge, readable
+from .replay import Training
+from .study import KS
+
+POPULATIONS = ("train", "held-out", "easier half", "harder half")
+
+
+def prompt_pass_at_k(result: xr.Dataset, k, cut: bool = False) -> xr.DataArray:
+    """pass@k of every prompt; dims (estimator, seed, step, split, prompt), and k last if it is a list.
+
+    `cut` evaluates at temperature 0.6 and top-p 0.95. Exact where the result is, else the unbiased estimate.
+    """
+    success = result["success_cut" if cut else "success"].astype(float)
+    ks = xr.DataArray(np.atleast_1d(k), dims="k", coords={"k": np.atleast_1d(k)})
+    p = success.expand_dims(k=ks.size).assign_coords(k=ks.k).transpose(*success.dims, "k")
+    samples = int(result.attrs.get("samples", 0))
+    if samples:
+        values = unbiased_pass_at_k(samples, np.round(p.values * samples), np.broadcast_to(ks.values, p.shape))
+    else:
+        values = pass_at_k(p.values, ks.values)
+    passed = p.copy(data=values)
+    return passed if np.ndim(k) else passed.isel(k=0, drop=True)
+
+
+def mean_pass_at_k(result: xr.Dataset, k, split: str = "held_out", cut: bool = False) -> xr.DataArray:
+    """pass@k, mean over the prompts of a split; dims (estimator, seed, step), and k last if it is a list."""
+    return prompt_pass_at_k(result.sel(split=[split]), k, cut).mean(("split", "prompt"))
+
+
+def membership(result: xr.Dataset) -> xr.DataArray:
+    """Weight of each prompt in the mean over each of `POPULATIONS`; dims (population, seed, split, prompt)."""
+    base = result.success.isel(estimator=0, step=0).astype(float)
+    classes = result.difficulty
+    order = np.unique(classes)
+    by_class = {c: float(base.where(classes == c).mean()) for c in order}
+    ranked = sorted(order, key=lambda c: -by_class[c])
+    easier = classes.isin(ranked[: len(ranked) // 2])
+    train, held_out = (xr.ones_like(base) * (result.split == split) for split in ("train", "held_out"))
+    members = [train, held_out, held_out * easier, held_out * ~easier]
+    index = xr.DataArray(list(POPULATIONS), dims="population", name="population")
+    weight: xr.DataArray = xr.concat([m.transpose("seed", "split", "prompt") for m in members], index)  # type: ignore
+    return weight / weight.sum(("split", "prompt"))
+
+
+def as_study(result: xr.Dataset) -> xr.Dataset:
+    """The result of `replay.training` with the names and dimensions of `study.run`; means over prompts."""
+    weight = membership(result)
+
+    def over_prompts(x):
+        return xr.dot(x.astype(float), weight, dim=("split", "prompt")).rename(step="record")
+
+    batches = result[["correct", "unsolved", "abs_advantage", "imbalance"]].isel(step=slice(1, None))
+    data = {
+        "pass_at_k": over_prompts(prompt_pass_at_k(result, list(KS))),
+        "entropy": over_prompts(result.entropy),
+        "greedy": over_prompts(result.greedy),
+    }
+    study = xr.Dataset(data).reset_index("record", drop=True)
+    return study.merge(batches.rename(step="interval").reset_index("interval", drop=True), compat="override")
+
+
+def verdicts(result: xr.Dataset) -> list[Verdict]:
+    """Verdicts of the training claims whose estimators the result has."""
+    study = as_study(result)
+    return [judge(study, claim) for claim in readable(study)]
+
+
+def _smallest_rate(steps: xr.Dataset) -> xr.Dataset:
+    """GRPO's steps at the smallest learning rate, where a step is linear; mean over all but batch size and seed."""
+    at = steps.sel(estimator="grpo").isel(rate=0)
+    return at.mean([d for d in at.dims if d in ("size", "depth", "history", "draw", "optimizer")])
+
+
+def _by_batch(effect: Callable[[xr.Dataset], xr.DataArray]) -> Callable[[xr.Dataset], xr.DataArray]:
+    return lambda steps: effect(_smallest_rate(steps)).rename(batch="part")
+
+
+STEP_CLAIMS = (
+    Claim(
+        "theorem1_predicts_sampled",
+        "theorem1",
+        "Theorem 1, with its step size fitted, explains more than half of the squared change of the log-probability of "
+        "sampled completions, in steps of one and of several prompts",
+        _by_batch(lambda d: d.r2.sel(predictor="theorem_1", subset="sampled") - 0.5),
+        ("grpo",),
+        whole_path=True,
+    ),
+    Claim(
+        "theorem1_predicts_all",
+        "theorem1",
+        "Theorem 1, with its step size fitted, explains more than half of the squared change of the log-probability of "
+        "all completions, in steps of one and of several prompts",
+        _by_batch(lambda d: d.r2.sel(predictor="theorem_1", subset="all") - 0.5),
+        ("grpo",),
+        whole_path=True,
+    ),
+    Claim(
+        "theorem1_unsampled_stay",
+        "theorem1",
+        "Unsampled completions change their log-probability less than a tenth as much as sampled correct ones, in "
+        "steps of one and of several prompts",
+        _by_batch(lambda d: 0.1 - d.rms.sel(subset="unsampled") / d.rms.sel(subset="sampled_correct")),
+        ("grpo",),
+        whole_path=True,
+    ),
+)
+
+
+def step_verdicts(steps: xr.Dataset) -> list[Verdict]:
+    """Verdicts of the claims about single steps, from a result of `replay.one_step`."""
+    return [judge(steps, claim) for claim in readable(steps, STEP_CLAIMS)]
+
+
+REGIME_HEADER = (
+    "parameters",
+    "pretraining",
+    "optimizer",
+    "prompts",
+    "T1 sampled",
+    "T1 all",
+    "tree all",
+    "kernel all",
+    "spill",
+)
+
+
+def regime(steps: xr.Dataset) -> list[tuple[dict, dict[str, Interval]]]:
+    """For each size, depth, optimiser and batch: its coordinates, and intervals over seeds at the smallest rate.
+
+    The intervals are of the last columns of `REGIME_HEADER`. T1, tree and kernel: shares of the squared change of
+    log-probability that Theorem 1, the token tree and the tangent kernel explain, of sampled or of all completions.
+    Spill: root mean square change of unsampled completions over that of sampled correct ones. GRPO; mean over
+    histories and draws that moved something.
+    """
+    at = steps.sel(estimator="grpo").isel(rate=0).mean(["history", "draw"], skipna=True)
+    theorem, tree, kernel = (at.r2.sel(predictor=p) for p in ("theorem_1", "token_tree", "tangent_kernel"))
+    quantities = (
+        theorem.sel(subset="sampled"),
+        theorem.sel(subset="all"),
+        tree.sel(subset="all"),
+        kernel.sel(subset="all"),
+        at.rms.sel(subset="unsampled") / at.rms.sel(subset="sampled_correct"),
+    )
+    cells = []
+    for index in np.ndindex(*(at.sizes[d] for d in ("size", "depth", "optimizer", "batch"))):
+        where = dict(zip(("size", "depth", "optimizer", "batch"), index, strict=True))
+        values = [bootstrap(q.isel(where).dropna("seed").values) for q in quantities]
+        labels = {name: at[name].values[i] for name, i in where.items()}
+        cells.append((labels, dict(zip(REGIME_HEADER[4:], values, strict=True))))
+    return cells
+
+
+def regime_rows(steps: xr.Dataset) -> list[list[str]]:
+    """`regime` as rows of text under `REGIME_HEADER`."""
+    return [
+        [f"{labels['size']:,}", *(str(labels[n]) for n in ("depth", "optimizer", "batch"))]
+        + [f"{i.mean:.2f} [{i.low:.2f}, {i.high:.2f}]" for i in intervals.values()]
+        for labels, intervals in regime(steps)
+    ]
+
+
+def usable(steps: xr.Dataset, share: float = 0.5) -> str:
+    """Where Theorem 1 explains more than `share` of the squared change, as sentences made from `regime`."""
+    cells = regime(steps)
+
+    def where(column):
+        return [labels for labels, intervals in cells if intervals[column].low > share]
+
+    sampled, everything = where("T1 sampled"), where("T1 all")
+    kinds = sorted({(str(c["optimizer"]), int(c["batch"])) for c in sampled})
+    words = ", ".join(
+        f"{sum((c['optimizer'], c['batch']) == kind for c in sampled)} of "
+        f"{sum((labels['optimizer'], labels['batch']) == kind for labels, _ in cells)} with {kind[0]} and "
+        f"{kind[1]} prompt{'s' * (kind[1] > 1)}"
+        for kind in kinds
+    )
+    return (
+        f"Theorem 1 explains more than {share:.0%} of the squared change (lower end of the interval) of sampled "
+        f"completions in {len(sampled)} of {len(cells)} combinations of model size, pretraining, optimiser and batch"
+        + (f" ({words})" if words else "")
+        + f", and of all completions in {len(everything)}."
+    )
+
+
+def training_caption(result: xr.Dataset, config: Training) -> str:
+    """What was trained and what came out, with the verdicts of this setting."""
+    u = config.update
+    lines = [f"- {v.sentence()}" for v in verdicts(result)]
+    what = f"""The real update on a decoder-only transformer ({config.base.layers} layers, width {config.base.width}),
+    pretrained on the task {config.base.task} to partial competence: {config.steps} rollout batches of {u.batch} prompts
+    x {u.group_size} rollouts, {u.mini_batches} mini-batches, {u.aggregation} loss, clip {u.clip_low} and {u.clip_high},
+    {result.attrs["setting"]}; {config.prompts} training prompts and as many held-out ones,
+    {result.sizes["seed"]} seeds. Mean over seeds of the difference to the seed's own base model, with 95% bootstrap
+    intervals."""
+    return _one_line(what) + "\n\nIn this setting:\n\n" + "\n".join(lines) + f"\n\n{READING}"
+
+
+def tabular_caption(config: Training) -> str:
+    """What the comparison with independent logits shows."""
+    return _one_line(
+        f"""Points: the transformer after every record. Lines: Theorem 1, the same base policies with an independent
+        logit for every completion of the {config.prompts} training prompts, trained by SGD on sampled groups; time is
+        not comparable, the path is. Points on the lines would mean that sharing parameters does not matter."""
+    )
+
+
+def step_caption(steps: xr.Dataset) -> str:
+    """What single steps show, with the regime in which Theorem 1 is usable and the verdicts."""
+    table = [REGIME_HEADER, ("---",) * len(REGIME_HEADER), *regime_rows(steps)]
+    what = f"""One step on a transformer whose 4,096 completions are enumerated: share of the squared change of
+    log-probability that each prediction explains (Theorem 1 and its token form with the step size fitted, the tangent
+    kernel as it is), against the learning rate, and how far completions move that were not sampled.
+    {steps.sizes["seed"]} base models, 95% bootstrap intervals."""
+    table_note = """At the smallest learning rate, GRPO (T1: Theorem 1; spill: root mean square change of unsampled
+    completions over that of sampled correct ones):"""
+    rows = "\n".join("| " + " | ".join(row) + " |" for row in table)
+    sentences = "\n".join(f"- {v.sentence()}" for v in step_verdicts(steps))
+    return f"{_one_line(what)}\n\n{usable(steps)} {_one_line(table_note)}\n\n{rows}\n\n{sentences}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,225 @@
+"""Nothing is lost: what a killed, starved or interrupted command leaves behind, seen through the command line.
+
+Commands run in processes forked from a server that has imported the package, so that each starts in milliseconds.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import sys
+import time
+
+import h5py
+import pytest
+
+CONFIG = """
+estimators = ["grpo"]
+difficulties = [0.1, 0.5]
+learning_rates = [0.1, 1.0]
+seeds = 6
+tile = 6
+steps = 20
+stride = 10
+ks = [1, 16]
+[bandit]
+trajectories = 16
+correct = 3
+"""
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(["symtheory.experiments.sweep", "rich.progress", "tyro", "h5netcdf"])
+
+
+def obey_file_modes():
+    """Give up the capability (CAP_DAC_OVERRIDE) by which root writes where the file mode forbids it."""
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.capget(header, sets) == 0
+    sets[0] &= ~2
+    assert libc.capset(header, sets) == 0
+
+
+def child(arguments, log, environment, limit, unprivileged):
+    """The body of a process: `symtheory ARGUMENTS` with its output in a file."""
+    import jax
+
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for name, value in environment.items():
+        jax.config.update(name, value)
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    if unprivileged:
+        obey_file_modes()
+    sys.argv = ["symtheory", *arguments]
+    from symtheory.cli import main
+
+    main()
+
+
+class Command:
+    """`symtheory ARGUMENTS`, started now; `wait` gives its exit status, `says` the lines that it wrote."""
+
+    def __init__(self, *arguments, log, devices=1, limit=None, unprivileged=False):
+        self.log = log
+        environment = {"jax_num_cpu_devices": devices}
+        arguments = list(map(str, arguments))
+        self.process = context.Process(target=child, args=(arguments, log, environment, limit, unprivileged))
+        self.process.start()
+
+    def wait(self, seconds=240):
+        self.process.join(seconds)
+        return self.process.exitcode
+
+    @property
+    def says(self):
+        """What it wrote, without the progress bar."""
+        return [line for line in self.log.read_text().splitlines() if line.strip() and not line.startswith("tiles ")]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A sweep that ran to its end undisturbed: its configuration, its folder and the bytes of its result."""
+    folder = tmp_path_factory.mktemp("finished")
+    config = folder / "small.toml"
+    config.write_text(CONFIG)
+    command = Command("sweep", config, "--out", folder / "out", log=folder / "log", devices=2)
+    assert command.wait() == 0, command.log.read_text()
+    return config, folder / "out", (folder / "out/small.nc").read_bytes()
+
+
+@pytest.fixture
+def sweep(finished, tmp_path):
+    """A function that starts the same sweep in an empty folder, which holds no more than the compiled programs."""
+    config, done, _ = finished
+    shutil.copytree(done / "cache/xla", tmp_path / "out/cache/xla")
+
+    def start(*arguments, log="log", **options):
+        return Command("sweep", config, "--out", tmp_path / "out", *arguments, log=tmp_path / log, **options)
+
+    return start
+
+
+def tiles(out):
+    return sorted((out / "cache").glob("sweep-*.nc"))
+
+
+def killed_at_random(start, out, kills, longest):
+    """Start a command again and again, each time killed after a random time; returns how often it had ended before."""
+    rng = random.Random(0)
+    ended = 0
+    for _ in range(kills):
+        command = start()
+        time.sleep(rng.uniform(0, longest))
+        ended += not command.process.is_alive()
+        command.process.kill()
+        command.wait()
+    return ended
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_sweep_killed_at_random_moments_ends_with_the_same_bytes(finished, sweep, tmp_path, kills):
+    started = time.monotonic()
+    command = sweep()
+    assert command.wait() == 0
+    whole = time.monotonic() - started
+    for path in [*tiles(tmp_path / "out"), tmp_path / "out/small.nc"]:
+        path.unlink()
+    killed_at_random(sweep, tmp_path / "out", kills, whole)
+    kept = {path: path.stat().st_mtime_ns for path in tiles(tmp_path / "out")}
+    assert sweep().wait() == 0
+    assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "finished tiles were made again"
+    assert list((tmp_path / "out").rglob(".*tmp*")) == []
+
+
+def test_shards_in_any_order_give_the_bytes_of_the_whole(finished, sweep, tmp_path):
+    for shard in ("2/3", "0/3"):
+        command = sweep("--shard", shard)
+        assert command.wait() == 0
+        assert not (tmp_path / "out/small.nc").exists()
+    assert sweep("--shard", "1/3").wait() == 0
+    assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
+
+
+def test_two_processes_on_one_folder_at_once_both_end_well(finished, sweep, tmp_path):
+    both = [sweep(log="one"), sweep(log="two")]
+    assert [command.wait() for command in both] == [0, 0]
+    assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
+    assert len(tiles(tmp_path / "out")) == 4
+
+
+def test_a_full_disk_ends_in_one_sentence_and_leaves_no_partial_file(finished, sweep, tmp_path):
+    largest = max(path.stat().st_size for path in tiles(finished[1]))
+    command = sweep(limit=largest // 2)
+    assert command.wait() == 1
+    (sentence,) = command.says
+    assert "File too large" in sentence
+    assert str(tmp_path / "out/cache/sweep-") in sentence
+    assert tiles(tmp_path / "out") == []
+    assert list((tmp_path / "out").rglob(".*tmp*")) == []
+
+
+def test_damaged_tiles_are_named_and_made_again(finished, sweep, tmp_path):
+    assert sweep("--shard", "0/2").wait() == 0
+    truncated, flipped, *_ = tiles(tmp_path / "out")
+    truncated.write_bytes(truncated.read_bytes()[:1000])
+    content = bytearray(flipped.read_bytes())
+    with h5py.File(flipped) as file:
+        content[file["entropy"].id.get_chunk_info(0).byte_offset + 1] ^= 64
+    flipped.write_bytes(content)
+    command = sweep()
+    assert command.wait() == 0
+    assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
+    for path in (truncated, flipped):
+        assert f"{path} is damaged; it is made again" in command.log.read_text().replace("\n", " ")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(finished, tmp_path):
+    (tmp_path / "out").mkdir(mode=0o555)
+    for arguments in (["sweep", finished[0]], ["plane"], ["reproduce"], ["replay", "ci"], ["tree", "picture"]):
+        command = Command(*arguments, "--out", tmp_path / "out", log=tmp_path / "log", unprivileged=True)
+        assert command.wait() == 1
+        assert command.says == [f"symtheory: Permission denied: {tmp_path}/out/cache"]
+
+
+def test_ctrl_c_ends_within_two_seconds_and_says_what_is_kept(finished, tmp_path):
+    """The programs are not compiled yet: the signal comes while XLA compiles, where Python does not look."""
+    for moment in (1.0, 3.0):
+        command = Command("sweep", finished[0], "--out", tmp_path / f"{moment}", log=tmp_path / "log")
+        time.sleep(moment)
+        started = time.monotonic()
+        os.kill(command.process.pid, signal.SIGINT)
+        assert command.wait() == 130
+        assert time.monotonic() - started < 2
+        assert command.says == ["symtheory: stopped; what is finished is kept, and the same command goes on from there"]
+
+
+def test_a_bad_configuration_ends_in_one_sentence_and_writes_nothing(tmp_path):
+    (tmp_path / "bad.toml").write_text(CONFIG.replace("seeds = 6", "seeds = [1, 2, 1]"))
+    command = Command("sweep", tmp_path / "bad.toml", "--out", tmp_path / "out", log=tmp_path / "log")
+    assert command.wait() == 2
+    assert command.says == ["symtheory: seeds must not repeat a value, got 1 twice"]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("devices", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 8))])
+def test_any_number_of_devices_gives_the_same_bytes(finished, sweep, tmp_path, devices):
+    assert sweep(devices=devices).wait() == 0
+    assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
+
+
+@pytest.mark.slow
+def test_two_processes_of_one_job_give_the_same_bytes(finished, sweep, tmp_path):
+    """Over loopback by jax.distributed; process 0 gathers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    job = [sweep("--coordinator", f"127.0.0.1:{port}", "--process", f"{i}/2", log=f"log{i}", devices=2) for i in (0, 1)]
+    assert [command.wait() for command in job] == [0, 0], [command.log.read_text() for command in job]
+    assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
