@@ -5,6 +5,8 @@ import importlib
 import json
 import os
 
+from .timing import skipped
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -14,8 +16,11 @@ def main() -> None:
     import jax
 
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    for row in importlib.import_module(f"benchmarks.{options.name}").rows(options.rounds):
-        print(json.dumps(row), flush=True)
+    try:
+        for row in importlib.import_module(f"benchmarks.{options.name}").rows(options.rounds):
+            print(json.dumps(row), flush=True)
+    except ModuleNotFoundError as error:
+        print(json.dumps(skipped(options.name, f"pip install {error.name}")))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,7 @@ and records C, omega and the unsolved share as well). All programs train the sam
 """
 
 import ctypes
-import shutil
-import subprocess
-import tempfile
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +17,7 @@ from symtheory import estimators
 from symtheory.dynamics import Update, across_devices, advantage_of, counter_key, train
 from symtheory.worlds import make_bandit
 
+from .native import library
 from .timing import interleave, skipped, speed_row
 
 RATE = 0.02  # step on the sum over the group
@@ -150,16 +147,11 @@ def numba_train():
 
 
 def c_train():
-    """The kernel of bandit.c, built now into a temporary folder, or None where there is no C compiler."""
-    cc = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if cc is None:
+    """The kernel of bandit.c, or None where there is no C compiler."""
+    built = library("bandit")
+    if built is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "bandit.so")
-        source = Path(__file__).with_name("bandit.c")
-        flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-        subprocess.run([cc, *flags, "-o", str(library), str(source), "-lm"], check=True)
-        kernel = ctypes.CDLL(str(library)).train
+    kernel = built.train
     floats = np.ctypeslib.ndpointer(np.float32, flags="C")
     kernel.argtypes = [floats, *[ctypes.c_int] * 5, ctypes.c_float, ctypes.c_uint64, floats, floats, floats]
     kernel.restype = None

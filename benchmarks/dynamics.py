@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from symtheory import estimators
-from symtheory.dynamics import Update, advantage_of, control_variate, mean_field, train
+from symtheory.dynamics import Update, across_devices, advantage_of, control_variate, mean_field, train
 from symtheory.worlds import make_bandit
 
 from .timing import interleave, row, speed_row
@@ -55,7 +55,7 @@ def field_program(eta: float):
 
 def rows(rounds: int):
     success, eta = CASES[-1]
-    many, one = make_world(success, BATCH), make_world(success, 1)
+    many, one = across_devices(make_world(success, BATCH)), make_world(success, 1)
     sampled, field, key = sampled_program(eta), field_program(eta), jax.random.key(1)
     seconds = interleave(
         {

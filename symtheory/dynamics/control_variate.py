@@ -1,10 +1,10 @@
 """Means over sampled runs with less noise: the martingale part of a run as control variate.
 
-Write a sampled step as its exact mean given the policy (`expected`) plus noise. To first order around the mean field,
-the noise xi_t of step t moves the success at the end by lambda_t . xi_t, where lambda_t is the adjoint of the path: one
-backward sweep. Their sum over a run has mean exactly 0, whatever the path, because each xi_t has mean 0 given the policy
-it was drawn from; and it is correlated with the success, the more so the smaller the noise. So success minus c times
-the sum, with c fitted, has the same mean and a smaller variance. The fit costs a bias of order 1 / runs.
+A sampled step is its exact mean given the policy (`expected`) plus noise. To first order around the mean field, the
+noise xi_t of step t moves the success at the end by lambda_t . xi_t, where lambda_t is the adjoint of the path: one
+backward sweep. The sum of these over a run has mean exactly 0, whatever the path, because each xi_t has mean 0 given
+the policy it was drawn from; and it is correlated with the success, the more so the smaller the noise. So success minus
+c times the sum, with c fitted, has the same mean and a smaller variance. The fit costs a bias of order 1 / runs.
 """
 
 from functools import partial

@@ -11,6 +11,7 @@ from symtheory import InputError, estimators
 from symtheory.dynamics import Update, across_devices, advantage_of, control_variate, counter_key, train
 from symtheory.worlds import make_bandit, make_tree
 
+
 def run(key, world, stride=1, steps=20, observe=None):
     advantage = advantage_of([estimators.get("agrae")], 0)
     return jax.jit(
