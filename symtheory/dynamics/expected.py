@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.scipy.special import xlog1py, xlogy
 
 from ..estimators import Estimator, two_outcome_batch
 from ..estimators.group import Array
@@ -22,11 +23,22 @@ from .sampled import State, apply_gradient
 
 
 def binomial(trials: int, success: Array) -> Array:
-    """Probabilities of 0..trials successes, [..., trials + 1]; exact at success 0 and 1."""
+    """Probabilities of 0..trials successes, [..., trials + 1]; exact at success 0 and 1.
+
+    >>> binomial(2, 0.5).tolist()
+    [0.25, 0.5, 0.25]
+    """
     success = jnp.asarray(success)
     count = np.arange(trials + 1)
-    ways = np.array([math.comb(trials, j) for j in count], dtype=float).astype(success.dtype)
-    return ways * _powers(success, trials) * _powers(1 - success, trials)[..., ::-1]
+    if math.comb(trials, trials // 2) < float(jnp.finfo(success.dtype).max):
+        ways = np.array([math.comb(trials, j) for j in count], dtype=float).astype(success.dtype)
+        return ways * _powers(success, trials) * _powers(1 - success, trials)[..., ::-1]
+    # the number of ways is beyond the range of the dtype: by logarithms, with some 1e-7 trials of relative error in
+    # 32 bits and 1e-16 trials in 64
+    log_ways = [math.lgamma(trials + 1) - math.lgamma(j + 1) - math.lgamma(trials - j + 1) for j in count]
+    success = success[..., None]
+    logs = xlogy(count, success) + xlog1py(count[::-1], -success) + np.array(log_ways).astype(success.dtype)
+    return jnp.exp(logs)
 
 
 def _powers(x: Array, highest: int) -> Array:
