@@ -146,7 +146,8 @@ def _(get_progress, measure, mo, start, stop):
         [
             mo.md(
                 "The line charts are one difficulty. What many difficulties with shared parameters, Adam and sampled "
-                "groups make of every point of the plane is a phase diagram, drawn under the estimators (a minute to compute, then kept):"
+                "groups make of every point of the plane is a phase diagram, drawn under the estimators (a minute to "
+                "compute, then kept):"
             ),
             mo.hstack([start, stop, measure, mo.md(get_progress())], justify="start", wrap=True),
         ]
@@ -156,7 +157,7 @@ def _(get_progress, measure, mo, start, stop):
 
 @app.cell
 def _(cache, mo, plane, set_diagram, set_progress, start, stop):
-    _sweep = plane.Sweep(points=13, seeds=4)
+    _sweep = plane.Sweep(points=13, seeds=16)
 
     def _work():
         made = 0

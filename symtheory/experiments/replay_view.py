@@ -28,7 +28,7 @@ def make(folder: Path, report: replay.Report, preset: str = "ci") -> xr.Dataset:
     """The training runs of a preset, saved as `symtheory replay` saves them; finished parts are kept."""
     size = replay.PRESETS[preset]
     options = {"seeds_at_once": size.seeds_at_once, "runs_at_once": size.runs_at_once}
-    result = replay.training(size.training, folder, report, **options)
+    result = replay.training(size.training[0], folder / "cache", report, **options)
     store.save(result, folder / f"training-{preset}.nc")
     return result
 

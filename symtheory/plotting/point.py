@@ -24,7 +24,11 @@ NAMED = {  # estimator: (side, pixels right, pixels down) of its label
 
 def plane_map(at: Position, places: xr.DataArray, diagram: xr.Dataset | None = None, measure="pass_256_gain") -> str:
     """The plane with the estimators and the chosen point, over the phase diagram if there is one."""
-    marks: list[Mark] = [] if diagram is None else [_colours(diagram, measure)]
+    marks: list[Mark] = []
+    title = "the symmetry plane"
+    if diagram is not None:
+        colours, limit = _colours(diagram, measure)
+        marks, title = [colours], f"{PANELS[measure][0]}, ±{limit:.2g}"
     names = [n for n in NAMED if n in places.estimator.values]
     for name in names:
         x, y = places.sel(estimator=name).values
@@ -32,7 +36,6 @@ def plane_map(at: Position, places: xr.DataArray, diagram: xr.Dataset | None = N
         marks += [dots(x, y, ink(name), 5, [look(name)["label"]])]
         marks += [text(float(x), float(y), look(name)["label"], ink(name), side, dx, dy)]
     marks += [dots(at.asymmetry, at.tilt, ink("plane"), 9, hollow=True), dots(at.asymmetry, at.tilt, ink("plane"), 3)]
-    title = "the symmetry plane" if diagram is None else PANELS[measure][0]
     return chart(
         title,
         marks,
@@ -44,15 +47,15 @@ def plane_map(at: Position, places: xr.DataArray, diagram: xr.Dataset | None = N
     )
 
 
-def _colours(diagram: xr.Dataset, measure: str) -> Mark:
-    """Difference from GRPO, mean over seeds, as colours."""
+def _colours(diagram: xr.Dataset, measure: str) -> tuple[Mark, float]:
+    """Difference from GRPO, mean over seeds, as colours, and what the strongest colours stand for."""
     _, colours, factor = PANELS[measure]
     grpo = diagram[measure].sel(tilt=0, asymmetry=0, method="nearest")
     mean = factor * (diagram[measure] - grpo).mean("seed").transpose("tilt", "asymmetry").values
     limit = float(np.abs(mean).max()) or 1.0
     rgba = colormaps[colours](Normalize(-limit, limit)(mean))
     rgb = np.array([[to_hex(c) for c in row] for row in rgba])
-    return cells(diagram.asymmetry.values, diagram.tilt.values, rgb)
+    return cells(diagram.asymmetry.values, diagram.tilt.values, rgb), limit
 
 
 def update_curves(groups: xr.Dataset, reference: xr.Dataset) -> str:

@@ -13,7 +13,7 @@ _LOOKS = {  # colours after Okabe and Ito, darkened where they vanish on white
     "positive_dominant": ("Positive-Dominant", "#D55E00", "-"),
     "negative_dominant": ("Negative-Dominant", "#0072B2", "-"),
     "easy_focused": ("Easy-Focused", "#E69F00", "-"),
-    "hard_focused": ("Hard-Focused", "#7A4FA3", "-"),
+    "hard_focused": ("Hard-Focused", "#B07AE0", "-"),
     "ddas": ("DDAS", "#CC79A7", "--"),
     "ass": ("ASS", "#56B4E9", "--"),
     "agrae": ("A-GRAE", "#009E73", "-"),

@@ -116,7 +116,8 @@ def test_a_phone_shows_one_chart_below_the_other_in_the_colours_of_its_scheme(op
     assert all(b["left"] >= 0 and b["right"] <= 390 for b in boxes)
     assert all(a["bottom"] <= b["top"] for a, b in itertools.pairwise(boxes))
     ink, paper = app.page.evaluate(
-        "[getComputedStyle(document.querySelector('svg.chart text')).fill, getComputedStyle(document.body).backgroundColor]"
+        "[getComputedStyle(document.querySelector('svg.chart text')).fill, "
+        "getComputedStyle(document.body).backgroundColor]"
     )
     assert (brightness(ink) > brightness(paper)) == (scheme == "dark")
     assert abs(brightness(ink) - brightness(paper)) > 0.6

@@ -71,6 +71,7 @@ def test_shared_parameters_overtrain_and_the_slower_estimator_gains_at_equal_ste
     assert sum(x < 0 for x in at_progress) >= 6
 
 
+@pytest.mark.slow
 def test_the_mean_of_sampled_runs_is_near_the_mean_field_where_steps_are_small():
     setting = lab.Setting("independent", "sgd", prompts=8, steps=40)
     success = lab.population(lab.ONE, 0.0, setting.prompts)
