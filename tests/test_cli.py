@@ -17,10 +17,11 @@ def test_help_teaches_and_does_not_load_jax():
     assert run.returncode == 0
     assert "reproduce" in run.stdout
     code = (
-        "import sys; from symtheory.cli import commands as c; c(); print([m in sys.modules for m in ('jax', 'sympy')])"
+        "import sys; from symtheory.cli import commands as c; c(); "
+        "print([m in sys.modules for m in ('jax', 'sympy', 'numpy', 'matplotlib')])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert loaded.stdout.strip() == "[False, False]"
+    assert loaded.stdout.strip() == "[False, False, False, False]"
 
 
 def test_importing_the_package_and_an_advantage_does_not_load_jax():
