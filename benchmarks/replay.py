@@ -2,32 +2,30 @@
 
 Both train the same transformer (4 layers, width 128, vocabulary 32, 0.8 M parameters) on the same batch (64 prompts
 of 4 tokens, groups of 8, completions of 12 tokens): cached sampling, rewards, standardised advantages, clipped loss,
-Adam. The PyTorch loop is eager, with a key-value cache that the group shares, as ours does. Steps of the two
-alternate in one process, so that both meet the same neighbours; the ratio is of the medians.
-
-    python benchmarks/replay.py [--rounds 15] [--devices 2]
-
-With `--devices 1` both sides are held to one core; on a busy machine that, and the CPU time, is the fair comparison.
-
-PyTorch is no dependency of the package: `pip install torch` first.
+Adam. The PyTorch loop is eager, with a key-value cache that the group shares, as ours does; its logits equal ours on
+the same parameters, or there is no row. PyTorch is no dependency of the package: `pip install torch` first.
 """
 
-import argparse
 import math
 import os
-import time
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
-import torch.nn.functional as F
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from symtheory import estimators
 from symtheory.dynamics import State, advantage_of
 from symtheory.replay import model, task, train
+
+from .timing import interleave, skipped, speed_row
+
+try:
+    import torch
+    import torch.nn.functional as F
+except ImportError:
+    torch = None
 
 PROMPTS, PROMPT_LENGTH, RATE = 64, 4, 1e-4
 
@@ -147,42 +145,18 @@ def largest_difference(params) -> float:
     return float(np.abs(np.asarray(ours) - theirs.numpy()).max())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--devices", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args()
-    if options.devices == 1:
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    torch.set_num_threads(options.devices)
-    jax.config.update("jax_num_cpu_devices", options.devices)
+def rows(rounds: int):
+    """Steps on all cores against PyTorch on as many threads."""
+    against = "eager PyTorch with a key-value cache"
+    if torch is None:
+        yield skipped("GRPO step of a transformer", "pip install torch", against)
+        return
+    cores = len(os.sched_getaffinity(0))
+    torch.set_num_threads(cores)
     params = model.init(jax.random.key(0), SHAPE)
-    print(f"{model.size(params):,} parameters, largest difference of logits {largest_difference(params):.1e}")
-    steppers = {
-        "torch eager, cache": torch_stepper(params),
-        "jax, 1 device": jax_stepper(params, 1),
-    }
-    if options.devices > 1:
-        steppers[f"jax, {options.devices} devices"] = jax_stepper(params, options.devices)
-    seconds = {name: [] for name in steppers}
-    for name, once in steppers.items():
-        start = time.perf_counter()
-        once()
-        print(f"{name}: first step {time.perf_counter() - start:.1f} s")
-    for _ in range(options.rounds):
-        for name, once in steppers.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            once()
-            seconds[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-    reference = np.median(seconds["torch eager, cache"], axis=0)
-    for name, pairs in seconds.items():
-        wall, cpu = np.median(pairs, axis=0)
-        fastest = min(pairs)[0]
-        print(
-            f"{name:20} {wall:.3f} s/step (best {fastest:.3f}), {cpu:.3f} CPU s/step; "
-            f"speed against torch {reference[0] / wall:.2f} wall, {reference[1] / cpu:.2f} CPU"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    difference = largest_difference(params)
+    if difference > 1e-5:  # float32 rounding of logits of order one
+        raise RuntimeError(f"the two forward passes differ by {difference}: not the same model")
+    programs = {"jax": (jax_stepper(params, cores), 1), "torch": (torch_stepper(params), 1)}
+    seconds = interleave(programs, rounds)
+    yield speed_row("GRPO step of a transformer, sampling included", seconds, "jax", "torch", against, threads=cores)

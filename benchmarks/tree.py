@@ -1,27 +1,30 @@
-"""Step rate of sampled training on deep trees: 1,000 prompts, depth 10, 4 choices, groups of 8.
+"""A training step on trees, as `dynamics.train` runs it, against a Python loop and C; deep ones against NumPy, mctx.
 
-Three programs take turns in one process: the jitted step of this package, the same step in plain NumPy (vectorised
-over prompts and rollouts, a loop over the ten levels), and Gumbel search by mctx on the same trees. The two training
-steps touch only the rows of the hash table that rollouts visit; a table for every node would hold 1.4 billion logits.
-mctx is another algorithm, which keeps statistics for each simulation: its rate is a scale, not a contest.
+Enumerated trees (`Tree`): 1,024 runs, G = 8, success read at every 100th step, the batch's statistics at every step;
+one unit is one step of one run. The Python loop walks one rollout after another; C is one thread of tree.c.
 
-Run: python benchmarks/tree.py [--prompts 1000 --rounds 7 ...]
+Hashed trees (`HashedTree`): 1,000 prompts, depth 10, 4 choices; one unit is one rollout. NumPy does the same step,
+vectorised over prompts and rollouts. mctx searches the same trees with 32 simulations a prompt: another algorithm,
+which keeps statistics for each simulation, so its rate is a scale and not a contest.
 """
 
-import json
-import platform
-import time
+import ctypes
+import importlib.util
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
+import optax
 
 from symtheory import estimators
-from symtheory.dynamics import advantage_of
-from symtheory.worlds import HashedTree, make_hashed_tree, tree_search
+from symtheory.dynamics import Update, across_devices, advantage_of, counter_key
+from symtheory.dynamics import train as train_world
+from symtheory.worlds import HashedTree, make_hashed_tree, make_tree, tree_search
 from symtheory.worlds.tree import level_starts
+
+from .native import library
+from .timing import interleave, skipped, speed_row
 
 
 @partial(jax.jit, static_argnames=("size", "steps"), donate_argnames="params")
@@ -66,63 +69,123 @@ def search(key, params, world: HashedTree, simulations: int):
     return tree_search.searched(key, world, params, simulations)
 
 
-def main(
-    prompts: int = 1000,
-    depth: int = 10,
-    branching: int = 4,
-    size: int = 8,
-    steps: int = 20,
-    numpy_steps: int = 3,
-    simulations: int = 32,
-    rounds: int = 7,
-    seed: int = 0,
-) -> None:
-    """Print rates and their ratios, best and range over rounds."""
-    quantiles = jax.random.beta(jax.random.key(seed), 0.6, 1.6, (prompts,))
-    world = make_hashed_tree(jax.random.key(seed + 1), quantiles.clip(0.005, 0.7), depth=depth, branching=branching)
-    rng, solutions = np.random.default_rng(seed), np.asarray(world.solutions)
+RATE, GROUP = 0.05, 8  # step on the sum over the group
+
+
+def program(steps: int):
+    advantage = advantage_of([estimators.get("grpo")], 0)
+
+    def run(key, world):
+        return train_world(
+            key,
+            world,
+            advantage,
+            optax.sgd(RATE * GROUP),
+            Update(GROUP),
+            observe=world.success,
+            records=1,
+            stride=steps,
+        )[1:]
+
+    return jax.jit(run)
+
+
+def python_loop(rng, logits, correct, steps: int) -> list[float]:
+    """One run, one rollout after another; children of node v are b v + 1 .. b v + b."""
+    h, (nodes, b) = logits.astype(float), logits.shape
+    rates = []
+    for _ in range(steps):
+        paths, rewards = [], np.zeros(GROUP)
+        for g in range(GROUP):
+            node, path = 0, []
+            while node < nodes:
+                weight = np.exp(h[node] - h[node].max())
+                policy = weight / weight.sum()
+                action = min(int(policy.cumsum().searchsorted(rng.random(), side="right")), b - 1)
+                path.append((node, action, policy))
+                node = node * b + 1 + action
+            paths.append(path)
+            rewards[g] = correct[node - nodes]
+        std = rewards.std()
+        advantages = (rewards - rewards.mean()) / std if std > 0 else np.zeros(GROUP)
+        for path, a in zip(paths, advantages, strict=True):
+            for node, action, policy in path:
+                h[node] -= RATE * a * policy
+                h[node, action] += RATE * a
+        rates.append(rewards.mean())
+    return rates
+
+
+def c_train():
+    """The kernel of tree.c, or None where there is no C compiler."""
+    built = library("tree")
+    if built is None:
+        return None
+    floats = np.ctypeslib.ndpointer(np.float32, flags="C")
+    flags = np.ctypeslib.ndpointer(np.uint8, flags="C")
+    built.train.argtypes = [floats, flags, *[ctypes.c_int] * 5, ctypes.c_float, ctypes.c_uint64, floats, floats]
+    built.train.restype = None
+
+    def run(logits, correct, depth, steps):
+        h, (runs, _, b) = logits.astype(np.float32), logits.shape
+        rate, size = np.empty((2, runs, steps), np.float32)
+        built.train(h, correct, runs, b, depth, GROUP, steps, RATE, 1, rate, size)
+        return rate
+
+    return run
+
+
+def enumerated(branching: int, depth: int, runs: int, steps: int, rounds: int):
+    world = make_tree(jax.random.key(0), np.tile([0.05, 0.1, 0.25, 0.5], runs // 4), branching=branching, depth=depth)
+    logits, correct = np.asarray(world.logits), np.asarray(world.correct, np.uint8)
+    spread, ours, rng = across_devices(world), program(steps), np.random.default_rng(0)
+    made = {
+        "threefry": (lambda: jax.block_until_ready(ours(jax.random.key(1), spread)), runs * steps),
+        "counter": (lambda: jax.block_until_ready(ours(counter_key(1), spread)), runs * steps),
+        "Python loop": (lambda: python_loop(rng, logits[0], correct[0], 5), 5),
+    }
+    kernel = c_train()
+    if kernel:
+        made["C, 1 thread"] = (partial(kernel, logits, correct, depth, steps), runs * steps)
+    seconds = interleave(made, rounds)
+    case = f"tree step, b={branching} d={depth}, {runs} runs"
+    for other in ("Python loop", "C, 1 thread"):
+        if other in seconds:
+            yield speed_row(f"{case}, threefry", seconds, "threefry", other)
+            yield speed_row(f"{case}, counter key", seconds, "counter", other)
+    if kernel is None:
+        yield skipped(case, "no C compiler on the path", "C, 1 thread")
+
+
+def hashed(rounds: int, prompts: int = 1000, depth: int = 10, branching: int = 4, simulations: int = 32):
+    quantiles = jax.random.beta(jax.random.key(0), 0.6, 1.6, (prompts,)).clip(0.005, 0.7)
+    world = make_hashed_tree(jax.random.key(1), quantiles, depth=depth, branching=branching)
+    rng, solutions = np.random.default_rng(0), np.asarray(world.solutions)
     slot = np.asarray(world.slot(jnp.arange((branching**depth - 1) // (branching - 1))))
-    table = np.array(world.logits)
-    state = {"params": jnp.array(world.logits)}
-    learning = {"jitted": [], "NumPy": []}
+    table, state = np.array(world.logits), {"params": jnp.array(world.logits)}
 
-    def jitted(key):
-        state["params"], rewards = train(key, state["params"], world, size, steps, 1.0)
-        learning["jitted"] += rewards.tolist()
-        return steps * prompts * size
+    def jitted():
+        state["params"], rewards = train(jax.random.key(2), state["params"], world, GROUP, 20, 1.0)
+        jax.block_until_ready(rewards)
 
-    def plain(_):
-        learning["NumPy"] += [numpy_step(rng, table, solutions, slot, depth, size, 1.0) for _ in range(numpy_steps)]
-        return numpy_steps * prompts * size
+    def plain():
+        for _ in range(3):
+            numpy_step(rng, table, solutions, slot, depth, GROUP, 1.0)
 
-    def searching(key):
-        jax.block_until_ready(search(key, world.logits, world, simulations))
-        return simulations * prompts
-
-    programs = {"jitted": jitted, "NumPy": plain, "mctx": searching}
-    seconds = {name: [] for name in programs}
-    for i, key in enumerate(jax.random.split(jax.random.key(seed + 2), rounds + 1)):
-        for name, program in programs.items():
-            start = time.perf_counter()
-            leaves = program(key)
-            if i:  # the first round compiles
-                seconds[name].append((time.perf_counter() - start) / leaves)
-    print(f"{platform.machine()}, {len(jax.devices())} x {jax.devices()[0].device_kind}, jax {jax.__version__}")
-    rates = {name: 1 / np.array(s) for name, s in seconds.items()}
-    for name, rate in rates.items():
-        unit = "simulations" if name == "mctx" else "rollouts"
-        line = (
-            f"{name:7s} best {rate.max() / 1e3:9.1f} k {unit}/s, range {rate.min() / 1e3:.1f} to {rate.max() / 1e3:.1f}"
-        )
-        print(line + ("" if name == "mctx" else f"; {rate.max() / prompts / size:.2f} steps/s"))
-    for other in ("NumPy", "mctx"):
-        ratio = rates["jitted"] / rates[other]
-        print(f"jitted / {other}: median {np.median(ratio):.2f}, range {ratio.min():.2f} to {ratio.max():.2f}")
-    success = {"base": world.success(world.logits).mean(), "jitted": world.success(state["params"]).mean()}
-    success["NumPy"] = world.success(jnp.asarray(table)).mean()
-    done = {"base": 0, **{k: len(v) for k, v in learning.items()}}
-    print("exact success:", json.dumps({k: f"{float(v):.4f} after {done[k]} steps" for k, v in success.items()}))
+    programs = {"ours": (jitted, 20 * prompts * GROUP), "NumPy batch": (plain, 3 * prompts * GROUP)}
+    if importlib.util.find_spec("mctx"):
+        searching = lambda: jax.block_until_ready(search(jax.random.key(3), world.logits, world, simulations))  # noqa: E731
+        programs["mctx"] = (searching, simulations * prompts)
+    seconds = interleave(programs, rounds)
+    case = "rollout of a deep tree with its update, b=4 d=10, 1,000 prompts"
+    yield speed_row(case, seconds, "ours", "NumPy batch")
+    if "mctx" in seconds:
+        yield speed_row(case, seconds, "ours", "mctx", "a simulation of mctx's Gumbel search (a scale, not a contest)")
+    else:
+        yield skipped(case, "pip install mctx", "mctx")
 
 
-if __name__ == "__main__":
-    tyro.cli(main)
+def rows(rounds: int):
+    yield from enumerated(4, 4, 1024, 100, rounds)
+    yield from enumerated(2, 10, 1024, 100, rounds)
+    yield from hashed(min(rounds, 7))

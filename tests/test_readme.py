@@ -3,7 +3,12 @@
 import contextlib
 import io
 import re
+import sys
 from pathlib import Path
+
+import pytest
+
+from symtheory.cli import main
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -25,9 +30,41 @@ def test_every_picture_the_readme_shows_is_in_the_repository():
         assert (README.parent / picture).is_file(), picture
 
 
-def test_the_table_of_verdicts_is_the_one_that_the_command_prints():
-    from symtheory.theory.ledger import load_claims, load_findings
+def test_every_generated_table_is_the_one_that_its_command_prints(capsys, monkeypatch):
+    blocks = re.findall(r"<!-- (\w+): (symtheory [^>]*) -->\n(.*?)\n<!-- \1: \2 -->", README.read_text(), re.DOTALL)
+    assert "verdicts" in {name for name, _, _ in blocks}
+    for _, command, shown in blocks:
+        monkeypatch.setattr(sys, "argv", command.split())
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 0
+        assert capsys.readouterr().out.strip() == shown.strip(), command
+
+
+def test_every_verdict_says_where_to_see_it():
+    from symtheory.theory.ledger import load_claims, load_findings, saved_captions
     from symtheory.theory.report import experiments_table
 
-    _, shown, _ = README.read_text().split("<!-- verdicts: symtheory prove --experiments -->")
-    assert shown.strip() == experiments_table(load_claims(), load_findings())
+    findings = load_findings()
+    judged = [claim for claim in load_claims() if claim.id in findings]
+    rows = experiments_table(judged, findings, saved_captions()).splitlines()[2:]
+    assert len(rows) == len(judged) > 10
+    for row, claim in zip(rows, judged, strict=True):
+        paths = re.findall(r"\]\((.*?)\)", row)
+        assert paths, claim.id
+        captions = [(README.parent / path).read_text() for path in paths]
+        assert any("**" in caption for caption in captions), "no caption tells the readings"
+
+
+def test_links_of_a_verdict_are_the_captions_of_its_figure_and_of_the_transformer():
+    from symtheory.theory.ledger import load_claims
+    from symtheory.theory.report import experiments_table
+
+    captions = ("full-tree/fig2", "full/fig2", "full/fig3", "replay/one-step-full", "replay/training-full")
+    claims = [c for c in load_claims() if c.id == "fig2_grpo_below_base"]
+    row = experiments_table(claims, {}, captions).splitlines()[2]
+    assert re.findall(r"\[(.*?)\]\((.*?)\)", row) == [
+        ("tree", "figures/full-tree/fig2.md"),
+        ("fig2", "figures/full/fig2.md"),
+        ("transformer", "figures/replay/training-full.md"),
+    ]

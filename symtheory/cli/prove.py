@@ -15,6 +15,7 @@ def run(
     derive: str | None = None,
     atlas: Path | None = None,
     experiments: bool = False,
+    claims: bool = False,
 ) -> int:
     """Prove theorems about the estimators' code and judge the claims of the paper. Exit status 1 if a re-check fails.
 
@@ -25,23 +26,28 @@ def run(
             the object is an Estimator, a link, or a tuple of links.
         atlas: Draw the theory atlas of all estimators to this file (png, pdf or svg) instead.
         experiments: Print the table of empirical claims and their verdicts in every world (Markdown) instead.
+        claims: Print the table of claims that proofs settle, with their recorded verdicts (Markdown), instead.
     """
     if derive is not None:
         return _derive(derive, format)
     if atlas is not None:
         return _draw(atlas)
-    if experiments:
-        return _print_experiments()
+    if experiments or claims:
+        return _print_ledger(experiments, claims)
     rows = _checked_rows(ids)
     _print_rows(rows, format)
     return int(any(not row.rechecked and not row.pending for row in rows))
 
 
-def _print_experiments() -> int:
-    from ..theory.ledger import load_claims, load_findings
-    from ..theory.report import experiments_table
+def _print_ledger(experiments: bool, claims: bool) -> int:
+    from ..theory.ledger import load_claims, load_findings, saved_captions
+    from ..theory.report import experiments_table, settled_table
 
-    print(experiments_table(load_claims(), load_findings()))
+    ledger = load_claims()
+    tables = [experiments_table(ledger, load_findings(), saved_captions())] * experiments + [
+        settled_table(ledger)
+    ] * claims
+    print("\n\n".join(tables))
     return 0
 
 
@@ -69,12 +75,12 @@ def _checked_rows(ids: tuple[str, ...]) -> list:
             raise no_such("theorem or claim", id, [*claims, *theorems])
     wanted = ids or (*claims, *theorems)
     needed = [t for c in wanted if c in claims for t in claims[c].proof + claims[c].refuted_by]
-    rows = _check_all(list(dict.fromkeys([t for t in theorems if t in wanted] + needed)))
+    rows = check_all(list(dict.fromkeys([t for t in theorems if t in wanted] + needed)))
     findings = ledger.load_findings()
     return [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
 
 
-def _check_all(ids: list[str]) -> dict:
+def check_all(ids: list[str]) -> dict:
     """Check theorems in one process per core, with a progress bar on stderr."""
     import os
     from concurrent.futures import ProcessPoolExecutor, as_completed

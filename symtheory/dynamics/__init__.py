@@ -1,6 +1,18 @@
 """Dynamics: how a policy moves under an estimator, sampled or in exact expectation."""
 
-from .run import mean_field, train
+from .control_variate import control_variate
+from .counter import counter_key
+from .run import across_devices, mean_field, train
 from .sampled import State, StepInfo, Update, advantage_of
 
-__all__ = ["State", "StepInfo", "Update", "advantage_of", "mean_field", "train"]
+__all__ = [
+    "State",
+    "StepInfo",
+    "Update",
+    "across_devices",
+    "advantage_of",
+    "control_variate",
+    "counter_key",
+    "mean_field",
+    "train",
+]

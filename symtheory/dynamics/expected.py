@@ -28,16 +28,27 @@ def binomial(trials: int, success: Array) -> Array:
     >>> binomial(2, 0.5).tolist()
     [0.25, 0.5, 0.25]
     """
-    success = jnp.asarray(success)[..., None]
+    success = jnp.asarray(success)
     count = np.arange(trials + 1)
     if math.comb(trials, trials // 2) < float(jnp.finfo(success.dtype).max):
         ways = np.array([math.comb(trials, j) for j in count], dtype=float).astype(success.dtype)
-        return ways * success**count * (1 - success) ** count[::-1]
+        return ways * _powers(success, trials) * _powers(1 - success, trials)[..., ::-1]
     # the number of ways is beyond the range of the dtype: by logarithms, with some 1e-7 trials of relative error in
     # 32 bits and 1e-16 trials in 64
     log_ways = [math.lgamma(trials + 1) - math.lgamma(j + 1) - math.lgamma(trials - j + 1) for j in count]
+    success = success[..., None]
     logs = xlogy(count, success) + xlog1py(count[::-1], -success) + np.array(log_ways).astype(success.dtype)
     return jnp.exp(logs)
+
+
+def _powers(x: Array, highest: int) -> Array:
+    """x^0 .. x^highest on a new last axis: by products for the usual group sizes, which is faster than `pow`."""
+    if highest > 32:
+        return x[..., None] ** np.arange(highest + 1)
+    powers = [jnp.ones_like(x)]
+    for _ in range(highest):
+        powers.append(powers[-1] * x)
+    return jnp.stack(powers, axis=-1)
 
 
 def correct_elsewhere(size: int, success: Array) -> Array:

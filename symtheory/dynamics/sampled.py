@@ -84,6 +84,19 @@ def step(
     update: Update,
 ) -> tuple[State, StepInfo]:
     """One batch of rollouts and the optimiser steps taken on it."""
+    state, info = prompt_step(key, state, world, advantage, optimizer, update)
+    return state, jax.tree.map(jnp.mean, info)
+
+
+def prompt_step(
+    key: Array,
+    state: State,
+    world: World,
+    advantage: Advantage,
+    optimizer: optax.GradientTransformation,
+    update: Update,
+) -> tuple[State, StepInfo]:
+    """`step` with the `StepInfo` of each prompt, [P], in place of their mean."""
     rollouts = world.sample(key, state.params, update.group_size)
     rewards = world.reward(rollouts)
     a = advantage(rewards)
@@ -104,10 +117,10 @@ def step(
 
     state, _ = jax.lax.scan(epoch, state, None, length=update.epochs) if update.epochs > 1 else epoch(state, None)
     info = StepInfo(
-        correct=(rewards >= 1).mean(),
-        unsolved=(rewards < 1).all(-1).mean(),
-        abs_advantage=jnp.abs(a).sum(-1).mean(),
-        imbalance=a.sum(-1).mean(),
+        correct=(rewards >= 1).mean(-1, dtype=rewards.dtype),
+        unsolved=(rewards < 1).all(-1).astype(rewards.dtype),
+        abs_advantage=jnp.abs(a).sum(-1),
+        imbalance=a.sum(-1),
     )
     return state, info
 

@@ -21,7 +21,7 @@ from ..estimators import make_group
 from ..estimators.plane import PLANE
 from ..metrics.intervals import bootstrap
 from ..metrics.passk import pass_at_k
-from ..metrics.plane import place
+from ..metrics.plane import all_groups, place, position
 from ..ops import jax_ops
 from ..worlds import make_bandit
 from . import tiles
@@ -104,7 +104,8 @@ def tilt_parameters(tilt: np.ndarray, size: int) -> np.ndarray:
 @cache
 def _tilts_reached(size: int) -> tuple[np.ndarray, np.ndarray]:
     parameters = np.linspace(-12, 12, 4801)
-    return np.array([place(PLANE, size, tilt=float(t)).tilt for t in parameters]), parameters
+    tables = estimators.advantages(all_groups(size), PLANE, omega=0.5, tilt=parameters[:, None, None])
+    return np.array([position(table).tilt for table in tables]), parameters
 
 
 def _program(sweep: Sweep) -> Callable:

@@ -178,7 +178,7 @@ PRESETS = {
             replace(_FULL, update=train.Update(learning_rate=3e-4)),
             replace(_FULL, update=train.Update(optimizer="sgd", learning_rate=SGD_RATE)),
         ),
-        OneStep(sizes=((1, 32), (2, 64), (4, 128)), histories=(20,), seeds=20, confirm=True),
+        OneStep(sizes=((1, 32), (2, 64), (3, 96)), histories=(20,), seeds=20, confirm=True),
     ),
     "gpu": Preset(
         (

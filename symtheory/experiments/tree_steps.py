@@ -1,6 +1,7 @@
 """A tree while it learns: mass, solutions and change of every node, for the picture and the animation."""
 
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -56,19 +57,29 @@ def run(config: Config) -> xr.Dataset:
         decoys=config.decoys,
         spread=config.spread,
     )
-    advantage = advantage_of([estimators.get(config.estimator)], jnp.asarray(0))
-
-    def step(params, key):
-        rollouts = world.sample(key, params, config.group_size)
-        a = advantage(world.reward(rollouts))
-        ahead = params + config.learning_rate * world.policy_gradient(params, rollouts, a / config.group_size)
-        return ahead, _snapshot(world, params, ahead, rollouts)
-
-    _, path = jax.jit(lambda keys: jax.lax.scan(step, world.init(), keys))(jax.random.split(key_train, config.steps))
+    program = _program(config.estimator, config.group_size)
+    path = program(world, jax.random.split(key_train, config.steps), config.learning_rate)
     dims = {"reach": ("step", "node"), "change": ("step", "node"), "rollouts": ("step", "node")}
     data = xr.Dataset({name: (dims.get(name, ("step",)), np.asarray(v)) for name, v in path.items()})
     data["correct"] = (("leaf",), np.asarray(world.correct[0]))
     return data.assign_attrs(asdict(config))
+
+
+@cache
+def _program(estimator: str, group_size: int):
+    """(world, keys [steps], learning rate) -> snapshots [steps, ...], compiled once for each shape of its arguments."""
+    advantage = advantage_of([estimators.get(estimator)], jnp.asarray(0))
+
+    def path(world, keys, learning_rate):
+        def step(params, key):
+            rollouts = world.sample(key, params, group_size)
+            a = advantage(world.reward(rollouts))
+            ahead = params + learning_rate * world.policy_gradient(params, rollouts, a / group_size)
+            return ahead, _snapshot(world, params, ahead, rollouts)
+
+        return jax.lax.scan(step, world.init(), keys)[1]
+
+    return jax.jit(path)
 
 
 def _snapshot(world, params, ahead, rollouts):

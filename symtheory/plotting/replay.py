@@ -2,6 +2,7 @@
 
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..experiments.replay_study import mean_pass_at_k, regime
 from ..metrics.intervals import Interval, bootstrap
@@ -14,6 +15,10 @@ PREDICTORS = {
     "token_tree": ("Theorem 1 at every token", "#0072B2"),
     "tangent_kernel": ("empirical tangent kernel", "#009E73"),
 }
+
+
+MARKERS = {"--": "s", ":": "^"}
+"""Of estimators that share a colour, by the style of their line."""
 
 
 def training(result: xr.Dataset):
@@ -35,7 +40,8 @@ def training(result: xr.Dataset):
         ax.set_xlabel("rollout batches")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
-    fig.suptitle(f"GRPO on a small transformer: mean of {result.sizes['seed']} seeds with 95% bootstrap intervals")
+    setting, seeds = result.attrs["setting"], result.sizes["seed"]
+    fig.suptitle(f"GRPO on a small transformer, {setting}: mean of {seeds} seeds with 95% bootstrap intervals")
     return fig
 
 
@@ -83,7 +89,8 @@ def tabular(result: xr.Dataset, theory: xr.Dataset):
                 theory.entropy.sel(estimator=name).mean(("seed", "prompt")),
             ),
         ):
-            ax.plot(at[1], y, color=style["color"], label=style["label"], marker="o", markersize=4, linewidth=0)
+            marker = MARKERS.get(style["linestyle"], "o")
+            ax.plot(at[1], y, color=style["color"], label=style["label"], marker=marker, markersize=4, linewidth=0)
             ax.plot(x, curve, color=style["color"], linestyle=style["linestyle"], linewidth=1.2)
     axes[0, 0].set_ylabel("pass@256, training prompts")
     axes[0, 1].set_ylabel("entropy over completions (nat)")
@@ -148,6 +155,9 @@ def spill(ax, x, at: xr.Dataset) -> None:
         ax.fill_between(x, interval.low, interval.high, color=color, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def by_size(ax, result: xr.Dataset, optimizer: str, batch: int) -> None:

@@ -13,7 +13,7 @@ _LOOKS = {  # colours after Okabe and Ito, darkened where they vanish on white
     "positive_dominant": ("Positive-Dominant", "#D55E00", "-"),
     "negative_dominant": ("Negative-Dominant", "#0072B2", "-"),
     "easy_focused": ("Easy-Focused", "#E69F00", "-"),
-    "hard_focused": ("Hard-Focused", "#7A4FA3", "-"),
+    "hard_focused": ("Hard-Focused", "#B07AE0", "-"),
     "ddas": ("DDAS", "#CC79A7", "--"),
     "ass": ("ASS", "#56B4E9", "--"),
     "agrae": ("A-GRAE", "#009E73", "-"),
@@ -24,6 +24,7 @@ _LOOKS = {  # colours after Okabe and Ito, darkened where they vanish on white
     "agrae_dr_grpo": ("Dr.GRPO + A-GRAE", "#7F7F7F", "--"),
     "w_reinforce": ("W-REINFORCE", "#A6761D", "-."),
     "grpo_lead": ("GRPO-LEAD", "#666600", "-."),
+    "plane": ("Your estimator", "#E3007F", "-"),
 }
 _OTHERS = ["#1B9E77", "#D95F02", "#7570B3", "#E7298A", "#66A61E", "#B8860B", "#3B528B", "#B5367A"]
 

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data import folder
 from ..errors import InputError
 from .proofs import Checked
 
 WORLDS = ("bandit", "tree", "replay")
 FOUND = ("found", "contradicted", "undecided")
-PAPER = next(
-    (d for d in (Path(__file__).parents[1] / "paper", Path(__file__).parents[2] / "paper") if d.is_dir()),
-    Path(__file__).parents[2] / "paper",
-)
+PAPER = folder("paper")
 """Folder of the ledger: inside an installed package, or beside it in a checkout."""
 
 
@@ -116,6 +114,12 @@ def load_findings(folder: Path | None = None) -> dict[str, tuple[Finding, ...]]:
         except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"verdicts of the {world} world cannot be read: {type(error).__name__}: {error}") from None
     return {id: tuple(entries) for id, entries in found.items()}
+
+
+def saved_captions(folder: Path | None = None) -> tuple[str, ...]:
+    """The captions of saved figures, as paths below the repository's `figures` without suffix; none if it has none."""
+    folder = folder or PAPER.parent / "figures"
+    return tuple(p.relative_to(folder).with_suffix("").as_posix() for p in sorted(folder.rglob("*.md")))
 
 
 def _finding(world: str, entry: dict[str, Any]) -> Finding:

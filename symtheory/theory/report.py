@@ -24,13 +24,43 @@ def as_latex(rows: Iterable[Row]) -> str:
     return latex_table(HEADER, [[escape(cell) for cell in _cells(row)] for row in rows], "lllp{7cm}p{3cm}p{4cm}")
 
 
-def experiments_table(claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]]) -> str:
-    """Markdown: each empirical claim and its verdict in every world, a dash where a world does not speak to it."""
+def experiments_table(
+    claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]], captions: Sequence[str] = ()
+) -> str:
+    """Markdown: each empirical claim, its verdict in every world (a dash where it does not speak), where to see it.
+
+    `captions` are the saved captions of figures, as paths below `figures` without suffix. The last column links, from
+    the root of the repository, those that show all readings of the claim: the figure that the claim's name begins with,
+    and the transformer's training or single steps.
+    """
     rows = []
     for claim in (c for c in claims if c.experiment):
         verdicts = {f.world: f.verdict for f in findings.get(claim.id, ())}
-        rows.append([claim.source, claim.paper, *(verdicts.get(world, "-") for world in WORLDS)])
-    return markdown_table(("where", "the paper says", "bandit", "tree", "transformer"), rows)
+        links = ", ".join(f"[{_link_name(path)}](figures/{path}.md)" for path in _shown_in(claim, captions))
+        rows.append([claim.source, claim.paper, *(verdicts.get(world, "-") for world in WORLDS), links or "-"])
+    return markdown_table(("where", "the paper says", "bandit", "tree", "transformer", "see"), rows)
+
+
+def _shown_in(claim: Claim, captions: Sequence[str]) -> list[str]:
+    """Captions of the figure of a claim, then those of the transformer if it judges the claim."""
+    figure = claim.id.partition("_")[0]
+    replay = ("one-step" if figure == "theorem1" else "training") if "replay" in claim.experiment else "none"
+    names = {path: path.rpartition("/")[2] for path in captions}
+    return [p for p in captions if names[p] == figure] + [p for p in captions if names[p] == f"{replay}-full"]
+
+
+def _link_name(path: str) -> str:
+    """fig2 for full/fig2, tree for full-tree/fig2, transformer for the files of `symtheory replay full`."""
+    folder, _, name = path.rpartition("/")
+    return "transformer" if name.endswith("-full") else "tree" if folder.endswith("tree") else name
+
+
+def settled_table(claims: Iterable[Claim]) -> str:
+    """Markdown: each claim that proofs settle, its recorded verdict, what holds, and what derives the verdict again."""
+    rows = [
+        [c.source, c.paper, c.verdict, c.statement, f"`symtheory prove {c.id}`"] for c in claims if not c.experiment
+    ]
+    return markdown_table(("where", "the paper says", "verdict", "what holds", "see"), rows)
 
 
 HEADER = ("id", "verdict", "re-checked", "statement", "source", "method")

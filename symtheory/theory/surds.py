@@ -67,9 +67,14 @@ class Surd:
     def __rtruediv__(self, other):
         return surd(other) * self.inverse()
 
-    def __pow__(self, exponent: int):
-        base = self if exponent >= 0 else self.inverse()
-        return functools.reduce(lambda a, b: a * b, [base] * abs(exponent), surd(1))
+    def __pow__(self, exponent: int | Fraction):
+        whole = Fraction(exponent)
+        if whole.denominator == 2:
+            return sqrt(self**whole.numerator)
+        if whole.denominator != 1:
+            raise ValueError(f"an exact power must be a whole or half number, got {exponent}")
+        base = self if whole >= 0 else self.inverse()
+        return functools.reduce(lambda a, b: a * b, [base] * abs(whole.numerator), surd(1))
 
     def inverse(self) -> "Surd":
         """1 / x: multiply by the conjugate that sends sqrt(q) to -sqrt(q), for one prime q after the other."""

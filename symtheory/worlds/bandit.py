@@ -59,9 +59,9 @@ class Bandit(NamedTuple):
     def policy_gradient(self, params, rollouts, weight):
         """Theorem 1 with multiplicities: sum of weights of each trajectory minus C pi (Eq. 24-29)."""
         policy = self.policy(params)
-        prompts = jnp.arange(policy.shape[0])[:, None]
-        gradient = (-weight.sum(-1, keepdims=True) * policy).at[prompts, rollouts].add(weight)
-        return self.pull_back(gradient)
+        pull = -weight.sum(-1, keepdims=True) * policy
+        # mapped over prompts, so that a compiler that divides them among devices sees that they share nothing
+        return self.pull_back(jax.vmap(lambda row, j, w: row.at[j].add(w))(pull, rollouts, weight))
 
     def pull_back(self, gradient):
         """Gradient with respect to the parameters from one with respect to the logits [P, N]."""
@@ -77,8 +77,11 @@ class Bandit(NamedTuple):
         return jnp.where(self.right(), self.policy(params), 0).sum(-1)
 
     def entropy(self, params):
-        log_policy = jax.nn.log_softmax(self.policy_logits(params), axis=-1)
-        return -(jnp.exp(log_policy) * log_policy).sum(-1)
+        logits = self.policy_logits(params)
+        below = logits - jax.lax.stop_gradient(logits.max(-1, keepdims=True))
+        weight = jnp.exp(below)  # as in the softmax, so that a program that needs both computes it once
+        total = weight.sum(-1)
+        return jnp.log(total) - (weight * below).sum(-1) / total
 
     def greedy(self, params):
         """[P] whether the most likely trajectory is correct."""
@@ -108,10 +111,10 @@ def draw(probabilities, uniforms):
     totals = within[..., -1]
     above = totals @ jnp.triu(jnp.ones((totals.shape[-1],) * 2, blocks.dtype))
     target = uniforms * above[..., -1:]
-    block = (target[..., None] >= above[..., None, :-1]).sum(-1)
-    rest = target - jnp.take_along_axis(above - totals, block, axis=-1)
-    rows = jnp.take_along_axis(within, block[..., None], axis=-2)
-    inside = (rest[..., None] >= rows[..., :-1]).sum(-1)
+    block = (target[..., None] >= above[..., None, :-1]).sum(-1, dtype=jnp.int32)
+    rest = target - jnp.take_along_axis(above - totals, block, axis=-1, mode="promise_in_bounds")
+    rows = jnp.take_along_axis(within, block[..., None], axis=-2, mode="promise_in_bounds")
+    inside = (rest[..., None] >= rows[..., :-1]).sum(-1, dtype=jnp.int32)
     return jnp.minimum(block * BLOCK + inside, n - 1)
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from ..errors import InputError
 from ..estimators.group import Array
 from ..ops import jax_ops
-from .tree import check_shape, check_success, chosen, level_starts, path, walk
+from .tree import check_shape, check_success, chosen, level_starts, path, rows_at, walk
 
 
 @jax.tree_util.register_dataclass
@@ -49,7 +49,7 @@ class HashedTree:
 
     def rows(self, params):
         """The function from nodes [P, G] to their logits [P, G, b]."""
-        return lambda node: params[jnp.arange(params.shape[0])[:, None], self.slot(node)]
+        return lambda node: rows_at(params, self.slot(node))
 
     def sample(self, key, params, size):
         uniforms = jax.random.uniform(key, (self.depth, params.shape[0], size), params.dtype)
@@ -57,7 +57,7 @@ class HashedTree:
 
     def log_prob(self, params, rollouts):
         node, action = path(rollouts, self.depth, self.branching)
-        rows = params[jnp.arange(node.shape[0])[:, None, None], self.slot(node)]
+        rows = rows_at(params, self.slot(node))
         return chosen(jax.nn.log_softmax(rows, axis=-1), action).sum(-1)
 
     def reward(self, rollouts):
@@ -72,10 +72,10 @@ class HashedTree:
         With `target` = `params` it is a step of plain SGD whose cost does not depend on the size of the table.
         """
         node, action = path(rollouts, self.depth, self.branching)
-        prompts, slot = jnp.arange(node.shape[0])[:, None, None], self.slot(node)
-        policy = jax.nn.softmax(params[prompts, slot], axis=-1)
+        slot = self.slot(node)
+        policy = jax.nn.softmax(rows_at(params, slot), axis=-1)
         step = jax.nn.one_hot(action, self.branching, dtype=policy.dtype) - policy
-        return target.at[prompts, slot].add(weight[..., None, None] * step)
+        return jax.vmap(lambda row, v, x: row.at[v].add(x))(target, slot, weight[..., None, None] * step)
 
     def success(self, params):
         mass = jnp.exp(self.log_prob(params, self.solutions))

@@ -63,7 +63,7 @@ class Tree(NamedTuple):
     def rows(self, params):
         """The function from nodes [P, G] to their logits [P, G, b]."""
         logits = self.node_logits(params)
-        return lambda node: logits[jnp.arange(logits.shape[0])[:, None], node]
+        return lambda node: rows_at(logits, node)
 
     def sample(self, key, params, size):
         uniforms = jax.random.uniform(key, (self.depth, self.logits.shape[0], size), self.logits.dtype)
@@ -71,7 +71,7 @@ class Tree(NamedTuple):
 
     def log_prob(self, params, rollouts):
         node, action = path(rollouts, self.depth, self.branching)
-        rows = self.node_logits(params)[jnp.arange(node.shape[0])[:, None, None], node]
+        rows = rows_at(self.node_logits(params), node)
         return chosen(jax.nn.log_softmax(rows, axis=-1), action).sum(-1)
 
     def reward(self, rollouts):
@@ -93,10 +93,9 @@ class Tree(NamedTuple):
     def step_gradient(self, params, rollouts, weight):
         """Gradient of sum(weight * log pi(step)) with a weight for each step of each rollout, `weight[P, size, d]`."""
         node, action = path(rollouts, self.depth, self.branching)
-        prompts = jnp.arange(node.shape[0])[:, None, None]
-        policy = jax.nn.softmax(self.node_logits(params)[prompts, node], axis=-1)
+        policy = jax.nn.softmax(rows_at(self.node_logits(params), node), axis=-1)
         change = weight[..., None] * (jax.nn.one_hot(action, self.branching, dtype=policy.dtype) - policy)
-        return self.pull_back(jnp.zeros_like(self.logits).at[prompts, node].add(change))
+        return self.pull_back(jax.vmap(lambda zero, v, x: zero.at[v].add(x))(jnp.zeros_like(self.logits), node, change))
 
     def pull_back(self, gradient):
         """Gradient with respect to the parameters from one with respect to the logits [P, nodes, b]."""
@@ -198,6 +197,14 @@ def path(leaves, depth: int, branching: int):
     below = jnp.asarray([branching ** (depth - 1 - l) for l in range(depth)], leaves.dtype)
     step = leaves[..., None] // below
     return jnp.asarray(level_starts(depth, branching), leaves.dtype) + step // branching, step % branching
+
+
+def rows_at(table, node):
+    """Rows of `table[P, nodes, b]` at `node[P, ...]`: [P, ..., b].
+
+    Mapped over prompts, so that a compiler that divides them among devices sees that they share nothing.
+    """
+    return jax.vmap(lambda rows, v: rows[v])(table, node)
 
 
 def walk(rows, uniforms, branching: int, forced=None):

@@ -55,9 +55,7 @@ def test_ledger_holds_every_empirical_claim_and_names_an_existing_test_for_each(
     table6_both_halves_needed table7_ddas_beats_foci_pass1 table7_ass_matches_negative_at_256
     theorem1_predicts_sampled theorem1_predicts_all theorem1_unsampled_stay"""
     assert {c.id for c in EMPIRICAL} == set(expected.split())
-    assert {c.id for c in EMPIRICAL} == {
-        c.id for c in (*experiments.claims.CLAIMS, *experiments.replay_study.STEP_CLAIMS)
-    }
+    assert {c.id for c in EMPIRICAL} == {c.id for c in (*TRAINING_CLAIMS, *STEP_CLAIMS)}
     for claim in CLAIMS:
         path, _, name = claim.test.partition("::")
         assert name.removesuffix(f"[{claim.id}]") in globals()

@@ -34,6 +34,15 @@ def test_surds_agree_with_floats_and_their_order_is_exact(x, y):
     assert x.sign() * (-x).sign() in (0, -1)
 
 
+def test_powers_are_exact_where_they_can_be():
+    x = surd(Fraction(9, 4))
+    assert x ** Fraction(2) == x * x
+    assert x ** Fraction(-1, 2) == Fraction(2, 3)
+    assert (1 + sqrt(2)) ** Fraction(-2) * (1 + sqrt(2)) ** 2 == 1
+    with pytest.raises(ValueError, match="whole or half"):
+        x ** Fraction(1, 3)
+
+
 def test_square_root_of_a_fraction_is_exact():
     assert sqrt(Fraction(18, 49)) ** 2 == Fraction(18, 49)
     assert repr(1 / (1 + sqrt(2))) == "-1 + sqrt(2)"

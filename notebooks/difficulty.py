@@ -1,0 +1,158 @@
+# /// script
+# [tool.marimo.display]
+# theme = "system"
+# ///
+"""Difficulty lab: which estimator helps depends on how hard the prompts are, and on what else they share."""
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="full", app_title="symtheory: difficulty lab", css_file="explore.css")
+
+
+@app.cell
+def _():
+    import time
+
+    import marimo as mo
+    import xarray as xr
+
+    from symtheory.experiments import lab
+    from symtheory.plotting import lab as draw
+    from symtheory.plotting import page
+    from symtheory.plotting.style import look
+
+    return draw, lab, look, mo, page, time, xr
+
+
+@app.cell
+def _(mo):
+    mo.md("""
+    # Difficulty lab
+
+    What an estimator buys depends on the prompts. **Prompts of one difficulty, with logits of their own, are taken by
+    all estimators along one way, only at different speeds**; a mixture of difficulties, shared parameters and Adam
+    part the ways.
+
+    1. Move *difficulty* from -3 (hard) to +3 (easy): Hard-Focused, GRPO and Easy-Focused turn their order round in
+       the first chart, while in the third all curves lie on each other.
+    2. Choose *MATH, Qwen2.5-Math-7B*: at equal steps Positive-Dominant leads and Negative-Dominant is 7 points behind
+       at pass@1. Switch to *equal progress*: less than 3 points, at small k, are left. The rest was speed.
+    3. Choose *shared*, back at equal steps: held-out pass@1 rises and then falls, pass@256 ends below the base
+       policy, and Negative-Dominant, being slower, **helps**. At equal progress it mostly **hurts** at k = 16: move
+       *world* under *more*.
+    4. *Run sampled groups*: dots with 95% shades are real training, their distance from the lines is what the mean
+       field ignores. Then switch SGD to Adam.
+    """)
+    return
+
+
+@app.cell
+def _(lab, look, mo):
+    prompts = mo.ui.dropdown(list(lab.POPULATIONS), value=lab.ONE, label="prompts")
+    shift = mo.ui.slider(-5, 5, 0.25, value=-2.0, label="difficulty (logits; right is easier)", show_value=True)
+    sharing = mo.ui.radio(["independent", "shared"], value="independent", label="parameters", inline=True)
+    optimizer = mo.ui.radio(["sgd", "adam"], value="sgd", label="optimiser", inline=True)
+    group_size = mo.ui.dropdown([2, 4, 8, 16, 32], value=8, label="group size G")
+    speed = mo.ui.slider(-1.0, 1.0, 0.1, value=0.0, label="log10 of learning rate / default", show_value=True)
+    beta = mo.ui.slider(1, 20, 0.5, value=10, label="beta of Positive-, Negative-Dominant", show_value=True)
+    alpha = mo.ui.slider(0.1, 2.0, 0.1, value=1.0, label="alpha of A-GRAE and ASS", show_value=True)
+    world = mo.ui.slider(0, 15, 1, value=0, label="world (draw of the shared features)", show_value=True)
+    at = mo.ui.radio(["equal steps", "equal progress"], value="equal steps", label="compare at", inline=True)
+    shown_k = mo.ui.dropdown([1, 4, 16, 64, 256], value=1, label="pass@k over steps, k")
+    chosen = mo.ui.multiselect(
+        {look(n)["label"]: n for n in lab.ESTIMATORS},
+        value=[look(n)["label"] for n in lab.ESTIMATORS[1:5]] + [look("agrae")["label"]],
+        label="estimators beside GRPO",
+    )
+    mo.vstack(
+        [
+            mo.hstack([prompts, sharing, optimizer, at], justify="start", wrap=True, gap=1.5),
+            mo.hstack([shift, speed, group_size, shown_k], justify="start", wrap=True, gap=1.5),
+            mo.accordion({"more": mo.hstack([chosen, beta, alpha, world], justify="start", wrap=True, gap=1.5)}),
+        ]
+    )
+    return alpha, at, beta, chosen, group_size, optimizer, prompts, sharing, shift, shown_k, speed, world
+
+
+@app.cell
+def _(alpha, beta, chosen, group_size, lab, optimizer, prompts, sharing, shift, speed, world):
+    setting = lab.Setting(sharing.value, optimizer.value, group_size.value)
+    success = lab.population(prompts.value, shift.value, setting.prompts)
+    names = ["grpo", *(n for n in lab.ESTIMATORS if n in chosen.value and n != "grpo")]
+    rate = lab.RATES[sharing.value, optimizer.value] * 10**speed.value
+    params = {"beta": beta.value, "alpha": alpha.value}
+    run_of = (setting, success, names, rate, params, world.value)
+    return names, rate, run_of, setting, success
+
+
+@app.cell
+def _(lab, mo, setting):
+    with mo.status.spinner("compiling once for this setting"):
+        lab.expected(setting, lab.population(lab.ONE, 0.0, setting.prompts), ["grpo"], 0.1, {"beta": 10, "alpha": 1})
+    ready = True
+    return (ready,)
+
+
+@app.cell
+def _(at, draw, get_runs, lab, mo, names, page, ready, run_of, setting, shown_k, success, time):
+    assert ready
+    _start = time.perf_counter()
+    paths = lab.expected(*run_of)
+    _origin, _runs = get_runs()
+    _runs = _runs if _origin is run_of else None
+    _population = setting.populations[-1]
+    _charts = [
+        draw.course(paths, _population, shown_k.value, _runs),
+        draw.gains(lab.gain(paths, at.value), _population, at.value, _runs and lab.gain(_runs, at.value)),
+        draw.orbit(paths, _population, _runs),
+    ]
+    _omega = paths.pass_at_k.sel(population="train", k=1, estimator=names[-1])[0]
+    _pictures = mo.Html(page.legend(names) + page.row(_charts))
+    seconds = time.perf_counter() - _start
+    _done = "" if _runs is None else f" Dots: mean of {_runs.sizes['seed']} of {lab.SEEDS} sampled runs, shade: 95%."
+    mo.vstack(
+        [
+            _pictures,
+            mo.md(
+                f"Lines: **mean field (ignores spread)**.{_done} Base policy: mean success {success.mean():.3f}, "
+                f"from {success.min():.2g} to {success.max():.2g}. At equal training pass@1 the entropies of these "
+                f"estimators differ by at most **{lab.orbit_distance(paths):.3f} nats**. omega, the mean reward that "
+                f"A-GRAE weighs by, goes from {float(_omega[0]):.2f} to {float(_omega[-1]):.2f} under "
+                f"{draw.label(names[-1])}."
+            ),
+            mo.md(f"<small>Slider to picture: {1000 * seconds:.0f} ms of computing and drawing.</small>"),
+        ]
+    )
+    return (seconds,)
+
+
+@app.cell
+def _(mo):
+    start = mo.ui.run_button(label="Run sampled groups")
+    stop = mo.ui.run_button(label="Stop")
+    get_runs, set_runs = mo.state((None, None))
+    mo.hstack([start, stop], justify="start")
+    return get_runs, set_runs, start, stop
+
+
+@app.cell
+def _(lab, mo, run_of, set_runs, start, stop, time, xr):
+    # a change of any setting, or a click on stop, runs this cell again, and marimo tells the thread to exit
+    def _work():
+        done, shown = [], time.monotonic()
+        for one in lab.sampled(*run_of):
+            if mo.current_thread().should_exit:
+                return
+            done.append(one)
+            if time.monotonic() > shown + 1 or len(done) == lab.SEEDS:  # not so often that clicks have to wait
+                set_runs((run_of, xr.concat(done, "seed")))
+                shown = time.monotonic()
+
+    if start.value and not stop.value:
+        mo.Thread(target=_work).start()
+    return
+
+
+if __name__ == "__main__":
+    app.run()

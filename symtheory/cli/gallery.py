@@ -1,0 +1,24 @@
+"""`symtheory gallery`: every figure on one page."""
+
+from pathlib import Path
+
+
+def run(figures: Path = Path("figures"), out: Path = Path("figures/gallery")) -> None:
+    """Write one self-contained HTML page of all figures, with captions, verdicts and the commands that made them.
+
+    The page is OUT/index.html; it holds its pictures and needs no network.
+
+    Args:
+        figures: Folder in which `symtheory reproduce`, `plane` and others have written.
+        out: Folder for the page.
+    """
+    from ..experiments.store import replacing
+    from ..plotting import gallery
+    from ..theory.ledger import load_claims, load_findings
+
+    entries = gallery.collect(figures)
+    document = gallery.page(entries, load_claims(), load_findings())
+    with replacing(out / "index.html") as partial:
+        partial.write_text(document, encoding="utf-8")
+    pictures = sum(e.picture is not None for e in entries)
+    print(f"{out / 'index.html'}: {len(entries)} figures and tables, {pictures} pictures, {len(document) / 1e6:.1f} MB")

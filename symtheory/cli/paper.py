@@ -1,0 +1,58 @@
+"""`symtheory paper`: the article's numbers, tables and captions from saved results, and its PDF."""
+
+from pathlib import Path
+
+
+def run(check: bool = False, prove: bool = False, out: Path | None = None) -> int:
+    r"""Write what the article in `paper/` asks for into paper/generated, and build its PDF where TeX is installed.
+
+    Numbers come from the ledger of claims, the checked theorems in paper/results, the verdicts in paper/verdicts, the
+    captions in figures, the published tables and the estimators' code. Without TeX the inputs are written all the
+    same, and the command says which Debian packages are missing.
+
+    Args:
+        check: Write nothing. Exit status 1 if a generated input is stale, if a source asks for a value that no result
+            gives, types a number by hand, or shows one without naming its command. Needs no TeX.
+        prove: First derive and re-check every theorem again (about a minute) and renew paper/results/theorems.json.
+        out: Folder for main.pdf; the article's own by default.
+    """
+
+    from rich.console import Console
+
+    from ..article import build
+    from ..errors import InputError
+    from ..experiments import store
+
+    if check and (prove or out is not None):
+        raise InputError("check writes nothing, so it goes with neither prove nor out")
+    console = Console(highlight=False, soft_wrap=True)
+    folder = build.article()
+    if prove:
+        from ..theory import report
+        from ..theory.proofs import theorems
+        from .prove import check_all
+
+        rows = check_all(list(theorems())).values()
+        with store.replacing(folder / "results" / "theorems.json") as partial:
+            partial.write_text(report.as_json(sorted(rows, key=lambda row: row.id)) + "\n", encoding="utf-8")
+    files = build.current_inputs(folder)
+    if not check:
+        build.write(folder, files)
+        console.print(f"{folder / 'generated'}: {len(files)} files")
+    complaints = build.complaints(folder, files)
+    for complaint in complaints:
+        console.print(complaint, markup=False)
+    if check or complaints:
+        if not complaints:
+            console.print(f"The article is current: {len(files)} generated files, no number typed by hand.")
+        return int(bool(complaints))
+    if not build.has_tex():
+        console.print(
+            f"No PDF: LaTeX is not installed. On Debian: apt-get install --no-install-recommends {build.DEBIAN}"
+        )
+        return 0
+    pdf = (out or folder) / "main.pdf"
+    with store.replacing(pdf) as partial:
+        partial.write_bytes(build.pdf(folder))
+    console.print(f"{pdf}")
+    return 0
