@@ -94,7 +94,8 @@ def use_all_cores() -> None:
 
     To be called before jax computes anything; what the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays.
     """
-    if jax.config.jax_num_cpu_devices < 0 and "host_platform_device_count" not in os.getenv("XLA_FLAGS", ""):
+    chosen = jax.config.jax_num_cpu_devices >= 0  # type: ignore[attr-defined]  # config.read refuses this one
+    if not chosen and "host_platform_device_count" not in os.getenv("XLA_FLAGS", ""):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         jax.config.update("jax_num_cpu_devices", cores)
 
