@@ -43,7 +43,9 @@ def seconds(arguments: list[str], times: int) -> np.ndarray:
     took = []
     for _ in range(times):
         start = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+        if run.returncode:
+            raise RuntimeError(f"{arguments[:3]} failed: {(run.stderr.strip().splitlines() or [''])[-1]}")
         took.append(time.perf_counter() - start)
     return np.array(took)
 
