@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 
@@ -40,7 +41,9 @@ def test_a_notebook_runs_as_a_script_and_measures_itself(path, tmp_path, monkeyp
 
 
 def test_a_notebook_exports_to_html_with_its_charts(tmp_path):
-    path = data.folder("notebooks") / "one_step.py"
+    for name in ("one_step.py", "explore.css"):  # marimo keeps a session beside what it exports
+        shutil.copy(data.folder("notebooks") / name, tmp_path)
+    path = tmp_path / "one_step.py"
     command = [
         sys.executable,
         "-m",
