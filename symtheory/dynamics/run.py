@@ -1,6 +1,7 @@
 """Training runs: a scan over steps that observes the policy every `stride` steps."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -37,17 +38,17 @@ def train(
     params = world.init()
     state = sampled.State(params, optimizer.init(params))
 
-    def one_step(carry, key):
+    def one_step(key, carry, t):
         state, total = carry
-        state, info = sampled.prompt_step(key, state, world, advantage, optimizer, update)
+        # fold_in gives the t-th key of a split, without an array of all of them: memory does not grow with the stride
+        state, info = sampled.prompt_step(jax.random.fold_in(key, t), state, world, advantage, optimizer, update)
         return (state, jax.tree.map(jnp.add, total, info)), None
 
     def one_record(state, key):
         # looking before stepping lets the observation share its softmax with the first draw
         observed = observe(state.params)
         nothing = sampled.StepInfo(*(jnp.zeros(s.shape, s.dtype) for s in shapes))
-        keys = jax.random.split(key, stride)
-        (state, total), _ = jax.lax.scan(one_step, (state, nothing), keys)
+        (state, total), _ = jax.lax.scan(partial(one_step, key), (state, nothing), jnp.arange(stride))
         return state, (observed, total)
 
     shapes = jax.eval_shape(lambda: sampled.prompt_step(key, state, world, advantage, optimizer, update)[1])

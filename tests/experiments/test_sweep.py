@@ -183,3 +183,14 @@ def test_changed_code_is_another_result_and_a_new_estimator_is_not(tmp_path, mon
     used = sweep.sources_of(estimators.get("agrae").links)
     assert {"symtheory.estimators.agrae", "symtheory.estimators.difficulty", "symtheory.estimators.grpo"} <= set(used)
     assert "symtheory.estimators.passk" not in used
+
+
+def test_memory_grows_with_the_records_and_not_with_the_steps():
+    def held(steps, stride):
+        (tile, *_) = sweep.plan(sweep.parse({**SMALL, "steps": steps, "stride": stride, "tile": 64}))
+        return tile.program.lower(*tile.arguments).compile().memory_analysis()
+
+    few, many, dense = held(20, 10), held(20_000, 10_000), held(200, 10)
+    assert many.output_size_in_bytes == few.output_size_in_bytes
+    assert many.temp_size_in_bytes - few.temp_size_in_bytes < 2**20 / 8, "8 bytes a step: their numbers"
+    assert dense.output_size_in_bytes > 5 * few.output_size_in_bytes
