@@ -67,15 +67,15 @@ def test_sampled_runs_show_progress_and_stop(open_app):
     app = open_app("difficulty")
     app.wait()
     app.page.get_by_role("button", name="Run sampled groups").click()
-    app.page.get_by_text("sampled runs").wait_for(timeout=120_000)
+    app.page.get_by_text("sampled runs, shade").wait_for(timeout=120_000)
     app.page.get_by_role("button", name="Stop").click()
     app.page.wait_for_timeout(4000)
-    stopped = app.page.get_by_text("sampled runs").inner_text()
+    stopped = app.page.get_by_text("sampled runs, shade").inner_text()
     assert 1 <= int(re.search(r"mean of (\d+) of", stopped)[1]) < lab.SEEDS
     app.page.wait_for_timeout(2000)
-    assert app.page.get_by_text("sampled runs").inner_text() == stopped
+    assert app.page.get_by_text("sampled runs, shade").inner_text() == stopped
     app.press("difficulty")
-    assert app.page.get_by_text("sampled runs").count() == 0
+    assert app.page.get_by_text("sampled runs, shade").count() == 0
     assert not app.errors
 
 
