@@ -29,8 +29,8 @@ def run(
     after a stop or a kill goes on from the last checkpoint and ends with the same numbers.
 
     Args:
-        preset: ci (about a minute), cpu (about five minutes on two cores), full (two hours on two cores: two blocks of
-            20 seeds, three settings, three model sizes, verdicts) or gpu (one large card).
+        preset: ci (about a minute), cpu (about five minutes on two cores), full (over an hour on two cores: two blocks
+            of 20 seeds, two learning rates, two model sizes, verdicts) or gpu (one large card).
         part: training runs (Figs. 2-5, 9, 10, Tables 3, 6, 7), single steps (Theorem 1), or both.
         out: folder of results.
         verdicts: file in which the verdicts on the paper's claims are put, as JSON; those of the other part stay.

@@ -157,7 +157,8 @@ def regime(steps: xr.Dataset) -> list[tuple[dict, dict[str, Interval]]]:
     cells = []
     for index in np.ndindex(*(at.sizes[d] for d in ("size", "depth", "optimizer", "batch"))):
         where = dict(zip(("size", "depth", "optimizer", "batch"), index, strict=True))
-        values = [bootstrap(q.isel(where).dropna("seed").values) for q in quantities]
+        own = [q.isel(where) for q in quantities]
+        values = [bootstrap(x.where(np.isfinite(x)).dropna("seed").values) for x in own]  # a change may round to zero
         labels = {name: at[name].values[i] for name, i in where.items()}
         cells.append((labels, dict(zip(REGIME_HEADER[4:], values, strict=True))))
     return cells

@@ -123,7 +123,8 @@ def one_step(result: xr.Dataset):
             by_size(axes[2, column], result, optimizer, batch)
     if sizes:
         axes[2, 0].set_ylabel("at the smallest rate, by pretraining")
-        axes[2, 0].legend(loc="center left", fontsize=8)
+        axes[2, 0].set_ylim(bottom=0)
+        axes[2, 0].legend(loc="upper left", fontsize=8)
     axes[0, 0].set_ylabel("share of squared change explained")
     axes[1, 0].set_ylabel("rms change of log pi / sampled correct")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -174,18 +175,19 @@ def by_size(ax, result: xr.Dataset, optimizer: str, batch: int) -> None:
             ax.plot(x, mean, color=color, linestyle=line, marker="o", markersize=3, label=f"{label}, {depth} steps")
             ax.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
-    ax.set_ylim(bottom=0)
+    ax.set_xticks(result["size"].values, [f"{size / 1000:.0f}k" for size in result["size"].values])
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("parameters")
 
 
 def over_models(values: xr.DataArray) -> Interval:
     """Interval over seeds of the mean over everything else but the rate.
 
-    Steps in which nothing moved (all draws right, or all wrong) have nan and are left out; with fewer than two seeds
-    left there is no interval to draw.
+    Steps in which nothing moved (all draws right, or all wrong) have nan and are left out, and so are ratios to a
+    change too small for float32; with fewer than two seeds left there is no interval to draw.
     """
     others = [d for d in values.dims if d not in ("seed", "rate")]
-    kept = values.mean(others, skipna=True).transpose("seed", "rate").dropna("seed")
+    kept = values.where(np.isfinite(values)).mean(others, skipna=True).transpose("seed", "rate").dropna("seed")
     if kept.sizes["seed"] >= 2:
         return bootstrap(kept.values)
     mean = kept.mean("seed").values
