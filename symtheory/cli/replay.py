@@ -51,8 +51,11 @@ def run(
 
     from rich.console import Console
 
+    from ..errors import InputError
     from ..experiments import replay, tiles
 
+    if part != "one-step" and seeds is not None and seeds < 2:
+        raise InputError(f"seeds must be at least 2, since intervals are taken over seeds, got {seeds}")
     size = replay.PRESETS[preset]
     optimising = _given(optimizer=optimizer, learning_rate=learning_rate)
     update = optimising | _given(

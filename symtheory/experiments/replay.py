@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray as xr
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from .. import estimators
 from ..dynamics import run, sampled
@@ -200,9 +201,11 @@ def spread(function: Callable, count: int, runs_at_once: int) -> Callable:
     devices = jax.devices()[: max(1, min(len(jax.devices()), count))]
     mapped = train.over_runs(function, devices, runs_at_once)
     filler = np.arange(math.ceil(count / len(devices)) * len(devices)) % count
+    layout = NamedSharding(Mesh(np.array(devices), ("run",)), PartitionSpec("run"))
 
     def call(*arguments):
-        padded = jax.tree.map(lambda x: x[filler], arguments)
+        # what one program made on fewer devices, as base models of one seed, moves to all of this one's
+        padded = jax.device_put(jax.tree.map(lambda x: x[filler], arguments), layout)
         return jax.tree.map(lambda x: x[:count], mapped(*padded))
 
     return call

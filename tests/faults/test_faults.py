@@ -109,7 +109,7 @@ def tiles(out):
     return sorted((out / "cache").glob("sweep-*.nc"))
 
 
-def killed_at_random(start, out, kills, longest):
+def killed_at_random(start, kills, longest):
     """Start a command again and again, each time killed after a random time; returns how often it had ended before."""
     rng = random.Random(0)
     ended = 0
@@ -130,12 +130,40 @@ def test_a_sweep_killed_at_random_moments_ends_with_the_same_bytes(finished, swe
     whole = time.monotonic() - started
     for path in [*tiles(tmp_path / "out"), tmp_path / "out/small.nc"]:
         path.unlink()
-    killed_at_random(sweep, tmp_path / "out", kills, whole)
+    killed_at_random(sweep, kills, whole)
     kept = {path: path.stat().st_mtime_ns for path in tiles(tmp_path / "out")}
     assert sweep().wait() == 0
     assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
     assert {path: path.stat().st_mtime_ns for path in kept} == kept, "finished tiles were made again"
     assert list((tmp_path / "out").rglob(".*tmp*")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "kills"),
+    [
+        (["plane", "--points", "5", "--seeds", "2"], 5),
+        (["reproduce", "--only", "table3", "--seeds", "2"], 5),
+        (["replay", "ci", "--part", "training", "--seeds", "3", "--steps", "20"], 3),
+    ],
+)
+def test_every_command_that_keeps_results_goes_on_after_kills_to_the_same_bytes(tmp_path, arguments, kills):
+    def results(out):
+        paths = sorted(p for p in out.rglob("*.nc") if "xla" not in p.parts)
+        return {str(p.relative_to(out)): p.read_bytes() for p in paths}
+
+    started = time.monotonic()
+    whole = Command(*arguments, "--out", tmp_path / "whole", log=tmp_path / "log", devices=2)
+    assert whole.wait(500) == 0, whole.log.read_text()
+    longest = time.monotonic() - started
+
+    def start():
+        return Command(*arguments, "--out", tmp_path / "killed", log=tmp_path / "log", devices=2)
+
+    killed_at_random(start, kills, longest)
+    assert start().wait(500) == 0
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+    assert list((tmp_path / "killed").rglob(".*tmp*")) == []
 
 
 def test_shards_in_any_order_give_the_bytes_of_the_whole(finished, sweep, tmp_path):
