@@ -14,6 +14,9 @@ def library(name: str) -> ctypes.CDLL | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         built, source = Path(folder, f"{name}.so"), Path(__file__).with_name(f"{name}.c")
-        flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-        subprocess.run([cc, *flags, "-o", str(built), str(source), "-lm"], check=True)
+        compiled = built.with_suffix(".o")
+        flags = ["-O3", "-march=native", "-ffast-math", "-fPIC"]
+        subprocess.run([cc, *flags, "-c", "-o", str(compiled), str(source)], check=True)
+        # linked without -ffast-math, which would make the whole process flush subnormal numbers to zero
+        subprocess.run([cc, "-shared", "-o", str(built), str(compiled), "-lm"], check=True)
         return ctypes.CDLL(str(built))

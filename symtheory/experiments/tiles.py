@@ -5,6 +5,7 @@ batch changes the last bits of its results, so it belongs to a tile's configurat
 devices, processes and hosts then changes nothing.
 """
 
+import contextlib
 import os
 import warnings
 from collections import deque
@@ -92,12 +93,14 @@ def require_finite(dataset: xr.Dataset) -> None:
 def use_all_cores() -> None:
     """Make every core that this process may use a device of its own, since XLA shares one device badly over cores.
 
-    To be called before jax computes anything; what the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays.
+    What the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays, and so do the devices of a process that has
+    computed already.
     """
     chosen = jax.config.jax_num_cpu_devices >= 0  # type: ignore[attr-defined]  # config.read refuses this one
     if not chosen and "host_platform_device_count" not in os.getenv("XLA_FLAGS", ""):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        jax.config.update("jax_num_cpu_devices", cores)
+        with contextlib.suppress(RuntimeError):  # jax refuses once it has computed
+            jax.config.update("jax_num_cpu_devices", cores)
 
 
 def prepare(out: str | Path) -> None:

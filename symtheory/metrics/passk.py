@@ -33,8 +33,8 @@ def unbiased_pass_at_k(n, c, k):
     Shapes: `n[...]`, `c[...]`, `k[...]` broadcast; numpy or jax. `k` must be known (not a traced jax value).
     Raises `InputError` unless 0 <= c <= n and 1 <= k <= n, where the values can be looked at.
 
-    >>> unbiased_pass_at_k(4, 2, 2)  # of the 6 pairs, one has no correct sample
-    0.8333333333333334
+    >>> round(unbiased_pass_at_k(4, 2, 2), 12)  # of the 6 pairs, one has no correct sample
+    0.833333333333
     >>> unbiased_pass_at_k(256, np.array([0, 1, 256]), 16)
     array([0.    , 0.0625, 1.    ])
     """

@@ -56,6 +56,7 @@ def child(arguments, log, environment, limit, unprivileged):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     if unprivileged:
         obey_file_modes()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children are born deaf to it
     sys.argv = ["symtheory", *arguments]
     from symtheory.cli import main
 
