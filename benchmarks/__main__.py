@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import json
-import os
 
 from .timing import skipped
 
@@ -13,9 +12,9 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    import jax
+    from symtheory.dynamics import use_all_cores
 
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    use_all_cores()
     try:
         for row in importlib.import_module(f"benchmarks.{options.name}").rows(options.rounds):
             print(json.dumps(row), flush=True)

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symtheory.experiments import plane, sweep, tiles
+from symtheory.dynamics import use_all_cores
+from symtheory.experiments import plane, store, sweep
 
 ROUNDS = 5
 
@@ -43,8 +44,8 @@ def sweep_tile(width: int) -> None:
     seconds = best(lambda: jax.block_until_ready(tile.program(*arguments)))
     dataset = tile.label(jax.tree.map(np.asarray, tile.program(*arguments)))
     with tempfile.TemporaryDirectory() as folder:
-        kept = best(lambda: tiles.store.keep(folder, "sweep", tile.config, dataset))
-        found = best(lambda: tiles.store.find(folder, "sweep", tile.config))
+        kept = best(lambda: store.keep(folder, "sweep", tile.config, dataset))
+        found = best(lambda: store.find(folder, "sweep", tile.config))
     memory = tile.program.lower(*arguments).compile().memory_analysis()
     steps = width * described.steps
     print(
@@ -67,7 +68,7 @@ def plane_tile() -> None:
 
 
 if __name__ == "__main__":
-    tiles.use_all_cores()
+    use_all_cores()
     print(f"{jax.devices()[0].device_kind}, {len(jax.devices())} devices, one used")
     for width in (64, 256, 1024, 4096):
         sweep_tile(width)

@@ -244,7 +244,7 @@ def _designs(results: Results) -> Iterator[tuple[str, str]]:
     """Sizes of the experiments, from the code that runs them."""
     import jax
 
-    from ..experiments.replay import PRESETS
+    from ..experiments.replay_presets import PRESETS
     from ..experiments.study import Study
     from ..experiments.tree_study import TreeStudy
     from ..replay import model

@@ -52,11 +52,12 @@ def run(
     from rich.console import Console
 
     from ..errors import InputError
-    from ..experiments import replay, tiles
+    from ..experiments import tiles
+    from ..experiments.replay_presets import PRESETS
 
     if part != "one-step" and seeds is not None and seeds < 2:
         raise InputError(f"seeds must be at least 2, since intervals are taken over seeds, got {seeds}")
-    size = replay.PRESETS[preset]
+    size = PRESETS[preset]
     optimising = _given(optimizer=optimizer, learning_rate=learning_rate)
     update = optimising | _given(
         mini_batches=mini_batches, epochs=epochs, aggregation=aggregation, clip_high=clip_high, kl=kl

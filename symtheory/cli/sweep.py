@@ -44,9 +44,10 @@ def run(
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from ..dynamics import use_all_cores
     from ..experiments import store, tiles
 
-    tiles.use_all_cores()
+    use_all_cores()
     if coordinator is not None:
         if coordinator == "auto":
             jax.distributed.initialize()

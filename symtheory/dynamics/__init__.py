@@ -2,7 +2,7 @@
 
 from .control_variate import control_variate
 from .counter import counter_key
-from .run import across_devices, mean_field, train
+from .run import across_devices, mean_field, train, use_all_cores
 from .sampled import State, StepInfo, Update, advantage_of
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "counter_key",
     "mean_field",
     "train",
+    "use_all_cores",
 ]

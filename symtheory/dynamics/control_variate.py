@@ -83,17 +83,11 @@ def control_variate(
     )
 
 
-def _mean_step(params, world, estimator, group_size):
-    """Expected gradient at `params`, differentiable in them (`expected.gradient` holds the slopes fixed)."""
-    success, pull_back = jax.vjp(world.success, params)
-    return pull_back(expected.slope(estimator, group_size, success) * world.prompt_weight)[0]
-
-
 def _adjoint(world, estimator, group_size, rate, steps):
     """Derivative of each prompt's success at the end by its parameters after every step of the mean field, [T, ...]."""
 
     def advance(params):
-        return params + rate * _mean_step(params, world, estimator, group_size)
+        return params + rate * expected.gradient(params, world, estimator, group_size)
 
     last, path = jax.lax.scan(lambda params, _: (advance(params), params), world.init(), None, length=steps)
     end = jax.grad(lambda params: world.success(params).sum())(last)
@@ -111,7 +105,7 @@ def _run(key, *, world, estimator, group_size, rate, adjoint, steps):
         rollouts = world.sample(key, params, group_size)
         share = advantage(world.reward(rollouts)) * (world.prompt_weight / group_size)
         change = rate * world.policy_gradient(params, rollouts, share)
-        noise = change - rate * _mean_step(params, world, estimator, group_size)
+        noise = change - rate * expected.gradient(params, world, estimator, group_size)
         variate = variate + (weight * noise).reshape(len(variate), -1).sum(-1)
         return (params + change, variate), None
 

@@ -7,7 +7,7 @@ world. One such step is exact; iterated it is a mean field, which ignores the sp
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -114,10 +114,12 @@ def _column(batch):
     return type(batch)(*(jnp.asarray(x)[..., None] if jnp.ndim(x) else x for x in batch))
 
 
-def gradient(world: World, params, slopes: Array):
-    """Expected gradient: sum over prompts of prompt weight * slopes_q * grad P_q, `slopes[P]` held fixed."""
-    fixed = jax.lax.stop_gradient(slopes) * world.prompt_weight
-    return jax.grad(lambda p: (fixed * world.success(p)).sum())(params)
+def gradient(
+    params: Any, world: World, estimator: Estimator, size: int, batch: Literal["exact", "mean"] = "mean"
+) -> Any:
+    """Expected gradient of one update: sum over prompts of prompt weight * F'_G(P_q) * grad P_q."""
+    slopes = slope(estimator, size, world.success(params), batch=batch)
+    return world.success_gradient(params, slopes * world.prompt_weight)
 
 
 def step(
@@ -129,5 +131,4 @@ def step(
     batch: Literal["exact", "mean"] = "mean",
 ) -> State:
     """One mean-field step: the exact expected gradient at `state`, through the optimiser."""
-    slopes = slope(estimator, size, world.success(state.params), batch=batch)
-    return apply_gradient(state, gradient(world, state.params, slopes), optimizer)
+    return apply_gradient(state, gradient(state.params, world, estimator, size, batch), optimizer)

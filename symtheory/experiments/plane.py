@@ -24,7 +24,7 @@ from ..metrics.passk import pass_at_k
 from ..metrics.plane import all_groups, place, position
 from ..ops import jax_ops
 from ..worlds import make_bandit
-from . import tiles
+from . import provenance, tiles
 from .study import difficulty
 
 ROWS = 4  # tilts in one program: its memory does not grow with the grid
@@ -66,7 +66,7 @@ def run(sweep: Sweep, folder: str | Path, progress: Callable[[int], None] = lamb
             data = {k: (("seed", "tilt", "asymmetry"), v[:, : len(rows)]) for k, v in values.items()}
             return xr.Dataset(data, {"tilt": rows, "asymmetry": asymmetry, "seed": np.arange(sweep.seeds)})
 
-        config = {"plane": 1, **asdict(sweep), "block": start, "x64": jax.config.read("jax_enable_x64")}
+        config = {"plane": 1, **asdict(sweep), "block": start, **provenance.made_by(_program, *PLANE.links)}
         return tiles.Tile(config, program, (jnp.asarray(padded), jnp.asarray(asymmetry)), label, len(rows))
 
     rows = tiles.run([block(start) for start in range(0, sweep.points, ROWS)], folder, "plane", progress)

@@ -27,7 +27,7 @@ from ..errors import InputError, no_such
 from ..replay import model, predict, train
 from ..replay import task as tasks
 from ..worlds import Bandit
-from . import checkpoint, store
+from . import checkpoint, provenance, store
 from .study import DESIGN_SEEDS, FRESH_SEEDS
 
 Report = Callable[[str, int, int, int], None]
@@ -139,19 +139,6 @@ class OneStep:
     """prompts outside the batch that are watched"""
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A size of the whole replay."""
-
-    training: tuple[Training, ...]
-    """settings; verdicts are drawn from the first, the others say how far they hold"""
-    one_step: OneStep
-    seeds_at_once: int = 2
-    """seeds that train side by side; a checkpoint holds all their states"""
-    runs_at_once: int = 1
-    """runs that a device works on as one batch: 1 on a CPU, many on an accelerator"""
-
-
 def setting(update: train.Update) -> str:
     """Name of a setting: its optimiser and learning rate.
 
@@ -159,41 +146,6 @@ def setting(update: train.Update) -> str:
     'Adam 0.0001'
     """
     return f"{update.optimizer.upper() if update.optimizer == 'sgd' else 'Adam'} {update.learning_rate:g}"
-
-
-_FULL = Training(seeds=20, confirm=True)
-PRESETS = {
-    "ci": Preset(
-        (Training(seeds=2, steps=20, stride=10, estimators=("grpo", "positive_dominant", "negative_dominant")),),
-        OneStep(depths=(100,), batches=(1, 4), estimators=("grpo",), histories=(0,), seeds=2, draws=2, bystanders=4),
-    ),
-    "cpu": Preset((Training(),), OneStep(histories=(20,))),
-    "full": Preset(
-        (_FULL, replace(_FULL, update=train.Update(learning_rate=3e-4))),
-        OneStep(sizes=((1, 32), (2, 64)), histories=(20,), seeds=20, confirm=True),
-    ),
-    "gpu": Preset(
-        (
-            Training(
-                Base(layers=4, width=256, heads=8, dtype="bfloat16", steps=1000, batch=512, rate=1e-3),
-                train.Update(batch=64, mini_batches=4, learning_rate=1e-4),
-                seeds=20,
-                steps=600,
-                stride=50,
-                estimators=(*ESTIMATORS, "w_reinforce", "dr_grpo"),
-            ),
-        ),
-        OneStep(
-            base=Base(task="congruence", batch=256, rate=1e-3),
-            sizes=((2, 64), (4, 128), (6, 256)),
-            depths=(150, 600, 1500),
-            seeds=20,
-            draws=4,
-        ),
-        seeds_at_once=4,
-        runs_at_once=44,
-    ),
-}
 
 
 def spread(function: Callable, count: int, runs_at_once: int) -> Callable:
@@ -259,8 +211,12 @@ def training(
 
 
 def _without_seeds(config: Training | OneStep) -> dict:
-    """A configuration as plain data, less its seeds, which name the part of a result that is kept by itself."""
-    return {name: value for name, value in asdict(config).items() if name not in ("seeds", "confirm")}
+    """What determines a result but its seeds, which name the part of it that is kept by itself; plain data."""
+    settings = {name: value for name, value in asdict(config).items() if name not in ("seeds", "confirm")}
+    return {
+        **settings,
+        **provenance.made_by(training, *(link for e in config.estimators for link in estimators.get(e).links)),
+    }
 
 
 def _programs(config: Training, seeds: int, runs_at_once: int) -> tuple[Callable, Callable, Callable]:

@@ -7,6 +7,7 @@ import xarray as xr
 
 from ..errors import InputError
 from . import replay, store
+from .replay_presets import PRESETS
 
 DIMS = ("estimator", "seed", "step", "split", "prompt")
 BINS = np.array([0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0])
@@ -26,7 +27,7 @@ def open_replay(path: str | Path) -> xr.Dataset:
 
 def make(folder: Path, report: replay.Report, preset: str = "ci") -> xr.Dataset:
     """The training runs of a preset, saved as `symtheory replay` saves them; finished parts are kept."""
-    size = replay.PRESETS[preset]
+    size = PRESETS[preset]
     options = {"seeds_at_once": size.seeds_at_once, "runs_at_once": size.runs_at_once}
     result = replay.training(size.training[0], folder / "cache", report, **options)
     store.save(result, folder / f"training-{preset}.nc")

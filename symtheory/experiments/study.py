@@ -27,7 +27,7 @@ from ..dynamics import Update, advantage_of, train
 from ..evidence import infer_success, published, success_probabilities
 from ..metrics.passk import pass_at_k
 from ..worlds import make_bandit
-from . import tiles
+from . import provenance, tiles
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BENCHMARKS = ("MATH", "AIME 2025", "AMC23")
@@ -129,9 +129,11 @@ def run(
 ) -> xr.Dataset:
     """The study for these seeds, tile by tile; tiles that lie finished in `folder` are not run again."""
     program = jax.jit(_program(study))
+    links = [link for method in study.methods for link in estimators.get(METHODS[method].estimator).links]
+    made_by = provenance.made_by(_program, type(study), *links)
 
     def tile(block: list[int]) -> tiles.Tile:
-        config = {**study.config(), "tile": block, "x64": jax.config.read("jax_enable_x64")}
+        config = {**study.config(), "tile": block, **made_by}
         padded = jnp.asarray((block + [block[-1]] * TILE)[:TILE])
         return tiles.Tile(config, program, (padded,), partial(_label, study, block), len(block))
 

@@ -8,7 +8,6 @@ in every combination: differences are paired.
 
 import functools
 import hashlib
-import inspect
 import itertools
 import json
 import math
@@ -17,7 +16,6 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -33,7 +31,7 @@ from ..estimators import Estimator, make_group
 from ..estimators.plane import PLANE
 from ..ops import jax_ops
 from ..worlds import make_bandit, make_tree
-from . import store, tiles
+from . import provenance, store, tiles
 from .study import UNITS, observe_world
 
 OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
@@ -264,40 +262,8 @@ def _config(sweep: Sweep, cell: Cell) -> dict[str, Any]:
         "axes": list(sweep.axes),
         "group_size": cell.group_size,
         "optimizer": cell.optimizer,
-        "code": code_of(_program, train, *WORLDS.values(), *cell.estimator.links),
-        "libraries": [jax.__version__, optax.__version__],
-        "platform": jax.default_backend(),
-        "x64": jax.config.read("jax_enable_x64"),
+        **provenance.made_by(_program, *WORLDS.values(), *cell.estimator.links),
     }
-
-
-@functools.cache
-def code_of(*functions: Callable) -> str:
-    """Hash of the source behind `functions`: a result of changed code is another result."""
-    return hashlib.sha256(json.dumps(sources_of(functions), sort_keys=True).encode()).hexdigest()
-
-
-def sources_of(functions: Sequence[Callable]) -> dict[str, str]:
-    """Source of the modules that define `functions` and of all modules of this package that those use, by name.
-
-    Estimators are reached through their links, so that a new one leaves the results of the others alone.
-    """
-    package = __name__.partition(".")[0]
-    sources: dict[str, str] = {}
-    todo = [inspect.getmodule(f) for f in functions]
-    while todo:
-        module = todo.pop()
-        if module is None or module.__name__ in sources:
-            continue
-        sources[module.__name__] = inspect.getsource(module)
-        used = [x if isinstance(x, ModuleType) else inspect.getmodule(x) for x in vars(module).values() if _is_code(x)]
-        # the module of a package holds all that is in it, and `symtheory.estimators` every estimator
-        todo += [m for m in used if m and m.__name__.startswith(f"{package}.") and not hasattr(m, "__path__")]
-    return sources
-
-
-def _is_code(x: Any) -> bool:
-    return inspect.isroutine(x) or inspect.isclass(x) or inspect.ismodule(x)
 
 
 def read(path: str | Path) -> Sweep:

@@ -5,8 +5,6 @@ batch changes the last bits of its results, so it belongs to a tile's configurat
 devices, processes and hosts then changes nothing.
 """
 
-import contextlib
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +15,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from ..dynamics import use_all_cores
 from ..errors import InputError
 from . import store
 
@@ -88,19 +87,6 @@ def require_finite(dataset: xr.Dataset) -> None:
     if found:
         name, labels = min(found, key=lambda one: one[1].get("step", 0))
         raise InputError(f"{name} is not finite at " + ", ".join(f"{c} {x}" for c, x in labels.items()))
-
-
-def use_all_cores() -> None:
-    """Make every core that this process may use a device of its own, since XLA shares one device badly over cores.
-
-    What the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays, and so do the devices of a process that has
-    computed already.
-    """
-    chosen = jax.config.jax_num_cpu_devices >= 0  # type: ignore[attr-defined]  # config.read refuses this one
-    if not chosen and "host_platform_device_count" not in os.getenv("XLA_FLAGS", ""):
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        with contextlib.suppress(RuntimeError):  # jax refuses once it has computed
-            jax.config.update("jax_num_cpu_devices", cores)
 
 
 def prepare(out: str | Path) -> None:

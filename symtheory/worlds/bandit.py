@@ -45,9 +45,9 @@ class Bandit(NamedTuple):
         return jax.nn.softmax(self.policy_logits(params), axis=-1)
 
     def sample(self, key, params, size):
-        probabilities = self.policy(params)
-        uniforms = jax.random.uniform(key, (*probabilities.shape[:-1], size), probabilities.dtype)
-        return draw(probabilities, uniforms)
+        logits = self.policy_logits(params)
+        uniforms = jax.random.uniform(key, (*logits.shape[:-1], size), logits.dtype)
+        return draw(jnp.exp(logits - logits.max(-1, keepdims=True)), uniforms)
 
     def log_prob(self, params, rollouts):
         log_policy = jax.nn.log_softmax(self.policy_logits(params), axis=-1)
@@ -76,6 +76,12 @@ class Bandit(NamedTuple):
     def success(self, params):
         return jnp.where(self.right(), self.policy(params), 0).sum(-1)
 
+    def success_gradient(self, params, slopes):
+        """Gradient of sum(slopes * success), `slopes[P]` fixed: pi_j (1[j correct] - P) for each trajectory."""
+        policy, right = self.policy(params), self.right()
+        success = jnp.where(right, policy, 0).sum(-1, keepdims=True)
+        return self.pull_back(slopes[:, None] * policy * (right - success))
+
     def entropy(self, params):
         logits = self.policy_logits(params)
         below = logits - jax.lax.stop_gradient(logits.max(-1, keepdims=True))
@@ -98,14 +104,14 @@ class Bandit(NamedTuple):
         return jnp.where(rare, seen, 0).sum(-1) / rare.sum(-1)
 
 
-def draw(probabilities, uniforms):
-    """Indices distributed as `probabilities[..., N]` from `uniforms[..., G]`, by an inverse CDF in two levels.
+def draw(weights, uniforms):
+    """Indices with chances proportional to `weights[..., N]` from `uniforms[..., G]`, by an inverse CDF in two levels.
 
     Prefix sums inside blocks and of block totals are products with a triangle of ones, and a draw looks only at the
     block it falls into: G (N / BLOCK + BLOCK) comparisons in place of G N, and no sequential cumulative sum.
     """
-    *batch, n = probabilities.shape
-    blocks = jnp.pad(probabilities, [(0, 0)] * len(batch) + [(0, -n % BLOCK)])
+    *batch, n = weights.shape
+    blocks = jnp.pad(weights, [(0, 0)] * len(batch) + [(0, -n % BLOCK)])
     blocks = blocks.reshape(*batch, -1, BLOCK)
     within = blocks @ jnp.triu(jnp.ones((BLOCK, BLOCK), blocks.dtype))
     totals = within[..., -1]

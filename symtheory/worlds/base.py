@@ -44,6 +44,10 @@ class World(Protocol):
         """Exact probability that one rollout is correct, [P]; differentiable in `params`."""
         ...
 
+    def success_gradient(self, params: Params, slopes: Array) -> Params:
+        """Gradient of sum(slopes * success) over prompts, `slopes[P]` held fixed."""
+        ...
+
     def entropy(self, params: Params) -> Array:
         """Exact entropy of the policy over trajectories in nats, [P]."""
         ...

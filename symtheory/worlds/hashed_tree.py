@@ -82,6 +82,10 @@ class HashedTree:
         first = jnp.concatenate([jnp.ones_like(mass[:, :1], bool), jnp.diff(self.solutions, axis=-1) != 0], axis=-1)
         return jnp.where(first, mass, 0).sum(-1)
 
+    def success_gradient(self, params, slopes):
+        """Gradient of sum(slopes * success), `slopes[P]` fixed."""
+        return jax.grad(lambda p: (slopes * self.success(p)).sum())(params)
+
     def entropy(self, params):
         """Exact, level by level from the leaves; refused for trees too large to sweep."""
         check_shape(self.depth, self.branching)

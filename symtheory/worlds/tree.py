@@ -93,8 +93,9 @@ class Tree(NamedTuple):
     def step_gradient(self, params, rollouts, weight):
         """Gradient of sum(weight * log pi(step)) with a weight for each step of each rollout, `weight[P, size, d]`."""
         node, action = path(rollouts, self.depth, self.branching)
-        policy = jax.nn.softmax(rows_at(self.node_logits(params), node), axis=-1)
-        change = weight[..., None] * (jax.nn.one_hot(action, self.branching, dtype=policy.dtype) - policy)
+        pi = choice_weights(rows_at(self.node_logits(params), node))
+        pi = pi / (pi @ jnp.ones((self.branching,) * 2, pi.dtype))  # XLA is faster at this than at a sum of so few
+        change = weight[..., None] * (jax.nn.one_hot(action, self.branching, dtype=pi.dtype) - pi)
         return self.pull_back(jax.vmap(lambda zero, v, x: zero.at[v].add(x))(jnp.zeros_like(self.logits), node, change))
 
     def pull_back(self, gradient):
@@ -213,20 +214,25 @@ def walk(rows, uniforms, branching: int, forced=None):
     `forced[d, P, G]` holds actions to take where they are not negative: how a rollout continues a given prefix.
     """
     depth = uniforms.shape[0]
-    prefix = jnp.zeros(uniforms.shape[1:], jnp.int32)
+    prefix = jnp.zeros((uniforms.shape[1], 1), jnp.int32)  # the root is one node for the whole group
     for l, start in enumerate(level_starts(depth, branching)):
-        action = draw(jax.nn.softmax(rows(start + prefix), axis=-1), uniforms[l])
+        action = draw(choice_weights(rows(start + prefix)), uniforms[l])
         if forced is not None:
             action = jnp.where(forced[l] >= 0, forced[l], action)
         prefix = prefix * branching + action
     return prefix
 
 
-def draw(policy, uniforms):
-    """Action distributed as `policy[..., b]` for each of `uniforms[...]`; never one of probability 0."""
-    cumulative = policy @ jnp.triu(jnp.ones((policy.shape[-1],) * 2, policy.dtype))
+def choice_weights(rows):
+    """Softmax of `rows[..., b]` before it is normalised."""
+    return jnp.exp(rows - rows.max(-1, keepdims=True))
+
+
+def draw(weights, uniforms):
+    """Action with chances proportional to `weights[..., b]` for each of `uniforms[...]` in [0, 1); never one of 0."""
+    cumulative = weights @ jnp.triu(jnp.ones((weights.shape[-1],) * 2, weights.dtype))
     target = uniforms * cumulative[..., -1]
-    return (target[..., None] >= cumulative[..., :-1]).sum(-1, dtype=jnp.int32)
+    return (target[..., None] >= cumulative).sum(-1, dtype=jnp.int32)
 
 
 def chosen(rows, action):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from symtheory import InputError, estimators
-from symtheory.experiments import sweep, tiles
+from symtheory.experiments import provenance, sweep, tiles
 
 SMALL = {
     "estimators": ["grpo"],
@@ -178,9 +178,9 @@ def test_changed_code_is_another_result_and_a_new_estimator_is_not(tmp_path, mon
         place.write_text(f"def scale(a, g, op):\n    return {factor} * a  # {'x' * factor}\n")
         importlib.invalidate_caches()
         module = importlib.reload(importlib.import_module("my_links"))
-        codes.append(sweep.code_of(module.scale))
+        codes.append(provenance.code_of(module.scale))
     assert codes[0] != codes[1]
-    used = sweep.sources_of(estimators.get("agrae").links)
+    used = provenance.sources_of(estimators.get("agrae").links)
     assert {"symtheory.estimators.agrae", "symtheory.estimators.difficulty", "symtheory.estimators.grpo"} <= set(used)
     assert "symtheory.estimators.passk" not in used
 
