@@ -36,7 +36,7 @@ PRESETS = {
             # the smallest of 0.01, 0.03, 0.1 with which GRPO's training pass@1 ends as high as Adam's in the first
             replace(_FULL, update=train.Update(optimizer="sgd", learning_rate=0.03)),
         ),
-        OneStep(sizes=((1, 32), (2, 64)), histories=(20,), seeds=20, confirm=True),
+        OneStep(sizes=((1, 32), (2, 64), (3, 96)), histories=(20,), seeds=20, confirm=True),
     ),
     "gpu": Preset(
         (
