@@ -79,16 +79,3 @@ def _caption(path: Path) -> tuple[str, str]:
     if len(paragraphs) < 3 or not command:
         raise InputError(f"{path} is not the caption of a figure: it must end with a line 'Made by `command`.'")
     return paragraphs[1], command[1]
-
-
-def other_settings(finding: Finding) -> dict[str, str]:
-    """Verdicts of the same claim in the world's other settings, which `verdict_record` puts at the end of the note.
-
-    >>> from symtheory.theory.ledger import Finding
-    >>> note = "Claim. In other settings: shared parameters, SGD: found; independent parameters, Adam: undecided."
-    >>> other_settings(Finding("bandit", "found", 0.1, (0.0, 0.2), "", 20, "", note))
-    {'shared parameters, SGD': 'found', 'independent parameters, Adam': 'undecided'}
-    """
-    _, _, listed = finding.note.partition("In other settings: ")
-    pairs = (entry.rpartition(": ") for entry in listed.rstrip(".").split("; ") if entry)
-    return {setting: verdict for setting, _, verdict in pairs}

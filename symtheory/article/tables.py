@@ -18,7 +18,7 @@ from ..theory.ledger import WORLDS
 from ..theory.objectives import limit_slope
 from ..theory.proofs import families, theorems
 from ..theory.symbols import P, beta, omega
-from .results import Results, other_settings
+from .results import Results
 from .tex import escape, longtable, number, prose, signed, tabular
 from .values import WORLD_NAMES, released_ratio, unit_of, verdict_macro
 
@@ -66,9 +66,8 @@ def settings(results: Results) -> str:
     for claim in results.empirical:
         for world in WORLDS:
             finding = results.finding(claim.id, world)
-            elsewhere = other_settings(finding) if finding else {}
-            if finding and len({finding.verdict, *elsewhere.values()}) > 1:
-                others = "; ".join(f"{_shortly(name)}: {verdict_macro(v)}" for name, v in elsewhere.items())
+            if finding and len({finding.verdict, *finding.elsewhere.values()}) > 1:
+                others = "; ".join(f"{_shortly(name)}: {verdict_macro(v)}" for name, v in finding.elsewhere.items())
                 rows.append([prose(claim.paper), WORLD_NAMES[world], verdict_macro(finding.verdict), others])
     return tabular("L{4.6cm}llL{5.4cm}", ("the paper says", "world", "first setting", "other settings"), rows)
 

@@ -138,10 +138,10 @@ def _record(trained: list, stepped, command: str, path: Path) -> None:
 
     record = json.loads(path.read_text()) if path.exists() else {}
     if trained:
-        elsewhere = [(result.setting, {v.claim.id: v for v in replay_study.verdicts(result)}) for result in trained[1:]]
-        for v in replay_study.verdicts(trained[0]):
-            others = {name: found[v.claim.id] for name, found in elsewhere}
-            record[v.claim.id] = verdict_record(v, others, command)
+        first, *others = ({v.claim.id: v for v in replay_study.verdicts(result)} for result in trained)
+        for id, v in first.items():
+            elsewhere = {result.setting: found[id].verdict for result, found in zip(trained[1:], others, strict=True)}
+            record[id] = verdict_record(v, elsewhere, command)
     if stepped is not None:
         record |= {v.claim.id: verdict_record(v, {}, command) for v in replay_study.step_verdicts(stepped)}
     with store.replacing(path) as partial:

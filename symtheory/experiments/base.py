@@ -16,7 +16,8 @@ import xarray as xr
 
 from ..errors import InputError, no_such
 from ..metrics.intervals import Interval, bootstrap
-from .claims import CLAIMS, READING, Claim, Verdict, in_other_settings, judge, readable
+from ..theory.ledger import in_other_settings
+from .claims import CLAIMS, READING, Claim, Verdict, judge, readable
 from .study import DESIGN_SEEDS, FRESH_SEEDS, Study, run
 from .tree_study import TreeStudy
 
@@ -73,10 +74,10 @@ class Runs:
         """Verdicts of the claims of one figure (default: all), in the preset's first setting."""
         return [judge(self.study(), claim) for claim in CLAIMS if figure in (None, claim.figure)]
 
-    def elsewhere(self, claim: Claim) -> dict[str, Verdict]:
-        """The same claim in the preset's other settings, as far as they can speak to it."""
+    def elsewhere(self, claim: Claim) -> dict[str, str]:
+        """Verdicts on the same claim in the preset's other settings, as far as they can speak to it."""
         others = {setting_name(*s): self.study(s) for s in self.preset.settings[1:]}
-        return {name: judge(study, claim) for name, study in others.items() if readable(study, [claim])}
+        return {name: judge(study, claim).verdict for name, study in others.items() if readable(study, [claim])}
 
 
 STUDIES = {"bandit": Study, "tree": TreeStudy}
@@ -139,7 +140,7 @@ def over_seeds(values, dims: list[str]) -> xr.DataArray:
 def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None = None) -> xr.Dataset:
     """Attach the caption to a figure's dataset, with the verdicts on the claims of `figure`."""
     verdicts = runs.verdicts(figure) if figure else []
-    sentences = [f"{v.sentence()} {in_other_settings(runs.elsewhere(v.claim))}".strip() for v in verdicts]
+    sentences = [v.sentence() + in_other_settings(runs.elsewhere(v.claim)) for v in verdicts]
     text = caption.strip()
     if sentences:
         text += f"\n\nIn the first setting ({setting_name(*runs.preset.settings[0])}):\n\n" + "\n".join(

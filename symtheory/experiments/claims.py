@@ -9,7 +9,7 @@ budgets. *Found* needs every part above zero, with intervals that exclude it, in
 blocks of seeds; *contradicted* needs one part below zero in all of them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -348,29 +348,28 @@ def readable(study: xr.Dataset, claims: Iterable[Claim] = CLAIMS) -> list[Claim]
     return [c for c in claims if methods.issuperset(c.methods) and not (alone and c.held_out)]
 
 
-def verdict_record(verdict: Verdict, elsewhere: dict[str, Verdict], command: str) -> dict[str, Any]:
+def _recorded(verdict: str) -> str:
+    return "undecided" if verdict == "no verdict" else verdict
+
+
+def verdict_record(verdict: Verdict, elsewhere: Mapping[str, str], command: str) -> dict[str, Any]:
     """One verdict as plain data, for the claims ledger: effect and interval of the reading nearest to zero.
 
-    `elsewhere` has the verdicts of other settings by their names, which the note tells.
+    `elsewhere` has the verdicts of other settings by their names.
     """
     part = verdict.deciding_part
     ends = {name: (i.mean[part], i.low[part], i.high[part]) for name, i in verdict.readings.items()}
     name, (mean, low, high) = min(ends.items(), key=lambda item: min(abs(item[1][1]), abs(item[1][2])))
     return {
-        "verdict": "undecided" if verdict.verdict == "no verdict" else verdict.verdict,
+        "verdict": _recorded(verdict.verdict),
         "effect": round(float(mean), 6),
         "interval": [round(float(low), 6), round(float(high), 6)],
         "unit": "effect in the claim's direction, as a fraction or in nats",
         "seeds": verdict.seeds,
         "command": command,
-        "note": f"reading nearest to zero: {name}. {verdict.sentence()} {in_other_settings(elsewhere)}".strip(),
+        "note": f"reading nearest to zero: {name}. {verdict.sentence()}",
+        "elsewhere": {setting: _recorded(v) for setting, v in elsewhere.items()},
     }
-
-
-def in_other_settings(elsewhere: dict[str, Verdict]) -> str:
-    """The verdicts of other settings as a sentence, or nothing."""
-    words = "; ".join(f"{setting}: {v.verdict}" for setting, v in elsewhere.items())
-    return f"In other settings: {words}." if words else ""
 
 
 READING = (

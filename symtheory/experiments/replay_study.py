@@ -88,25 +88,21 @@ def _by_batch(effect: Callable[[xr.Dataset], xr.DataArray]) -> Callable[[xr.Data
     return lambda steps: effect(_smallest_rate(steps)).rename(batch="part")
 
 
+def _explained(subset: str) -> Claim:
+    return Claim(
+        f"theorem1_predicts_{subset}",
+        "theorem1",
+        "Theorem 1, with its step size fitted, explains more than half of the squared change of the log-probability of "
+        f"{subset} completions, in steps of one and of several prompts",
+        _by_batch(lambda d: d.r2.sel(predictor="theorem_1", subset=subset) - 0.5),
+        ("grpo",),
+        whole_path=True,
+    )
+
+
 STEP_CLAIMS = (
-    Claim(
-        "theorem1_predicts_sampled",
-        "theorem1",
-        "Theorem 1, with its step size fitted, explains more than half of the squared change of the log-probability of "
-        "sampled completions, in steps of one and of several prompts",
-        _by_batch(lambda d: d.r2.sel(predictor="theorem_1", subset="sampled") - 0.5),
-        ("grpo",),
-        whole_path=True,
-    ),
-    Claim(
-        "theorem1_predicts_all",
-        "theorem1",
-        "Theorem 1, with its step size fitted, explains more than half of the squared change of the log-probability of "
-        "all completions, in steps of one and of several prompts",
-        _by_batch(lambda d: d.r2.sel(predictor="theorem_1", subset="all") - 0.5),
-        ("grpo",),
-        whole_path=True,
-    ),
+    _explained("sampled"),
+    _explained("all"),
     Claim(
         "theorem1_unsampled_stay",
         "theorem1",

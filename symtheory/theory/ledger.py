@@ -7,7 +7,7 @@ claim names the worlds that test it and stays open until one of them has written
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Finding:
     seeds: int
     command: str
     note: str
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Verdicts in the world's other settings, by their names."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,20 @@ def saved_captions(folder: Path | None = None) -> tuple[str, ...]:
 def _finding(world: str, entry: dict[str, Any]) -> Finding:
     low, high = entry["interval"]
     finding = Finding(world, **{**entry, "interval": (float(low), float(high)), "effect": float(entry["effect"])})
-    if finding.verdict not in FOUND:
-        raise ValueError(f"verdict must be one of {', '.join(FOUND)}, got {finding.verdict!r}")
+    for verdict in (finding.verdict, *finding.elsewhere.values()):
+        if verdict not in FOUND:
+            raise ValueError(f"verdict must be one of {', '.join(FOUND)}, got {verdict!r}")
     return finding
+
+
+def in_other_settings(verdicts: Mapping[str, str]) -> str:
+    """Verdicts by setting as a sentence that follows another one, or nothing.
+
+    >>> in_other_settings({"SGD": "found", "Adam": "undecided"})
+    ' In other settings: SGD: found; Adam: undecided.'
+    """
+    words = "; ".join(f"{setting}: {verdict}" for setting, verdict in verdicts.items())
+    return f" In other settings: {words}." if words else ""
 
 
 def theorem_row(checked: Checked) -> Row:
@@ -190,7 +203,7 @@ def _measured_row(claim: Claim, findings: Iterable[Finding]) -> Row:
     sound = all(f.interval[0] <= f.effect <= f.interval[1] and f.seeds >= 2 for f in findings)
     lines = (
         f"{f.world}: {f.verdict}, {f.effect:.4g} [{f.interval[0]:.4g}, {f.interval[1]:.4g}] {f.unit}, "
-        f"{f.seeds} seeds, `{f.command}`" + (f" ({f.note})" if f.note else "")
+        f"{f.seeds} seeds, `{f.command}`" + (f" ({f.note})" if f.note else "") + in_other_settings(f.elsewhere)
         for f in findings
     )
     verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the world"

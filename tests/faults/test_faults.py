@@ -7,6 +7,7 @@ import ctypes
 import multiprocessing
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -139,34 +140,6 @@ def test_a_sweep_killed_at_random_moments_ends_with_the_same_bytes(finished, swe
     assert list((tmp_path / "out").rglob(".*tmp*")) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "kills"),
-    [
-        (["plane", "--points", "5", "--seeds", "2"], 5),
-        (["reproduce", "--only", "table3", "--seeds", "2"], 5),
-        (["replay", "ci", "--part", "training", "--seeds", "3", "--steps", "20"], 3),
-    ],
-)
-def test_every_command_that_keeps_results_goes_on_after_kills_to_the_same_bytes(tmp_path, arguments, kills):
-    def results(out):
-        paths = sorted(p for p in out.rglob("*.nc") if "xla" not in p.parts)
-        return {str(p.relative_to(out)): p.read_bytes() for p in paths}
-
-    started = time.monotonic()
-    whole = Command(*arguments, "--out", tmp_path / "whole", log=tmp_path / "log", devices=2)
-    assert whole.wait(500) == 0, whole.log.read_text()
-    longest = time.monotonic() - started
-
-    def start():
-        return Command(*arguments, "--out", tmp_path / "killed", log=tmp_path / "log", devices=2)
-
-    killed_at_random(start, kills, longest)
-    assert start().wait(500) == 0
-    assert results(tmp_path / "killed") == results(tmp_path / "whole")
-    assert list((tmp_path / "killed").rglob(".*tmp*")) == []
-
-
 def test_shards_in_any_order_give_the_bytes_of_the_whole(finished, sweep, tmp_path):
     for shard in ("2/3", "0/3"):
         command = sweep("--shard", shard)
@@ -252,3 +225,84 @@ def test_two_processes_of_one_job_give_the_same_bytes(finished, sweep, tmp_path)
     job = [sweep("--coordinator", f"127.0.0.1:{port}", "--process", f"{i}/2", log=f"log{i}", devices=2) for i in (0, 1)]
     assert [command.wait() for command in job] == [0, 0], [command.log.read_text() for command in job]
     assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
+
+
+COMMANDS = {
+    "plane": ["plane", "--points", "5", "--seeds", "2"],
+    "reproduce": ["reproduce", "--only", "table3", "--seeds", "2"],
+    "replay": ["replay", "ci", "--part", "training", "--seeds", "3", "--steps", "20"],
+}
+
+
+class Kept:
+    """A command that keeps results, and what it left when it ran undisturbed to its end."""
+
+    def __init__(self, arguments, folder):
+        self.arguments, self.folder = arguments, folder
+        started = time.monotonic()
+        command = self.start(folder / "whole")
+        assert command.wait(500) == 0, command.log.read_text()
+        self.seconds = time.monotonic() - started
+
+    def start(self, out, **options):
+        return Command(*self.arguments, "--out", out, log=self.folder / f"{out.name}.log", devices=2, **options)
+
+    def warm(self, out):
+        """The folder `out` with the compiled programs and nothing else."""
+        shutil.copytree(self.folder / "whole/cache/xla", out / "cache/xla")
+        return out
+
+    @staticmethod
+    def results(out):
+        paths = sorted(p for p in out.rglob("*.nc") if "xla" not in p.parts)
+        return {str(p.relative_to(out)): p.read_bytes() for p in paths}
+
+    def assert_whole(self, out):
+        assert self.results(out) == self.results(self.folder / "whole")
+        assert list(out.rglob(".*tmp*")) == []
+
+
+@pytest.fixture(scope="module", params=COMMANDS)
+def kept(request, tmp_path_factory):
+    return Kept(COMMANDS[request.param], tmp_path_factory.mktemp(request.param))
+
+
+@pytest.mark.slow
+def test_every_command_goes_on_after_kills_to_the_same_bytes(kept, tmp_path):
+    killed_at_random(lambda: kept.start(tmp_path / "out"), 5, kept.seconds)
+    assert kept.start(tmp_path / "out").wait(500) == 0
+    kept.assert_whole(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_every_command_makes_what_is_damaged_again(kept, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(kept.folder / "whole", out)
+    damaged = sorted((out / "cache").glob("*.nc"))[0]
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    command = kept.start(out)
+    assert command.wait(500) == 0
+    assert f"{damaged} is damaged; it is made again" in command.log.read_text().replace("\n", " ")
+    kept.assert_whole(out)
+
+
+@pytest.mark.slow
+def test_every_command_shares_its_folder_with_another_process(kept, tmp_path):
+    out = kept.warm(tmp_path / "out")
+    both = [kept.start(out), kept.start(out)]
+    assert [command.wait(500) for command in both] == [0, 0]
+    kept.assert_whole(out)
+
+
+@pytest.mark.slow
+def test_every_command_ends_in_one_sentence_on_a_full_disk_and_on_ctrl_c(kept, tmp_path):
+    out = kept.warm(tmp_path / "out")
+    command = kept.start(out, limit=2000)
+    assert command.wait(500) == 1
+    assert re.fullmatch(rf"symtheory: File too large: {out}/cache/\S+", command.says[-1])
+    assert "Traceback" not in command.log.read_text()
+    command = kept.start(tmp_path / "fresh")  # with everything to compile
+    time.sleep(kept.seconds / 4)
+    os.kill(command.process.pid, signal.SIGINT)
+    assert command.wait(500) == 130
+    assert command.says[-1] == "symtheory: stopped; what is finished is kept, and the same command goes on from there"

@@ -10,7 +10,7 @@ import pytest
 
 from symtheory import InputError
 from symtheory.article import build, source
-from symtheory.article.results import load, other_settings
+from symtheory.article.results import load
 from symtheory.article.tables import TABLES
 from symtheory.article.tex import prose
 from symtheory.article.values import values
@@ -180,15 +180,6 @@ def test_every_saved_theorem_is_derived_again(results):
     for id, row in check_all(list(theorems())).items():
         saved = results.theorems[id]
         assert (row.verdict, row.rechecked, row.method) == (saved["verdict"], saved["rechecked"], saved["method"])
-
-
-def test_other_settings_are_read_from_every_note_that_names_them(results):
-    named = [f for fs in results.findings.values() for f in fs if "In other settings" in f.note]
-    assert named
-    for finding in named:
-        verdicts = other_settings(finding).values()
-        assert verdicts
-        assert set(verdicts) <= {"found", "contradicted", "undecided"}
 
 
 def test_values_are_balanced_latex(results):
