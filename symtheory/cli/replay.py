@@ -91,8 +91,8 @@ def run(
 
 
 def _train(settings, size, preset, out, command, report) -> list:
-    """Results of every setting, published in `out`; the first also beside its tabular prediction."""
-    from ..experiments import replay, replay_study
+    """Results of every setting, published in `out`; the first also beside the simulators' predictions."""
+    from ..experiments import replay, replay_study, replay_worlds
     from ..plotting import replay as figures
     from ..plotting.publish import publish
 
@@ -107,10 +107,10 @@ def _train(settings, size, preset, out, command, report) -> list:
         path = out / f"training-{preset}{f'-{i + 1}' if i else ''}"
         publish(trained, figures.training(trained), path)
         if i == 0 and config.base.make_task().end is None:
-            theory = replay.tabular(config, cache, report, **options)
-            theory.attrs.update(command=command, title="The transformer's path and that of independent logits")
-            theory.attrs["caption"] = replay_study.tabular_caption(config)
-            publish(theory, figures.tabular(trained, theory), out / f"tabular-{preset}")
+            simulated = replay_worlds.simulated(config, cache, report, **options)
+            simulated.attrs.update(command=command, title="The transformer's path and that of the simulators")
+            simulated.attrs["caption"] = replay_study.worlds_caption(trained, simulated)
+            publish(simulated, figures.worlds(trained, simulated), out / f"worlds-{preset}")
     return results
 
 

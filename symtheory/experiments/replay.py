@@ -21,12 +21,10 @@ import xarray as xr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from .. import estimators
-from ..dynamics import run, sampled
 from ..dynamics.sampled import State, StepInfo, advantage_of
 from ..errors import InputError, no_such
 from ..replay import model, predict, train
 from ..replay import task as tasks
-from ..worlds import Bandit
 from . import checkpoint, provenance, store
 from .study import DESIGN_SEEDS, FRESH_SEEDS
 
@@ -193,7 +191,7 @@ def training(
     steps, name = len(config.estimators) * config.steps, setting(config.update)
     parts = []
     for i, wave in enumerate(waves):
-        only = {**_without_seeds(config), "wave": wave, "at_once": runs_at_once}
+        only = {**settings_of(config, training), "wave": wave, "at_once": runs_at_once}
         place = folder / f"replay-wave-{store.digest(only)}.npz"
 
         def report_wave(done, rollouts, before=i * seeds_at_once * steps):
@@ -210,7 +208,7 @@ def training(
     )
 
 
-def _without_seeds(config: Training | OneStep) -> dict:
+def settings_of(config: Training | OneStep, made_by: Callable) -> dict:
     """What determines a result but its seeds, which name the part of it that is kept by itself; plain data."""
     settings = {name: value for name, value in asdict(config).items() if name not in ("seeds", "confirm")}
     return {
@@ -316,66 +314,6 @@ def _labelled(config: Training, wave, history, difficulty) -> xr.Dataset:
     return xr.Dataset(variables, coords, {"samples": 0 if exact else train.SAMPLES})
 
 
-TABULAR_RATE = 0.3
-"""Learning rate of the logits; the path through (pass@1, pass@256) hardly depends on it, the speed does."""
-
-
-def tabular(config: Training, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:
-    """The theory's prediction of `training`: the same base policies as independent softmax logits (Theorem 1).
-
-    Every completion of every training prompt gets a logit of its own, with the probability that the base model gives
-    it, and the groups of the sampled dynamics of `symtheory.dynamics` train it by SGD. Time is not comparable, the
-    path is: success and entropy with dims (estimator, seed, step, prompt).
-    """
-
-    def make():
-        return _tabular(config, runs_at_once)
-
-    only = {**_without_seeds(config), "seeds": config.all_seeds, "rate": TABULAR_RATE, "at_once": runs_at_once}
-    result = store.cached(folder, "replay-tabular", only, make)
-    report("tabular", 1, 1, 0)
-    return result
-
-
-def _tabular(config: Training, runs_at_once: int) -> xr.Dataset:
-    asked, shape = config.base.make_task(), config.base.shape()
-    everything = asked.prompts()
-    chain = [estimators.get(name) for name in config.estimators]
-    wave = config.all_seeds
-    records = config.steps // config.stride
-
-    def path(key_prompts, key, params):
-        order = jax.random.permutation(key_prompts, everything.tokens.shape[0])[: config.prompts]
-        world = as_bandit(params, shape, asked, tasks.pick(everything, order))
-
-        def of(index):
-            advantage, optimizer = advantage_of(chain, index), optax.sgd(TABULAR_RATE)
-            update = sampled.Update(config.update.group_size)
-            observe = lambda params: (world.success(params), world.entropy(params))  # noqa: E731
-            size = dict(records=records, stride=config.stride)
-            return run.train(key, world, advantage, optimizer, update, observe=observe, **size)[1]
-
-        return jax.lax.map(of, jnp.arange(len(chain)))
-
-    base = base_models(config.base, len(wave), runs_at_once)(keys_of(wave, 0))
-    success, entropy = spread(path, len(wave), runs_at_once)(keys_of(wave, 1), keys_of(wave, 2), base)
-    dims = ("seed", "estimator", "step", "prompt")
-    coords = {
-        "seed": wave,
-        "estimator": list(config.estimators),
-        "step": np.arange(0, config.steps + 1, config.stride),
-    }
-    return xr.Dataset({"success": (dims, np.asarray(success)), "entropy": (dims, np.asarray(entropy))}, coords)
-
-
-def as_bandit(params: model.Params, shape: model.Shape, asked: tasks.Task, prompts: tasks.Prompts) -> Bandit:
-    """The policy of the transformer on `prompts` as a bandit over whole completions, the correct ones first."""
-    right = tasks.right(asked, prompts.facts)
-    order = jnp.argsort(~right, axis=-1, stable=True)
-    log_policy = model.leaves(model.conditionals(params, shape, prompts.tokens, asked.length))
-    return Bandit(jnp.take_along_axis(log_policy, order, axis=-1), right.sum(-1))
-
-
 def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:
     """Agreement of single steps with their predictions; dims size, depth, history, batch, estimator, seed and draw."""
     waves = [blocks(config.seeds, False)] + [blocks(config.seeds, True)[config.seeds :]] * config.confirm
@@ -384,7 +322,8 @@ def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int
     parts = []
     for (layers, width), wave, depth, history in cells:
         base = replace(config.base, layers=layers, width=width)
-        only = _without_seeds(replace(config, sizes=((layers, width),), depths=(depth,), histories=(history,)))
+        own = replace(config, sizes=((layers, width),), depths=(depth,), histories=(history,))
+        only = settings_of(own, one_step)
 
         def make(base=base, wave=wave, depth=depth, history=history):
             return _one_step(config, replace(base, steps=depth), wave, history, programs(base), runs_at_once)

@@ -70,35 +70,33 @@ def band(ax, x, values: np.ndarray, name: str) -> None:
     ax.fill_between(x, interval.low, interval.high, color=style["color"], alpha=0.12, linewidth=0)
 
 
-def tabular(result: xr.Dataset, theory: xr.Dataset):
-    """pass@256 and entropy against pass@1 on the training prompts: transformer, and the same policies as bandits."""
-    fig, axes = figure(1, 2, width=11, height=4.6)
-    measured = {256: mean_pass_at_k(result, 256, "train"), 1: mean_pass_at_k(result, 1, "train")}
-    entropy = result.entropy.sel(split="train").mean("prompt")
-    p = theory.success.astype(float)
-    for name in result.estimator.values:
-        style = look(name)
-        at = {key: value.sel(estimator=name).mean("seed") for key, value in measured.items()}
-        own = p.sel(estimator=name)
-        x = own.mean(("seed", "prompt"))
-        for ax, y, curve in (
-            (axes[0, 0], at[256], own.copy(data=pass_at_k(own.values, 256)).mean(("seed", "prompt"))),
-            (
-                axes[0, 1],
-                entropy.sel(estimator=name).mean("seed"),
-                theory.entropy.sel(estimator=name).mean(("seed", "prompt")),
-            ),
-        ):
-            marker = MARKERS.get(style["linestyle"], "o")
-            ax.plot(at[1], y, color=style["color"], label=style["label"], marker=marker, markersize=4, linewidth=0)
-            ax.plot(x, curve, color=style["color"], linestyle=style["linestyle"], linewidth=1.2)
-    axes[0, 0].set_ylabel("pass@256, training prompts")
-    axes[0, 1].set_ylabel("entropy over completions (nat)")
-    for ax in axes.flat:
+def worlds(result: xr.Dataset, simulated: xr.Dataset):
+    """pass@256 and entropy against pass@1 on the training prompts: the transformer, and the same policies simulated."""
+    names = list(simulated.world.values)
+    fig, axes = figure(len(names), 2, width=11, height=4.2 * len(names), sharex="col", sharey="col")
+    trained = result.sel(split="train")
+    x, at_256 = (mean_pass_at_k(result, k, "train").mean("seed") for k in (1, 256))
+    entropy = trained.entropy.mean(("seed", "prompt"))
+    p = simulated.success.astype(float)
+    for (left, right), world in zip(axes, names, strict=True):
+        own = p.sel(world=world)
+        own_256 = own.copy(data=pass_at_k(own.values, 256))
+        for ax, points, lines in ((left, at_256, own_256), (right, entropy, simulated.entropy.sel(world=world))):
+            for name in result.estimator.values:
+                style = look(name)
+                one = dict(estimator=name)
+                marker = MARKERS.get(style["linestyle"], "o")
+                line = lines.sel(one).mean(("seed", "prompt"))
+                ax.plot(x.sel(one), points.sel(one), marker, color=style["color"], label=style["label"], markersize=4)
+                ax.plot(own.sel(one).mean(("seed", "prompt")), line, style["linestyle"], color=style["color"], lw=1.2)
+        left.set_ylabel("pass@256, training prompts")
+        right.set_ylabel("entropy over completions (nat)")
+        left.set_title(f"lines: {world}", loc="left")
+    for ax in axes[-1]:
         ax.set_xlabel("pass@1, training prompts")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
-    fig.suptitle("Points: the transformer. Lines: Theorem 1, the same base policies with a logit for every completion")
+    fig.suptitle("Points: the transformer. Lines: the same base policies in the simulators")
     return fig
 
 

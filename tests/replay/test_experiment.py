@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from symtheory import InputError
-from symtheory.experiments import checkpoint, claims, replay, replay_study, store
+from symtheory.experiments import checkpoint, claims, replay, replay_study, replay_worlds, store
 from symtheory.replay import train
 
 SMALL = replay.Training(
@@ -47,12 +47,29 @@ def test_training_is_labelled_and_starts_from_the_same_base_for_every_estimator(
     assert abs(trained.imbalance.sel(estimator="grpo", step=[2, 4])).max() < 1e-5
 
 
-def test_the_tabular_prediction_starts_from_the_transformer(trained, tmp_path):
-    theory = replay.tabular(SMALL, tmp_path, silent)
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    return replay_worlds.simulated(SMALL, tmp_path_factory.mktemp("worlds"), silent)
+
+
+def test_the_simulators_start_from_the_transformer(trained, simulated):
     base = trained.isel(step=0, estimator=0).sel(split="train")
-    start = theory.isel(step=0, estimator=0)
-    np.testing.assert_allclose(start.success, base.success, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(start.entropy, base.entropy, rtol=1e-4)
+    for world in ("bandit", "tree"):
+        start = simulated.sel(world=world).isel(step=0, estimator=0)
+        np.testing.assert_allclose(start.success, base.success, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(start.entropy, base.entropy, rtol=1e-4)
+
+
+def test_pass_at_k_is_read_where_pass_at_1_is_reached(simulated):
+    p = np.array([0.1, 0.2, 0.15, 0.4])  # one prompt: pass@2 is a function of pass@1
+    path = xr.zeros_like(simulated.isel(prompt=[0], step=[0, 0, 0, 0])) + xr.DataArray(p, dims="step")
+    target = path.success.isel(world=0, step=0, prompt=0, drop=True)
+
+    def read(at):
+        return replay_study.at_pass_at_1(path, xr.full_like(target, at), 2).values
+
+    np.testing.assert_allclose(read(0.2), 1 - 0.8**2)
+    np.testing.assert_allclose(read(0.9), 1 - 0.6**2)
 
 
 class Stopped(Exception):
