@@ -1,5 +1,9 @@
 """Fast paths give what the plain ones give: thinned reading, devices, the counter key, the control variate."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -119,3 +123,34 @@ def test_a_control_variate_refuses_coupled_prompts_and_too_few_runs():
         control_variate(jax.random.key(1), w, estimators.get("agrae"), 8, 0.1, steps=2, runs=4)
     with pytest.raises(InputError, match="runs"):
         control_variate(jax.random.key(1), w, estimators.get("grpo"), 8, 0.1, steps=2, runs=2)
+
+
+PROGRAM = """
+import os
+import numpy as np
+from symtheory.dynamics import use_all_cores
+use_all_cores()
+import jax, optax
+from symtheory import estimators
+from symtheory.dynamics import Update, advantage_of, train
+from symtheory.worlds import make_bandit
+w = make_bandit(jax.random.key(0), [0.1, 0.5], trajectories=16, correct=3)
+run = jax.jit(lambda key: train(key, w, advantage_of([estimators.get("grpo")], 0), optax.sgd(0.2), Update(8),
+                                observe=w.success, records=3, stride=5)[1])
+print(len(jax.devices()), np.asarray(run(jax.random.key(1))).tobytes().hex(), os.environ["XLA_FLAGS"])
+"""
+
+
+def test_all_cores_are_devices_unless_the_user_chose_and_the_numbers_are_the_same():
+    scheduler = "--xla_cpu_enable_concurrency_optimized_scheduler"
+    chosen = f"{scheduler}=true --xla_force_host_platform_device_count=3"
+    said = []
+    for flags in ("", chosen):
+        environment = {**os.environ, "XLA_FLAGS": flags}
+        done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout.strip().split(" ", 2))
+    (own, numbers, flags), (users, same_numbers, users_flags) = said
+    assert (own, flags) == (str(len(os.sched_getaffinity(0))), f"{scheduler}=false")
+    assert (users, users_flags) == ("3", chosen)
+    assert numbers == same_numbers
