@@ -15,6 +15,8 @@ def run(
     seeds: int | None = None,
     steps: int | None = None,
     task: Literal["expression", "congruence", "addition"] | None = None,
+    layers: int | None = None,
+    width: int | None = None,
     optimizer: Literal["adam", "sgd"] | None = None,
     learning_rate: float | None = None,
     mini_batches: int | None = None,
@@ -30,7 +32,7 @@ def run(
 
     Args:
         preset: ci (about a minute), cpu (about five minutes on two cores), full (over an hour on two cores: two blocks
-            of 20 seeds, two learning rates, two model sizes, verdicts) or gpu (one large card).
+            of 20 seeds, three optimiser settings, three model sizes, verdicts) or gpu (one large card).
         part: training runs (Figs. 2-5, 9, 10, Tables 3, 6, 7), single steps (Theorem 1), or both.
         out: folder of results.
         verdicts: file in which the verdicts on the paper's claims are put, as JSON; those of the other part stay.
@@ -38,6 +40,8 @@ def run(
         seeds: number of seeds in a block, of the training runs and the single steps.
         steps: rollout batches of a training run.
         task: what the transformer is asked in the training runs.
+        layers: blocks of the transformer in the training runs.
+        width: its width, a multiple of 4 heads (8 in the preset gpu); it has about 12 layers width^2 parameters.
         optimizer: of the training runs, in the preset's first setting.
         learning_rate: of the training runs, in the preset's first setting.
         mini_batches: optimiser steps in a pass over a rollout batch.
@@ -55,6 +59,9 @@ def run(
     from ..experiments import tiles
     from ..experiments.replay_presets import PRESETS
 
+    for name, value in _given(layers=layers, width=width).items():
+        if value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
     if part != "one-step" and seeds is not None and seeds < 2:
         raise InputError(f"seeds must be at least 2, since intervals are taken over seeds, got {seeds}")
     size = PRESETS[preset]
@@ -66,7 +73,7 @@ def run(
     settings = [
         replace(
             training,
-            base=replace(training.base, **_given(task=task)),
+            base=replace(training.base, **_given(task=task, layers=layers, width=width)),
             update=replace(training.update, **update),
             **_given(steps=steps),
             **seeding,

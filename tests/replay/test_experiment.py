@@ -217,11 +217,16 @@ def test_bad_configurations_are_refused(changes, message):
         dataclasses.replace(SMALL, **changes)
 
 
-def test_unknown_options_of_the_command_end_in_one_sentence(tmp_path):
-    command = [sys.executable, "-m", "symtheory", "replay", "ci", "--estimators", "grppo", "--out", str(tmp_path)]
+@pytest.mark.parametrize(("options", "sentence"), [
+    (["--estimators", "grppo"], "no estimator 'grppo'. Did you mean 'grpo'?"),
+    (["--width", "10"], "width must be a multiple of heads, got width 10 and heads 4"),
+    (["--layers", "0"], "layers must be at least 1, got 0"),
+])  # fmt: skip
+def test_bad_options_of_the_command_end_in_one_sentence(tmp_path, options, sentence):
+    command = [sys.executable, "-m", "symtheory", "replay", "ci", *options, "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("no estimator 'grppo'. Did you mean 'grpo'?")
+    assert done.stderr.strip().endswith(sentence)
 
 
 @pytest.mark.slow
