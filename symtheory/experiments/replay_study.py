@@ -4,14 +4,14 @@ The held-out prompts are also split into an easier and a harder half by the base
 difficulty, which stand for the easier and the harder benchmark of the paper.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import xarray as xr
 
 from ..metrics.intervals import Interval, bootstrap
 from ..metrics.passk import pass_at_k, unbiased_pass_at_k
-from .claims import READING, Claim, Verdict, judge, readable
+from .claims import READING, Claim, Verdict, at_end, at_matched_budget, judge, readable
 from .replay import Training
 from .study import KS
 
@@ -76,6 +76,28 @@ def verdicts(result: xr.Dataset) -> list[Verdict]:
     """Verdicts of the training claims whose estimators the result has."""
     study = as_study(result)
     return [judge(study, claim) for claim in readable(study)]
+
+
+AGAINST_GRPO = ("estimator", "pass@1, equal step", "matched budget", "pass@256, equal step", "matched budget")
+
+
+def against_grpo(study: xr.Dataset) -> list[tuple[str, ...]]:
+    """Every estimator minus GRPO on held-out prompts, in points with intervals, as rows under `AGAINST_GRPO`.
+
+    At the last step, and at the moment when each of the two first has the training pass@1 that both reach.
+    """
+    rows = []
+    for name in study.estimator.values:
+        if name == "grpo" or "grpo" not in study.estimator:
+            continue
+        cells = []
+        for k in (1, 256):
+            for moment in (at_end(study), at_matched_budget(study, ("grpo", name))):
+                passed = 100 * moment.pass_at_k.sel(k=k, population="held-out")
+                i = bootstrap((passed.sel(estimator=name) - passed.sel(estimator="grpo")).values)
+                cells.append(f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]")
+        rows.append((name, *cells))
+    return rows
 
 
 def _smallest_rate(steps: xr.Dataset) -> xr.Dataset:
@@ -202,7 +224,9 @@ def training_caption(result: xr.Dataset, config: Training) -> str:
     {result.attrs["setting"]}; {config.prompts} training prompts and as many held-out ones,
     {result.sizes["seed"]} seeds. Mean over seeds of the difference to the seed's own base model, with 95% bootstrap
     intervals."""
-    return _one_line(what) + "\n\nIn this setting:\n\n" + "\n".join(lines) + f"\n\n{READING}"
+    table = _table(AGAINST_GRPO, against_grpo(as_study(result)))
+    against = f"Held-out pass@k minus GRPO's, in points:\n\n{table}"
+    return "\n\n".join([_one_line(what), against, "In this setting:", "\n".join(lines), READING])
 
 
 def at_pass_at_1(simulated: xr.Dataset, target: xr.DataArray, k: int) -> xr.DataArray:
@@ -241,16 +265,20 @@ def worlds_caption(trained: xr.Dataset, simulated: xr.Dataset) -> str:
 
 def step_caption(steps: xr.Dataset) -> str:
     """What single steps show, with the regime in which Theorem 1 is usable and the verdicts."""
-    table = [REGIME_HEADER, ("---",) * len(REGIME_HEADER), *regime_rows(steps)]
     what = f"""One step on a transformer whose 4,096 completions are enumerated: share of the squared change of
     log-probability that each prediction explains (Theorem 1 and its token form with the step size fitted, the tangent
     kernel as it is), against the learning rate, and how far completions move that were not sampled.
     {steps.sizes["seed"]} base models, 95% bootstrap intervals."""
     table_note = """At the smallest learning rate, GRPO (T1: Theorem 1; spill: root mean square change of unsampled
     completions over that of sampled correct ones):"""
-    rows = "\n".join("| " + " | ".join(row) + " |" for row in table)
+    rows = _table(REGIME_HEADER, regime_rows(steps))
     sentences = "\n".join(f"- {v.sentence()}" for v in step_verdicts(steps))
     return f"{_one_line(what)}\n\n{usable(steps)} {_one_line(table_note)}\n\n{rows}\n\n{sentences}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ("---",) * len(header), *rows))
 
 
 def _one_line(text: str) -> str:
