@@ -72,6 +72,20 @@ def test_pass_at_k_is_read_where_pass_at_1_is_reached(simulated):
     np.testing.assert_allclose(read(0.9), 1 - 0.6**2)
 
 
+def test_estimators_are_held_against_grpo_in_the_order_of_their_focus(trained):
+    study = replay_study.as_study(trained)
+    focus = replay_study.easy_focus(study, 8)
+    assert focus["grpo"] == pytest.approx(1)
+    assert focus["negative_dominant"] > 2
+    (readings,) = replay_study.against_grpo(study).values()
+    ends = 100 * study.pass_at_k.isel(record=-1).sel(population="held-out", k=[1, 256])
+    gain = ends.sel(estimator="negative_dominant") - ends.sel(estimator="grpo")
+    np.testing.assert_allclose([readings[0].mean, readings[2].mean], gain.mean("seed"))
+    caption = replay_study.training_caption(trained.assign_attrs(setting="Adam 0.0001"), SMALL)
+    assert f"| negative_dominant | {focus['negative_dominant']:.2f} | " in caption
+    assert "Rank correlation" not in caption, "one estimator has no order"
+
+
 class Stopped(Exception):
     pass
 
