@@ -17,6 +17,7 @@ def run(
     task: Literal["expression", "congruence", "addition"] | None = None,
     layers: int | None = None,
     width: int | None = None,
+    pretraining: int | None = None,
     optimizer: Literal["adam", "sgd"] | None = None,
     learning_rate: float | None = None,
     mini_batches: int | None = None,
@@ -42,6 +43,7 @@ def run(
         task: what the transformer is asked in the training runs.
         layers: blocks of the transformer in the training runs.
         width: its width, a multiple of 4 heads (8 in the preset gpu); it has about 12 layers width^2 parameters.
+        pretraining: supervised steps that make its base model; fewer of them leave more to learn.
         optimizer: of the training runs, in the preset's first setting.
         learning_rate: of the training runs, in the preset's first setting.
         mini_batches: optimiser steps in a pass over a rollout batch.
@@ -59,7 +61,8 @@ def run(
     from ..experiments import tiles
     from ..experiments.replay_presets import PRESETS
 
-    for name, value in _given(layers=layers, width=width).items():
+    base = _given(task=task, layers=layers, width=width, steps=pretraining)
+    for name, value in _given(layers=layers, width=width, pretraining=pretraining).items():
         if value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
     if part != "one-step" and seeds is not None and seeds < 2:
@@ -73,7 +76,7 @@ def run(
     settings = [
         replace(
             training,
-            base=replace(training.base, **_given(task=task, layers=layers, width=width)),
+            base=replace(training.base, **base),
             update=replace(training.update, **update),
             **_given(steps=steps),
             **seeding,
