@@ -332,7 +332,9 @@ def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int
         parameters = model.size(model.init(jax.random.key(0), base.shape()))
         parts.append(made.expand_dims({"size": [parameters], "depth": [depth], "history": [history]}))
         report("one step", len(parts), len(cells), 0)
-    return cast(xr.Dataset, xr.combine_by_coords(parts, combine_attrs="drop", data_vars="minimal"))
+    return cast(
+        xr.Dataset, xr.combine_by_coords(parts, compat="no_conflicts", combine_attrs="drop", data_vars="minimal")
+    )
 
 
 def _step_programs(config: OneStep, base: Base, runs_at_once: int) -> tuple[Callable, list[Callable]]:
