@@ -208,13 +208,11 @@ def training(
     )
 
 
-def settings_of(config: Training | OneStep, made_by: Callable) -> dict:
-    """What determines a result but its seeds, which name the part of it that is kept by itself; plain data."""
+def settings_of(config: Training | OneStep, function: Callable) -> dict:
+    """What determines a result of `function` but its seeds, which name the part that is kept by itself; plain data."""
     settings = {name: value for name, value in asdict(config).items() if name not in ("seeds", "confirm")}
-    return {
-        **settings,
-        **provenance.made_by(training, *(link for e in config.estimators for link in estimators.get(e).links)),
-    }
+    links = [link for name in config.estimators for link in estimators.get(name).links]
+    return {**settings, **provenance.made_by(function, *links)}
 
 
 def _programs(config: Training, seeds: int, runs_at_once: int) -> tuple[Callable, Callable, Callable]:
