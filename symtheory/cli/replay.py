@@ -104,6 +104,7 @@ def _train(settings, size, preset, out, command, report) -> list:
     """Results of every setting, published in `out`; the first also beside the simulators' predictions."""
     from ..experiments import replay, replay_study, replay_worlds
     from ..plotting import replay as figures
+    from ..plotting.focus import draw as draw_focus
     from ..plotting.publish import publish
 
     cache, results = out / "cache", []
@@ -121,6 +122,10 @@ def _train(settings, size, preset, out, command, report) -> list:
             simulated.attrs.update(command=command, title="The transformer's path and that of the simulators")
             simulated.attrs["caption"] = replay_study.worlds_caption(trained, simulated)
             publish(simulated, figures.worlds(trained, simulated), out / f"worlds-{preset}")
+    if len(settings[0].estimators) > 3 and "grpo" in settings[0].estimators:
+        focused = replay_study.focused(results, settings)
+        focused.attrs.update(command=command, title="The expected focus on easy prompts orders the estimators")
+        publish(focused, draw_focus(focused), out / f"focus-{preset}")
     return results
 
 

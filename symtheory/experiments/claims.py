@@ -72,7 +72,7 @@ def at_matched_budget(study: xr.Dataset, methods: tuple[str, ...]) -> xr.Dataset
     return first + xr.DataArray(np.clip(share, 0, 1), dims=dims) * (last - first)
 
 
-def _pass(d, method, k, *populations):
+def mean_pass(d, method, k, *populations):
     """pass@k of a method, mean over those of `populations` that the study has, or over all held-out prompts."""
     have = [p for p in populations or (*BENCHMARKS, "held-out") if p in d.population.values]
     return d.pass_at_k.sel(estimator=method, k=k, population=have or ["held-out"]).mean("population")
@@ -84,11 +84,11 @@ def _entropy(d, method):
 
 def _grpo_below_base(study):
     change = study.isel(record=0) - study.isel(record=-1)
-    return _pass(change, "grpo", 256, "MATH", "AMC23")
+    return mean_pass(change, "grpo", 256, "MATH", "AMC23")
 
 
 def _grpo_raises(study):
-    return _pass(study.isel(record=-1) - study.isel(record=0), "grpo", 1)
+    return mean_pass(study.isel(record=-1) - study.isel(record=0), "grpo", 1)
 
 
 def _entropy_growth(study):
@@ -107,7 +107,7 @@ def _all_of(*effects: xr.DataArray) -> xr.DataArray:
 
 def _above(best, others, k, *populations):
     """pass@k of `best` above that of each of `others`."""
-    return lambda d: _all_of(*(_pass(d, best, k, *populations) - _pass(d, o, k, *populations) for o in others))
+    return lambda d: _all_of(*(mean_pass(d, best, k, *populations) - mean_pass(d, o, k, *populations) for o in others))
 
 
 def _early_and_late(best, others, window):
@@ -156,7 +156,7 @@ CLAIMS = (
         "fig2_positive_worst_at_256",
         "fig2",
         "Positive-Dominant is below GRPO and Negative-Dominant at pass@256",
-        lambda d: _all_of(*(_pass(d, m, 256) - _pass(d, "positive_dominant", 256) for m in GROUP[::2])),
+        lambda d: _all_of(*(mean_pass(d, m, 256) - mean_pass(d, "positive_dominant", 256) for m in GROUP[::2])),
         GROUP,
     ),
     Claim(
@@ -182,9 +182,10 @@ CLAIMS = (
         "Easy-Focused leads Hard-Focused at pass@1 on MATH, and Hard-Focused leads on AIME 2025 "
         "(without benchmarks: on the easier and on the harder half of the held-out prompts)",
         lambda d: _all_of(
-            _pass(d, "easy_focused", 1, "MATH", "easier half") - _pass(d, "hard_focused", 1, "MATH", "easier half"),
-            _pass(d, "hard_focused", 1, "AIME 2025", "harder half")
-            - _pass(d, "easy_focused", 1, "AIME 2025", "harder half"),
+            mean_pass(d, "easy_focused", 1, "MATH", "easier half")
+            - mean_pass(d, "hard_focused", 1, "MATH", "easier half"),
+            mean_pass(d, "hard_focused", 1, "AIME 2025", "harder half")
+            - mean_pass(d, "easy_focused", 1, "AIME 2025", "harder half"),
         ),
         ("easy_focused", "hard_focused"),
     ),
@@ -284,7 +285,7 @@ CLAIMS = (
         "table7_ass_matches_negative_at_256",
         "table7",
         "ASS is within one point of Negative-Dominant at pass@256",
-        lambda d: 0.01 - abs(_pass(d, "ass", 256) - _pass(d, "negative_dominant", 256)),
+        lambda d: 0.01 - abs(mean_pass(d, "ass", 256) - mean_pass(d, "negative_dominant", 256)),
         ("ass", "negative_dominant"),
     ),
 )

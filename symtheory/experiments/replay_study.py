@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import xarray as xr
-from scipy.stats import spearmanr
 
 from ..metrics.intervals import Interval, bootstrap
 from ..metrics.passk import pass_at_k, unbiased_pass_at_k
-from ..theory.objectives import expected_slope
-from .claims import READING, Claim, Verdict, at_end, at_matched_budget, judge, readable
+from . import focus
+from .claims import READING, Claim, Verdict, judge, readable
 from .replay import Training
 from .study import KS
 
@@ -80,47 +79,32 @@ def verdicts(result: xr.Dataset) -> list[Verdict]:
     return [judge(study, claim) for claim in readable(study)]
 
 
-def easy_focus(study: xr.Dataset, group_size: int) -> dict[str, float]:
-    """F'_G(0.9) / F'_G(0.1) of every estimator at the batch mean reward of the GRPO runs; GRPO has 1.
-
-    How much more an easy prompt moves in expectation than a hard one of the same gradient (master theorem).
-    """
-    omega = float(study.correct.sel(estimator="grpo").mean())
-    slopes = {str(n): expected_slope(str(n), group_size, [0.1, 0.9], omega) for n in study.estimator.values}
-    return {name: float(easy / hard) for name, (hard, easy) in slopes.items()}
-
-
-def against_grpo(study: xr.Dataset) -> dict[str, list[Interval]]:
-    """Every other estimator's held-out pass@1 and pass@256 minus GRPO's, in points, each in two readings.
-
-    At the last step, and at the moment when each of the two first has the training pass@1 that both reach.
-    """
+def focused(results: Sequence[xr.Dataset], configs: Sequence[Training]) -> xr.Dataset:
+    """`focus.together` for the training runs of several settings, with its caption."""
     found = {}
-    for name in (str(n) for n in study.estimator.values if n != "grpo"):
-        readings = []
-        for k in (1, 256):
-            for moment in (at_end(study), at_matched_budget(study, ("grpo", name))):
-                passed = 100 * moment.pass_at_k.sel(k=k, population="held-out")
-                readings.append(bootstrap((passed.sel(estimator=name) - passed.sel(estimator="grpo")).values))
-        found[name] = readings
-    return found
+    for result, config in zip(results, configs, strict=True):
+        names = {name: name for name in config.estimators}
+        found[result.attrs["setting"]] = focus.against_grpo(as_study(result), config.update.group_size, names)
+    together = focus.together(found)
+    return together.assign_attrs(caption=focus.caption(together, results[0].sizes["seed"]))
 
 
 def _against_grpo(study: xr.Dataset, group_size: int) -> str:
-    """`against_grpo` in words and as a table, in the order of `easy_focus`."""
-    focus, found = easy_focus(study, group_size), against_grpo(study)
-    ranked = sorted(found, key=lambda name: focus[name])
-    rows = [
-        (name, f"{focus[name]:.2f}", *(f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]" for i in found[name]))
-        for name in ranked
-    ]
-    header = ("estimator", "F'(0.9)/F'(0.1)", "pass@1, equal step", "matched budget")
-    table = _table((*header, "pass@256, equal step", "matched budget"), rows)
+    """Every estimator beside GRPO as a table."""
+    found = focus.against_grpo(study, group_size, {str(n): str(n) for n in study.estimator.values})
+    rows = []
+    for name in found.estimator.values:
+        of = found.sel(estimator=name)
+        cells = of.gain.transpose("k", "reading", "statistic").values.reshape(-1, 3)
+        rows.append(
+            (name, f"{float(of.focus):.2f}", *(f"{m:+.1f} [{low:+.1f}, {high:+.1f}]" for m, low, high in cells))
+        )
+    columns = [f"pass@{k}, {reading}" for k in found.k.values for reading in found.reading.values]
     told = "Held-out pass@k minus GRPO's, in points, in the order of the expected focus on easy prompts (GRPO: 1)."
-    if len(found) > 2:
-        rank, _ = spearmanr([1, *(focus[n] for n in ranked)], [0, *(float(found[n][-1].mean) for n in ranked)])
+    if len(rows) > 2:
+        rank = float(found.rank_correlation.sel(reading="equal training pass@1"))
         told += f" Rank correlation of this focus with the last column, GRPO included: {rank:+.2f}."
-    return f"{told}\n\n{table}"
+    return f"{told}\n\n{_table(('estimator', 'focus', *columns), rows)}"
 
 
 def _smallest_rate(steps: xr.Dataset) -> xr.Dataset:
