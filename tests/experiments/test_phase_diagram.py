@@ -8,7 +8,7 @@ import pytest
 
 from symtheory import estimators
 from symtheory.dynamics import Update, advantage_of, train
-from symtheory.experiments import plane
+from symtheory.experiments import plane, store
 from symtheory.experiments.plane import Sweep
 from symtheory.experiments.study import difficulty
 from symtheory.plotting.plane import PANELS, draw
@@ -45,7 +45,7 @@ def test_the_origin_of_the_plane_is_grpo(result):
 
 
 def test_finished_rows_are_not_run_again_and_give_the_same_numbers(result, monkeypatch):
-    monkeypatch.setattr(plane, "_program", lambda sweep: lambda *arguments: pytest.fail("ran again"))
+    monkeypatch.setattr(store, "keep", lambda *arguments: pytest.fail("ran again"))
     again = plane.run(SMALL, result[1])
     assert again.equals(result[0])
 

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from symtheory.evidence import published
-from symtheory.experiments import claims, study
+from symtheory.experiments import claims, store, study
 from symtheory.metrics.intervals import bootstrap
 from symtheory.metrics.passk import pass_at_k
 
@@ -59,7 +59,7 @@ def test_methods_of_one_seed_share_their_first_draws(small):
 
 def test_finished_tiles_are_not_run_again(small, monkeypatch):
     folder, data = small
-    monkeypatch.setattr(study, "_program", lambda s: lambda seeds: pytest.fail("a finished tile was run again"))
+    monkeypatch.setattr(store, "keep", lambda *arguments: pytest.fail("a finished tile was run again"))
     import jax
 
     with jax.enable_x64(False):
