@@ -1,6 +1,6 @@
 """Constants of docs/scale.md: what a run costs, alone and with its file, on this machine's first device.
 
-Run as `python benchmarks/scale.py`; times are the best of five, each of one tile.
+Run as `python -m benchmarks.scale`; times are the best of five, each of one tile.
 """
 
 import tempfile
