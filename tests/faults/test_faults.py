@@ -230,7 +230,7 @@ def test_two_processes_of_one_job_give_the_same_bytes(finished, sweep, tmp_path)
 COMMANDS = {
     "plane": ["plane", "--points", "5", "--seeds", "2"],
     "reproduce": ["reproduce", "--only", "table3", "--seeds", "2"],
-    "replay": ["replay", "ci", "--part", "training", "--seeds", "3", "--steps", "20"],
+    "replay": ["replay", "ci", "--part", "training", "--seeds", "3", "--steps", "20", "--pretraining", "20"],
 }
 
 
