@@ -117,7 +117,7 @@ def killed_at_random(start, kills, longest):
     ended = 0
     for _ in range(kills):
         command = start()
-        time.sleep(rng.uniform(0, longest))
+        command.process.join(rng.uniform(0, longest))
         ended += not command.process.is_alive()
         command.process.kill()
         command.wait()
