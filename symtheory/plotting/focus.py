@@ -13,7 +13,7 @@ MARKERS = {"-": "o", "--": "s", ":": "^", "-.": "D"}
 
 def draw(dataset: xr.Dataset) -> Figure:
     settings, names = dataset.setting.values, dataset.estimator.values
-    fig, axes = figure(1, len(settings), width=5 * len(settings) + 0.5, height=4.9, sharex=True)
+    fig, axes = figure(1, len(settings), width=max(7.5, 5 * len(settings) + 0.5), height=4.9, sharex=True)
     gain = dataset.gain.sel(k=256)
     for ax, setting in zip(axes[0], settings, strict=True):
         at = gain.sel(setting=setting)

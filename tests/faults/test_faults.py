@@ -256,7 +256,7 @@ class Kept:
 
     @staticmethod
     def results(out):
-        """Bytes of all results; a published one names the command that made it, and so the folder, which are left out."""
+        """Bytes of all results; the command, which a published one names, is left out, since the folder is in it."""
         found = {}
         for path in (p for p in out.rglob("*.nc") if "xla" not in p.parts):
             dataset = store.load(path)
