@@ -46,7 +46,7 @@ def _shown_in(claim: Claim, captions: Sequence[str]) -> list[str]:
     figure = claim.id.partition("_")[0]
     replay = ("one-step" if figure == "theorem1" else "training") if "replay" in claim.experiment else "none"
     names = {path: path.rpartition("/")[2] for path in captions}
-    return [p for p in captions if names[p] == figure] + [p for p in captions if names[p] == f"{replay}-full"]
+    return [p for p in captions if names[p] == figure] + [p for p in captions if p == f"replay/{replay}-full"]
 
 
 def _link_name(path: str) -> str:
