@@ -4,13 +4,14 @@ The held-out prompts are also split into an easier and a harder half by the base
 difficulty, which stand for the easier and the harder benchmark of the paper.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 
 from ..metrics.intervals import Interval, bootstrap
 from ..metrics.passk import pass_at_k, unbiased_pass_at_k
+from ..theory.report import markdown_table
 from . import focus
 from .claims import READING, Claim, Verdict, judge, readable
 from .replay import Training
@@ -79,19 +80,21 @@ def verdicts(result: xr.Dataset) -> list[Verdict]:
     return [judge(study, claim) for claim in readable(study)]
 
 
+def against_grpo(result: xr.Dataset, config: Training) -> xr.Dataset:
+    """`focus.against_grpo` for training runs of one setting."""
+    names = {name: name for name in config.estimators}
+    return focus.against_grpo(as_study(result), config.update.group_size, names)
+
+
 def focused(results: Sequence[xr.Dataset], configs: Sequence[Training]) -> xr.Dataset:
     """`focus.together` for the training runs of several settings, with its caption."""
-    found = {}
-    for result, config in zip(results, configs, strict=True):
-        names = {name: name for name in config.estimators}
-        found[result.attrs["setting"]] = focus.against_grpo(as_study(result), config.update.group_size, names)
-    together = focus.together(found)
+    settings = zip(results, configs, strict=True)
+    together = focus.together({result.attrs["setting"]: against_grpo(result, config) for result, config in settings})
     return together.assign_attrs(caption=focus.caption(together, results[0].sizes["seed"]))
 
 
-def _against_grpo(study: xr.Dataset, group_size: int) -> str:
-    """Every estimator beside GRPO as a table."""
-    found = focus.against_grpo(study, group_size, {str(n): str(n) for n in study.estimator.values})
+def _beside_grpo(found: xr.Dataset) -> str:
+    """`against_grpo` in words and as a table."""
     rows = []
     for name in found.estimator.values:
         of = found.sel(estimator=name)
@@ -104,7 +107,7 @@ def _against_grpo(study: xr.Dataset, group_size: int) -> str:
     if len(rows) > 2:
         rank = float(found.rank_correlation.sel(reading="equal training pass@1"))
         told += f" Rank correlation of this focus with the last column, GRPO included: {rank:+.2f}."
-    return f"{told}\n\n{_table(('estimator', 'focus', *columns), rows)}"
+    return f"{told}\n\n{markdown_table(('estimator', 'focus', *columns), rows)}"
 
 
 def _smallest_rate(steps: xr.Dataset) -> xr.Dataset:
@@ -231,7 +234,7 @@ def training_caption(result: xr.Dataset, config: Training) -> str:
     {result.attrs["setting"]}; {config.prompts} training prompts and as many held-out ones,
     {result.sizes["seed"]} seeds. Mean over seeds of the difference to the seed's own base model, with 95% bootstrap
     intervals."""
-    against = [_against_grpo(as_study(result), u.group_size)] if "grpo" in config.estimators else []
+    against = [_beside_grpo(against_grpo(result, config))] if "grpo" in config.estimators else []
     return "\n\n".join([_one_line(what), *against, "In this setting:", "\n".join(lines), READING])
 
 
@@ -277,14 +280,9 @@ def step_caption(steps: xr.Dataset) -> str:
     {steps.sizes["seed"]} base models, 95% bootstrap intervals."""
     table_note = """At the smallest learning rate, GRPO (T1: Theorem 1; spill: root mean square change of unsampled
     completions over that of sampled correct ones):"""
-    rows = _table(REGIME_HEADER, regime_rows(steps))
+    rows = markdown_table(REGIME_HEADER, regime_rows(steps))
     sentences = "\n".join(f"- {v.sentence()}" for v in step_verdicts(steps))
     return f"{_one_line(what)}\n\n{usable(steps)} {_one_line(table_note)}\n\n{rows}\n\n{sentences}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ("---",) * len(header), *rows))
 
 
 def _one_line(text: str) -> str:

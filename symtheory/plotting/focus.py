@@ -5,10 +5,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from .style import figure, legend_below, look
-
-MARKERS = {"-": "o", "--": "s", ":": "^", "-.": "D"}
-"""Of estimators by the style of their line, since some share a colour."""
+from .style import MARKERS, figure, legend_below, look
 
 
 def draw(dataset: xr.Dataset) -> Figure:

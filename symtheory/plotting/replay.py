@@ -7,7 +7,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from ..experiments.replay_study import mean_pass_at_k, regime
 from ..metrics.intervals import Interval, bootstrap
 from ..metrics.passk import pass_at_k
-from .style import figure, look
+from .style import MARKERS, figure, look
 
 KS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 PREDICTORS = {
@@ -17,10 +17,6 @@ PREDICTORS = {
 }
 
 
-MARKERS = {"--": "s", ":": "^"}
-"""Of estimators that share a colour, by the style of their line."""
-
-
 def training(result: xr.Dataset):
     """Held-out pass@k against the base model, and the course of success, entropy and greedy accuracy."""
     fig, axes = figure(2, 3, width=13, height=7.4)
@@ -28,9 +24,10 @@ def training(result: xr.Dataset):
     axes[0, 0].set_title("held-out pass@k minus base")
     curves(axes[0, 1], result, cut=True)
     axes[0, 1].set_title("the same, sampled at T 0.6, top-p 0.95")
+    samples = result.attrs.get("samples", 0)  # without them success is exact
     courses = {
         "held-out pass@256": mean_pass_at_k(result, 256),
-        "exact success, training prompts": mean_pass_at_k(result, 1, "train"),
+        f"{'success' if samples else 'exact success'}, training prompts": mean_pass_at_k(result, 1, "train"),
         "entropy over completions (nat)": result.entropy.sel(split="train").mean("prompt"),
         "greedy accuracy, held-out": result.greedy.sel(split="held_out").mean("prompt"),
     }
@@ -85,7 +82,7 @@ def worlds(result: xr.Dataset, simulated: xr.Dataset):
             for name in result.estimator.values:
                 style = look(name)
                 one = dict(estimator=name)
-                marker = MARKERS.get(style["linestyle"], "o")
+                marker = MARKERS[style["linestyle"]]
                 line = lines.sel(one).mean(("seed", "prompt"))
                 ax.plot(x.sel(one), points.sel(one), marker, color=style["color"], label=style["label"], markersize=4)
                 ax.plot(own.sel(one).mean(("seed", "prompt")), line, style["linestyle"], color=style["color"], lw=1.2)

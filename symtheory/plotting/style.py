@@ -28,6 +28,9 @@ _LOOKS = {  # colours after Okabe and Ito, darkened where they vanish on white
 }
 _OTHERS = ["#1B9E77", "#D95F02", "#7570B3", "#E7298A", "#66A61E", "#B8860B", "#3B528B", "#B5367A"]
 
+MARKERS = {"-": "o", "--": "s", ":": "^", "-.": "D"}
+"""Markers of estimators by the style of their line, since some share a colour."""
+
 RC: dict[Any, Any] = {
     "figure.dpi": 110,
     "savefig.dpi": 150,

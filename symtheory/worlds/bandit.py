@@ -78,9 +78,8 @@ class Bandit(NamedTuple):
 
     def success_gradient(self, params, slopes):
         """Gradient of sum(slopes * success), `slopes[P]` fixed: pi_j (1[j correct] - P) for each trajectory."""
-        policy, right = self.policy(params), self.right()
-        success = jnp.where(right, policy, 0).sum(-1, keepdims=True)
-        return self.pull_back(slopes[:, None] * policy * (right - success))
+        from_mean = self.right() - self.success(params)[:, None]
+        return self.pull_back(slopes[:, None] * self.policy(params) * from_mean)
 
     def entropy(self, params):
         logits = self.policy_logits(params)
