@@ -52,7 +52,7 @@ def test_an_estimator_in_one_new_file_is_in_the_list_and_in_figure_6(tmp_path):
     assert "brand_new" in run.stdout
     run = symtheory("reproduce", "--only", "fig6", "--out", tmp_path / "out", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    from symtheory.experiments import store
+    from symtheory.storage import store
 
     figure = store.load(tmp_path / "out/quick/fig6.nc")
     ratio = figure.magnitude.sel(estimator="brand_new") / figure.magnitude.sel(estimator="dr_grpo")

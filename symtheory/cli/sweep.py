@@ -31,7 +31,7 @@ def run(
         example: Print an example configuration and stop.
     """
     from ..errors import InputError
-    from ..experiments import sweep
+    from ..studies import sweep
 
     if example:
         print(sweep.EXAMPLE, end="")
@@ -45,7 +45,7 @@ def run(
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from ..dynamics import use_all_cores
-    from ..experiments import store, tiles
+    from ..storage import store, tiles
 
     use_all_cores()
     if coordinator is not None:

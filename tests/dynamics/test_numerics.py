@@ -11,8 +11,8 @@ from symtheory import InputError, estimators
 from symtheory.dynamics import Update, advantage_of, train
 from symtheory.dynamics.expected import binomial, slope
 from symtheory.estimators import make_group
-from symtheory.experiments.study import observe_world
 from symtheory.ops import jax_ops
+from symtheory.studies.controlled import observe_world
 from symtheory.worlds import Bandit, make_bandit, make_tree
 
 pytestmark = pytest.mark.usefixtures("single_precision")

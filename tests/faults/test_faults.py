@@ -18,7 +18,7 @@ import time
 import h5py
 import pytest
 
-from symtheory.experiments import store
+from symtheory.storage import store
 
 CONFIG = """
 estimators = ["grpo"]
@@ -34,7 +34,7 @@ trajectories = 16
 correct = 3
 """
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(["symtheory.experiments.sweep", "rich.progress", "tyro", "h5netcdf"])
+context.set_forkserver_preload(["symtheory.studies.sweep", "rich.progress", "tyro", "h5netcdf"])
 
 
 def obey_file_modes():

@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 
 import symtheory
 from symtheory import InputError, estimators
-from symtheory.theory import difficulty, flow, objectives
 from symtheory.theory.closed_form import closed_forms, to_function
-from symtheory.theory.objectives import expected_slope, limit_objective, limit_slope, objective, slope_polynomial
 from symtheory.theory.symbols import F, K, N, P, omega
+from symtheory.theory.theorems import difficulty, flow, objectives
+from symtheory.theory.theorems.objectives import (
+    expected_slope,
+    limit_objective,
+    limit_slope,
+    objective,
+    slope_polynomial,
+)
 
 RHO = [0.4, 0.3, 0.2, 0.1]
 

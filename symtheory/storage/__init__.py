@@ -1,0 +1,1 @@
+"""Results on disk: written whole, found again by what made them."""
