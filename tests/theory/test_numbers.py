@@ -212,7 +212,7 @@ def test_nsr_threshold_is_where_the_exact_expected_gain_changes_sign():
 
     def gain(eta):
         total = 0.0
-        for counts, ways in objectives._outcomes(5, size):
+        for counts, ways in objectives.compositions(5, size):
             chance = ways * math.prod(x**n for x, n in zip(pi, counts, strict=True))
             wrong = size - counts[0]
             weights = pi * np.exp(eta * (-np.array([0, *counts[1:]]) + wrong * pi))
