@@ -1,0 +1,178 @@
+"""The design of the test of the interference law, its files, and how predictions are judged. All of it is fixed first.
+
+New ground: seeds from 5000 on, none of which any other study of this package uses; base competences, sizes, tasks,
+difficulty mixes and optimisers crossed as far as a small machine affords. Gains were set by GRPO's training pass@1 on
+two pilot seeds, in one cell of each kind; no held-out pass@k was looked at.
+
+What counts, for every cell, k and mark, over the seeds that reach the mark under every estimator:
+
+- *order*: held-out pass@k of the estimators that favour hard prompts (Hard-Focused, Positive-Dominant), minus that of
+  those that favour easy ones (Easy-Focused, Negative-Dominant, A-GRAE). The sign is judged where the 95% interval over
+  seeds of the measured one excludes 0.
+- *level*: held-out pass@k under GRPO minus the base policy's, judged in the same way.
+- *beside GRPO*: pass@k of each other estimator minus GRPO's, mean over seeds: rank correlation in each cell, and the
+  share of the variance over all cells that a prediction explains, taken as it is (no fitted factor) and with one.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import InputError
+from ..metrics.intervals import Interval, bootstrap
+from ..storage import store
+from .interference import (
+    ESTIMATORS,
+    KS,
+    MARKS,
+    PREDICTORS,
+    Cell,
+    SimulatedCell,
+    TransformerCell,
+    measurements,
+    predictions,
+)
+from .transformer.base import Base
+
+SEEDS = tuple(range(5000, 5010))
+HARD = ("hard_focused", "positive_dominant")
+EASY = ("easy_focused", "negative_dominant", "agrae")
+MIXES = ((0.5, 2.0), (1.0, 1.0), (2.0, 0.7), (0.4, 0.4))
+"""Beta(a, b) of the simulated populations: mostly hard, even, mostly easy, hard or easy."""
+
+
+def _transformer(task: str, pretraining: int, size: tuple[int, int], optimizer, gain: float, **options) -> Cell:
+    layers, width = size
+    return TransformerCell(Base(task, layers, width, steps=pretraining), optimizer, gain, **options)
+
+
+LARGE, SMALL = (2, 64), (1, 32)
+SIMULATED = tuple(
+    SimulatedCell(world, mix, optimizer, 0.1)
+    for world in ("bandit", "tree")
+    for mix in MIXES
+    for optimizer in ("sgd", "adam")
+)
+"""All of the factors crossed."""
+TRANSFORMER = (_transformer("expression", 150, LARGE, "sgd", 0.05),)
+"""A fraction of task x competence x size x optimiser."""
+
+
+def cells() -> dict[str, Cell]:
+    """Every cell of the test by name, the cheap ones first."""
+    return {cell.name: cell for cell in (*SIMULATED, *TRANSFORMER)}
+
+
+def as_json(cell: Cell, predicted: xr.Dataset) -> dict[str, Any]:
+    """The predictions of one cell as plain data, six digits."""
+    return {
+        "cell": cell.name,
+        "kind": type(cell).__name__,
+        **asdict(cell),
+        "seeds": predicted.seed.values.tolist(),
+        "start": _rounded(predicted.start),
+        "base": _rounded(predicted.base),
+        "rate": _rounded(predicted.rate, 12),
+        "prediction": {name: _rounded(predicted.gain.sel(predictor=name)) for name in predicted.predictor.values},
+    }
+
+
+def _rounded(values, digits: int = 6) -> list:
+    """As nested lists, with None for nan."""
+    rounded = np.round(np.asarray(values, float), digits)
+    return np.where(np.isfinite(rounded), rounded.astype(object), None).tolist()
+
+
+def write_predictions(
+    path: Path, folder: Path, seeds: Sequence[int] = SEEDS, report: Callable[[str], None] = lambda name: None
+) -> None:
+    """Predict every cell and write `path` (JSON), which is whole after each cell; finished cells lie in `folder`."""
+    rows = []
+    for name, cell in cells().items():
+        rows.append(as_json(cell, predictions(cell, seeds, folder)))
+        content = {
+            "about": "Predictions of symtheory.studies.interference_design, written before the runs that judge them.",
+            "axes": "prediction and base: gain over the base policy's held-out pass@k by seed, estimator, mark, k",
+            "estimators": list(ESTIMATORS),
+            "marks": list(MARKS),
+            "ks": list(KS),
+            "cells": rows,
+        }
+        with store.replacing(path) as partial:
+            partial.write_text(json.dumps(content, separators=(",", ":")).replace('{"cell"', '\n{"cell"') + "\n")
+        report(name)
+
+
+def read_predictions(path: Path) -> dict[str, xr.Dataset]:
+    """The predictions in a file of `write_predictions`, by the names of their cells."""
+    try:
+        content = json.loads(path.read_text())
+        names, marks, ks = content["estimators"], content["marks"], content["ks"]
+        return {row["cell"]: _dataset(row, names, marks, ks) for row in content["cells"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a file of predictions ({error}); `symtheory predict write` makes one"
+        ) from None
+
+
+def _dataset(row: Mapping[str, Any], names, marks, ks) -> xr.Dataset:
+    gain = np.array([row["prediction"][name] for name in PREDICTORS], float)
+    return xr.Dataset(
+        {
+            "gain": (("predictor", "seed", "estimator", "mark", "k"), gain),
+            "rate": (("seed", "estimator"), np.array(row["rate"], float)),
+            "base": (("seed", "k"), np.array(row["base"], float)),
+            "start": ("seed", np.array(row["start"], float)),
+        },
+        {"predictor": list(PREDICTORS), "seed": row["seeds"], "estimator": names, "mark": marks, "k": ks},
+    )
+
+
+def judged(predicted: xr.Dataset, measured: xr.Dataset) -> xr.Dataset:
+    """Prediction and measurement of one cell side by side; `predictor` gains the row "runs".
+
+    Seeds in which an estimator does not reach a mark are left out there, for all estimators; `seeds` says how many
+    are left. `order`, `level` and `beside` are those of the module's docstring, on a first dimension `statistic`.
+    """
+    runs = measured.gain.expand_dims(predictor=["runs"])
+    gain = xr.concat([predicted.gain, runs], "predictor")
+    kept = np.isfinite(gain).all(("predictor", "estimator", "k"))
+    gain = gain.where(kept)
+    order = gain.sel(estimator=list(HARD)).mean("estimator") - gain.sel(estimator=list(EASY)).mean("estimator")
+    level = gain.sel(estimator="grpo", drop=True)
+    beside = (gain - level).drop_sel(estimator="grpo")
+    values = {"order": order, "level": level, "beside": beside}
+    return xr.Dataset({**{key: _over_seeds(x) for key, x in values.items()}, "seeds": kept.sum("seed")})
+
+
+def _over_seeds(values: xr.DataArray) -> xr.DataArray:
+    """Mean and 95% bootstrap interval over the seeds that are not nan, marks being taken one by one."""
+
+    def one(x):
+        x = x.dropna("seed").transpose("seed", ...)
+        nothing = x.isel(seed=0, drop=True).values * np.nan if x.sizes["seed"] else np.full(x.shape[1:], np.nan)
+        found = bootstrap(x.values) if x.sizes["seed"] > 1 else Interval(nothing, nothing, nothing)
+        coords = {dim: x[dim] for dim in x.dims[1:]}
+        return xr.DataArray(np.array(found), dims=("statistic", *x.dims[1:]), coords=coords)
+
+    parts = [one(values.sel(mark=mark)) for mark in values.mark.values]
+    return xr.concat(parts, values.mark).assign_coords(statistic=list(Interval._fields))
+
+
+def judge(
+    path: Path, folder: Path, report: Callable[[str], None] = lambda name: None, only: Sequence[str] = ()
+) -> xr.Dataset:
+    """Make the runs of every cell in a file of predictions, or of `only` these, and hold them against it, by cell."""
+    predicted, known = read_predictions(path), cells()
+    parts = []
+    for name in only or predicted:
+        if name not in predicted or name not in known:
+            raise InputError(f"cell must be one of the design and of {path}, got {name!r}")
+        parts.append(judged(predicted[name], measurements(known[name], predicted[name], folder)))
+        report(name)
+    return xr.concat(parts, xr.DataArray(list(only or predicted), dims="cell", name="cell"))  # type: ignore[return-value]
