@@ -234,7 +234,7 @@ def drift(
     size: int,
     *,
     gain: Array | float,
-    steps: int = 16,
+    steps: int = 12,
     records: int = 4,
     diagonal: Any = None,
 ) -> tuple[Path, Array]:

@@ -53,7 +53,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class TransformerCell:
-    """Base models of the transformer; half of the prompts of the task are trained on, at most 64, as many watched."""
+    """Base models of the transformer; half of the prompts of the task are trained on, at most 32, as many watched."""
 
     base: Base
     optimizer: Literal["sgd", "adam"]
@@ -81,7 +81,7 @@ class TransformerCell:
         task, shape = self.base.make_task(), self.base.shape()
         everything = task.prompts()
         count = everything.tokens.shape[0]
-        half = min(64, count // 2)
+        half = min(32, count // 2)
         order = jax.random.permutation(key, count)
         own, other = (tasks.pick(everything, order[i * half : (i + 1) * half]) for i in (0, 1))
         return Problem(
