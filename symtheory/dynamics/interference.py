@@ -234,7 +234,7 @@ def drift(
     size: int,
     *,
     gain: Array | float,
-    steps: int = 12,
+    steps: int = 8,
     records: int = 4,
     diagonal: Any = None,
 ) -> tuple[Path, Array]:

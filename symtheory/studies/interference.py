@@ -26,9 +26,9 @@ from ..dynamics.sampled import State
 from ..dynamics.sampled import step as sampled_step
 from ..estimators import Estimator, chain
 from ..metrics.passk import pass_at_k
-from ..storage import provenance, store
+from ..storage import checkpoint, provenance, store
+from ..transformer import model, train
 from ..transformer import task as tasks
-from ..transformer import train
 from ..transformer.world import TransformerWorld
 from ..worlds import World, make_bandit, make_tree
 from .transformer.base import Base, base_models, keys_of, shard_runs
@@ -53,15 +53,17 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class TransformerCell:
-    """Base models of the transformer; half of the prompts of the task are trained on, at most 32, as many watched."""
+    """Base models of the transformer; half of the prompts are trained on, the others watched."""
 
     base: Base
     optimizer: Literal["sgd", "adam"]
     gain: float
     """training pass@1 to gain"""
-    steps: int = 120
-    records: int = 8
+    steps: int = 80
+    records: int = 5
     batch: int = 16
+    prompts: int = 32
+    """training prompts, and as many held-out ones; half of the task's prompts at most"""
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ class TransformerCell:
         task, shape = self.base.make_task(), self.base.shape()
         everything = task.prompts()
         count = everything.tokens.shape[0]
-        half = min(32, count // 2)
+        half = min(self.prompts, count // 2)
         order = jax.random.permutation(key, count)
         own, other = (tasks.pick(everything, order[i * half : (i + 1) * half]) for i in (0, 1))
         return Problem(
@@ -91,6 +93,16 @@ class TransformerCell:
     def bases(self, seeds: Sequence[int]) -> Any:
         """Parameters of the base model of each seed."""
         return base_models(self.base, len(seeds), 1)(keys_of(seeds, 0))
+
+    def cached_bases(self, seeds: Sequence[int], folder: Path) -> Any:
+        """The same, from a file in `folder` once they are made."""
+        made_by = provenance.made_by(train.pretrain)
+        path = folder / f"base-{store.digest({**asdict(self.base), 'seeds': list(seeds), **made_by})}.npz"
+        like = jax.eval_shape(jax.vmap(lambda key: model.init(key, self.base.shape())), keys_of(seeds, 0))
+        found = checkpoint.find(path, like)
+        if found is None:
+            checkpoint.save(found := self.bases(seeds), path)
+        return found
 
     def start(self, params) -> State:
         return State(params, self.update.make_optimizer().init(params))
@@ -128,18 +140,22 @@ class SimulatedCell:
 
     def problem(self, key, params) -> Problem:
         key_own, key_other = jax.random.split(key)
-        trained, watched = self._population(key_own), self._population(key_other)
+        trained, watched = self._population(key_own, params), self._population(key_other, params)
         return Problem(trained.init(), trained, watched)
 
-    def _population(self, key) -> World:
+    def _population(self, key, mix) -> World:
         key_success, key_world = jax.random.split(key)
-        success = jnp.clip(jax.random.beta(key_success, *self.mix, (self.prompts,)), 0.001, 0.99)
+        success = jnp.clip(jax.random.beta(key_success, mix[0], mix[1], (self.prompts,)), 0.001, 0.99)
         if self.world == "bandit":
             return make_bandit(key_world, success, trajectories=128, correct=12, features=32, feature_noise=1.0)
         return make_tree(key_world, success, depth=4, branching=3, features=16)
 
     def bases(self, seeds: Sequence[int]) -> Any:
-        return jnp.zeros(len(seeds))
+        """The mix, once for each seed: an argument of the programs, so that all mixes share one."""
+        return jnp.tile(jnp.asarray(self.mix), (len(seeds), 1))
+
+    def cached_bases(self, seeds: Sequence[int], folder: Path) -> Any:
+        return self.bases(seeds)
 
     def _optimizer(self, rate):
         return {"sgd": optax.sgd, "adam": optax.adam}[self.optimizer](rate)
@@ -171,14 +187,16 @@ def predictions(cell: Cell, seeds: Sequence[int], folder: Path, names: Sequence[
     rate of the run, `base` the base policy's pass@k and `start` its training pass@1.
     """
     config = _config(cell, seeds, names, predictions)
-    return store.cached(folder, "interference-predictions", config, lambda: _predictions(cell, list(seeds), names))
+    return store.cached(
+        folder, "interference-predictions", config, lambda: _predictions(cell, list(seeds), names, folder)
+    )
 
 
-def _predictions(cell: Cell, seeds: list[int], names: Sequence[str]) -> xr.Dataset:
+def _predictions(cell: Cell, seeds: list[int], names: Sequence[str], folder: Path) -> xr.Dataset:
     index, seed = np.indices((len(names), len(seeds))).reshape(2, -1)
     marks = [mark * cell.gain for mark in MARKS]
 
-    def one(key, params, index):
+    def one(key, params, index, gain):
         problem = cell.problem(jax.random.fold_in(key, 1), params)
         estimator = switched(names, index)
         diagonal = None
@@ -196,13 +214,14 @@ def _predictions(cell: Cell, seeds: list[int], names: Sequence[str]) -> xr.Datas
         weight = expected.slope(estimator, GROUP, kernel.trained)
         slopes = jnp.stack([interference.slope(kernel, weight, k) for k in KS])
         # a little farther than the last mark, so that rounding of the clock does not leave it out
-        tangent = interference.tangent(kernel, estimator, GROUP, gain=1.1 * cell.gain)
-        drift, time = interference.drift(*problem, estimator, GROUP, gain=1.2 * cell.gain, diagonal=diagonal)
+        tangent = interference.tangent(kernel, estimator, GROUP, gain=1.1 * gain)
+        drift, time = interference.drift(*problem, estimator, GROUP, gain=1.2 * gain, diagonal=diagonal)
         return slopes, tangent, drift, time
 
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))[seed]
-    params = jax.tree.map(lambda x: x[seed], cell.bases(seeds))
-    found = shard_runs(one, len(seed), 1)(keys, params, jnp.asarray(index))
+    params = jax.tree.map(lambda x: x[seed], cell.cached_bases(seeds, folder))
+    gain = jnp.full(len(seed), cell.gain)
+    found = shard_runs(one, len(seed), 1)(keys, params, jnp.asarray(index), gain)
     slopes, tangent, drift, time = jax.tree.map(lambda x: np.asarray(x, float), found)
     paths = [[interference.Path(*(x[i] for x in path)) for i in range(len(seed))] for path in (tangent, drift)]
     gains = [np.array([[m * s for m in marks] for s in slopes])]
@@ -231,10 +250,10 @@ def measurements(cell: Cell, predicted: xr.Dataset, folder: Path) -> xr.Dataset:
     """
     seeds, names = predicted.seed.values.tolist(), predicted.estimator.values.tolist()
     config = {**_config(cell, seeds, names, measurements), "rates": predicted.rate.values.round(12).tolist()}
-    return store.cached(folder, "interference-runs", config, lambda: _measurements(cell, predicted))
+    return store.cached(folder, "interference-runs", config, lambda: _measurements(cell, predicted, folder))
 
 
-def _measurements(cell: Cell, predicted: xr.Dataset) -> xr.Dataset:
+def _measurements(cell: Cell, predicted: xr.Dataset, folder: Path) -> xr.Dataset:
     seeds, names = predicted.seed.values.tolist(), predicted.estimator.values.tolist()
     seed, index = np.indices((len(seeds), len(names))).reshape(2, -1)
     stride = cell.steps // cell.records
@@ -257,7 +276,7 @@ def _measurements(cell: Cell, predicted: xr.Dataset) -> xr.Dataset:
         return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), path, end)
 
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))[seed]
-    params = jax.tree.map(lambda x: x[seed], cell.bases(seeds))
+    params = jax.tree.map(lambda x: x[seed], cell.cached_bases(seeds, folder))
     rates = jnp.asarray(np.nan_to_num(predicted.rate.values).reshape(-1))
     found = shard_runs(one, len(seed), 1)(keys, params, jnp.asarray(index), rates)
     marks = tuple(mark * cell.gain for mark in MARKS)
@@ -278,3 +297,104 @@ def _config(cell: Cell, seeds: Sequence[int], names: Sequence[str], function: Ca
     links = [link for name in names for link in estimators.get(name).links]
     made_by = provenance.made_by(function, *links)
     return {"kind": type(cell).__name__, **asdict(cell), "seeds": list(seeds), "estimators": list(names), **made_by}
+
+
+EDGES = (0.0, 0.02, 0.2, 0.6, 1.0)
+"""Edges of the bins of difficulty, by success under the base policy."""
+
+
+def law(
+    cell: Cell,
+    seeds: Sequence[int],
+    names: Sequence[str],
+    *,
+    ks: Sequence[int] = KS,
+    group_size: int = GROUP,
+    bases: Any = None,
+) -> xr.Dataset:
+    """What the base policies of `cell` say of every estimator, without any training.
+
+    Args:
+        cell: its `gain` is how far the tangent kernel is followed.
+        seeds: one base policy and one choice of prompts each.
+        names: registered estimators.
+        ks: of pass@k.
+        group_size: G.
+        bases: parameters of given base models with a leading axis of `seeds`, in place of the cell's own.
+
+    Returns:
+        Dataset with `slope` (seed, estimator, split, k), d pass@k / d training pass@1; `tangent` (seed, estimator, k),
+        the change of held-out pass@k when training pass@1 has gained `cell.gain`; `entropy_slope` (nats); for each
+        trained prompt its `success`, `progress` T and `exchange_rate` rho_k; and `kernel` (seed, watched, trained), the
+        mean of kappa over bins of difficulty, nan for an empty bin. nan marks what is undefined: no equal progress.
+
+    Raises:
+        InputError: base policies from which nothing can be predicted, see `interference.check`.
+    """
+    chain_of = [estimators.get(name) for name in names]
+    exact_entropy = not (isinstance(cell, TransformerCell) and cell.base.make_task().end is not None)
+
+    def one(key, params):
+        problem = cell.problem(jax.random.fold_in(key, 1), params)
+        diagonal = None
+        if cell.optimizer == "adam":
+            advantage = advantage_of([estimators.get("grpo")], 0)
+            key_memory = jax.random.fold_in(key, 3)
+            in_a_step = dict(prompts=cell.prompts_in_a_step)
+            diagonal = interference.adam_diagonal(
+                key_memory, problem.trained, problem.params, advantage, group_size, **in_a_step
+            )
+        return interference.kernel(*problem, diagonal, entropy=exact_entropy)
+
+    def read(kernel):
+        weight = jnp.stack([expected.slope(e, group_size, kernel.trained) for e in chain_of])
+        slopes = [[interference.slope(kernel, weight, k, split) for k in ks] for split in SPLITS]
+        rates = [[interference.exchange_rate(kernel, k, split) for k in ks] for split in SPLITS]
+        entropy = interference.entropy_slope(kernel, weight) if exact_entropy else jnp.full(len(names), jnp.nan)
+        return weight, jnp.array(slopes), jnp.array(rates), entropy, interference.progress(kernel)
+
+    def followed(kernel):
+        """Success of the watched prompts at the end of linearised training under each estimator, [estimators, H]."""
+        paths = [interference.tangent(kernel, e, group_size, gain=cell.gain) for e in chain_of]
+        return jnp.stack([path.watched[-1] for path in paths])
+
+    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+    params = cell.bases(seeds) if bases is None else bases
+    kernels = shard_runs(one, len(seeds), 1)(keys, params)
+    weight, slopes, rates, entropy, progress = jax.tree.map(np.asarray, jax.jit(jax.vmap(read))(kernels))
+    for i in range(len(seeds)):
+        interference.check(jax.tree.map(lambda x, i=i: x[i], kernels), weight[i])
+    after = np.asarray(jax.jit(jax.vmap(followed))(kernels), float)
+    before = np.asarray(kernels.watched, float)
+    gained = (
+        pass_at_k(after[..., None], np.asarray(ks)).mean(2)
+        - pass_at_k(before[..., None], np.asarray(ks)).mean(1)[:, None]
+    )
+    return xr.Dataset(
+        {
+            "slope": (("split", "k", "seed", "estimator"), np.moveaxis(slopes, 0, 2)),
+            "entropy_slope": (("seed", "estimator"), entropy, {"units": "nat"}),
+            "tangent": (("seed", "estimator", "k"), gained),
+            "success": (("seed", "prompt"), np.asarray(kernels.trained)),
+            "progress": (("seed", "prompt"), progress),
+            "exchange_rate": (("split", "k", "seed", "prompt"), np.moveaxis(rates, 0, 2)),
+            "kernel": (("seed", "watched", "trained"), np.array([by_bin(k) for k in _each(kernels, len(seeds))])),
+        },
+        {"split": list(SPLITS), "k": list(ks), "seed": list(seeds), "estimator": list(names)},
+        {"gain": cell.gain, "cell": cell.name, "edges": list(EDGES)},
+    )
+
+
+SPLITS = ("train", "held_out")
+
+
+def _each(kernels: interference.Kernel, count: int) -> list[interference.Kernel]:
+    return [jax.tree.map(lambda x, i=i: np.asarray(x[i]), kernels) for i in range(count)]
+
+
+def by_bin(kernel: interference.Kernel, edges: Sequence[float] = EDGES) -> np.ndarray:
+    """Mean of kappa over the watched (rows) and trained (columns) prompts of each bin; nan where one is empty."""
+    rows, columns = (np.digitize(p, edges[1:-1]) for p in (kernel.watched, kernel.trained))
+    bins = range(len(edges) - 1)
+    blocks = [[kernel.across[rows == i][:, columns == j] for j in bins] for i in bins]
+    return np.array([[block.mean() if block.size else np.nan for block in row] for row in blocks])

@@ -40,7 +40,7 @@ from .interference import (
 from .transformer.base import Base
 
 FIRST_SEED = 5000
-SEEDS = {"SimulatedCell": 10, "TransformerCell": 8}
+SEEDS = {"SimulatedCell": 10, "TransformerCell": 6}
 """Seeds of a cell of each kind."""
 HARD = ("hard_focused", "positive_dominant")
 EASY = ("easy_focused", "negative_dominant", "agrae")
@@ -63,17 +63,16 @@ SIMULATED = tuple(
 """All of the factors crossed."""
 TRANSFORMER = (
     _transformer("expression", 150, SMALL, "sgd", 0.03),
-    _transformer("expression", 300, SMALL, "adam", 0.08),
     _transformer("expression", 800, SMALL, "sgd", 0.08),
+    _transformer("expression", 300, SMALL, "adam", 0.08),
     _transformer("expression", 1600, SMALL, "adam", 0.08),
     _transformer("congruence", 100, SMALL, "sgd", 0.08),
     _transformer("congruence", 300, SMALL, "adam", 0.08),
     _transformer("addition", 60, SMALL, "adam", 0.08),
     _transformer("addition", 120, SMALL, "sgd", 0.08),
-    _transformer("addition", 60, LARGE, "sgd", 0.08, steps=80),
     _transformer("expression", 300, LARGE, "sgd", 0.08),
     _transformer("expression", 800, LARGE, "adam", 0.08),
-    _transformer("expression", 150, LARGE, "adam", 0.03),
+    _transformer("addition", 60, LARGE, "sgd", 0.08),
 )
 """A fraction of task x competence x size x optimiser: the small size more often, since it costs a quarter."""
 
