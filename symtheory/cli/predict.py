@@ -7,7 +7,7 @@ from tyro.conf import Positional
 
 
 def run(
-    what: Annotated[Literal["law", "write", "judge"], Positional] = "law",
+    what: Annotated[Literal["law", "angle", "write", "judge"], Positional] = "law",
     /,
     *,
     world: Literal["transformer", "bandit", "tree"] = "transformer",
@@ -36,7 +36,8 @@ def run(
     orders them: where it falls with success, hard focus keeps more pass@k, where it rises, easy focus does.
 
     law: draw the kernel, the exchange rates and the predicted slope of every estimator (OUT/law.png, .nc, .md). Nothing
-    is trained, and it takes less than a minute. write: the test of the law, part one: predict every cell of a fixed
+    is trained, and it takes less than a minute. angle: turn the order by a knob, the angle between what easy and hard
+    prompts want, predicted and measured (OUT/angle.png, .nc, .md; a minute). write: the test of the law, part one: predict every cell of a fixed
     design (base kernel, tangent kernel, mean field) into PREDICTIONS; half an hour. judge: part two: make the runs of
     those cells, hold them against PREDICTIONS, and draw the outcome (OUT/test.png, .nc, .md).
 
@@ -77,6 +78,8 @@ def run(
         _write(predictions, out)
     elif what == "judge":
         _judge(predictions, out)
+    elif what == "angle":
+        _angle(list(range(first_seed, first_seed + seeds)), out)
     else:
         from ..studies.interference import SimulatedCell, TransformerCell
         from ..studies.transformer.base import Base
@@ -158,7 +161,7 @@ def _write(path: Path, out: Path) -> None:
 
 
 def _judge(path: Path, out: Path) -> None:
-    from ..figures import interference_test as figures
+    from ..figures import interference_agreement as figures
     from ..figures.publish import publish
     from ..studies import interference_design as design
 
@@ -166,6 +169,20 @@ def _judge(path: Path, out: Path) -> None:
     dataset.attrs |= {"title": "The interference law, predicted and measured", "command": _command()}
     dataset.attrs["caption"] = figures.caption(dataset)
     publish(dataset, figures.draw(dataset), out / "test")
+    print(dataset.attrs["caption"])
+
+
+def _angle(seeds, out: Path) -> None:
+    from ..figures import interference_angle as figures
+    from ..figures.publish import publish
+    from ..studies.interference_angle import Angle, measured, predicted
+
+    config = Angle()
+    line, points = predicted(config), measured(config, seeds)
+    dataset = points.rename(slope="measured", degrees="run_degrees").assign(predicted=line.slope)
+    dataset.attrs |= {"title": "The angle that turns the order", "command": _command()}
+    dataset.attrs["caption"] = figures.caption(line, points, config)
+    publish(dataset, figures.draw(line, points, config), out / "angle")
     print(dataset.attrs["caption"])
 
 

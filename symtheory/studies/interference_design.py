@@ -192,3 +192,95 @@ def judge(
         parts.append(judged(predicted[name], measurements(known[name], predicted[name], folder)))
         report(name)
     return xr.concat(parts, xr.DataArray(list(only or predicted), dims="cell", name="cell"))  # type: ignore[return-value]
+
+
+QUANTITIES = ("order", "level", "beside")
+
+
+def agreement(outcome: xr.Dataset, mark: float = MARKS[-1]) -> xr.Dataset:
+    """How well each predictor did over the cells of `judge`, with 95% intervals from a bootstrap over cells.
+
+    Dims (statistic, predictor): `order_signs` and `level_signs`, share of signs right where the measured one is clear
+    of zero, at `mark` and over all k; `rank`, mean over cells and k of the rank correlation of the six estimators;
+    `explained`, 1 - sum (m - p)^2 / sum (m - mean m)^2 of the differences from GRPO as they are predicted; `r2` and
+    `factor`, squared correlation and slope of measured on predicted. `clear` has the number of signs judged.
+    """
+    at = outcome.sel(mark=mark)
+    runs = at.sel(predictor="runs")
+    found = {}
+    for predictor in (p for p in outcome.predictor.values if p != "runs"):
+        own = at.sel(predictor=predictor)
+        per_cell = [_cell_sums(runs.sel(cell=c), own.sel(cell=c)) for c in at.cell.values]
+        sums = {key: np.array([cell[key] for cell in per_cell]) for key in per_cell[0]}
+        draws = np.random.default_rng(0).integers(len(per_cell), size=(2000, len(per_cell)))
+        resampled = _readings({key: x[draws].sum(1) for key, x in sums.items()})
+        whole = _readings({key: x.sum(0) for key, x in sums.items()})
+        found[predictor] = {key: [float(whole[key]), *np.nanquantile(resampled[key], [0.025, 0.975])] for key in whole}
+    clear = {f"{q}_clear": float(sum(c[f"{q}_clear"] for c in per_cell)) for q in ("order", "level")}
+    names = list(found)
+    variables = {key: (("predictor", "statistic"), [found[n][key] for n in names]) for key in found[names[0]]}
+    return xr.Dataset(variables, {"predictor": names, "statistic": list(Interval._fields)}, clear)
+
+
+def _cell_sums(runs: xr.Dataset, own: xr.Dataset) -> dict[str, float]:
+    """What the readings of `agreement` are made of, summed over k and estimators of one cell."""
+    sums: dict[str, float] = {}
+    for quantity in ("order", "level"):
+        mean, low, high = (runs[quantity].sel(statistic=s).values for s in Interval._fields)
+        clear = (low > 0) | (high < 0)
+        right = np.sign(own[quantity].sel(statistic="mean").values) == np.sign(mean)
+        sums |= {f"{quantity}_clear": float(clear.sum()), f"{quantity}_right": float((clear & right).sum())}
+    m, p = (x.beside.sel(statistic="mean").transpose("k", "estimator").values for x in (runs, own))
+    ranks = [_rank(a, b) for a, b in zip(m, p, strict=True)]
+    ranks = [r for r in ranks if np.isfinite(r)]
+    sums |= {"rank": float(sum(ranks)), "ranks": float(len(ranks))}
+    m, p = (x[np.isfinite(m) & np.isfinite(p)] for x in (m, p))
+    moments = {"n": m.size, "m": m.sum(), "p": p.sum(), "mm": (m**2).sum(), "pp": (p**2).sum(), "mp": (m * p).sum()}
+    return sums | {key: float(x) for key, x in moments.items()}
+
+
+def _rank(measured: np.ndarray, predicted: np.ndarray) -> float:
+    """Rank correlation over the estimators, GRPO (no difference from itself) included; nan if nothing differs."""
+    from scipy.stats import spearmanr
+
+    both = np.append(measured, 0), np.append(predicted, 0)
+    if not np.isfinite(both).all() or np.ptp(both[0]) == 0 or np.ptp(both[1]) == 0:
+        return np.nan
+    return float(np.asarray(spearmanr(*both)[0]))
+
+
+def _readings(s: Mapping[str, Any]) -> dict[str, Any]:
+    with np.errstate(all="ignore"):
+        variance, spread = s["mm"] - s["m"] ** 2 / s["n"], s["pp"] - s["p"] ** 2 / s["n"]
+        shared = s["mp"] - s["m"] * s["p"] / s["n"]
+        return {
+            "order_signs": s["order_right"] / s["order_clear"],
+            "level_signs": s["level_right"] / s["level_clear"],
+            "rank": s["rank"] / s["ranks"],
+            "explained": 1 - (s["mm"] - 2 * s["mp"] + s["pp"]) / variance,
+            "r2": shared**2 / (variance * spread),
+            "factor": shared / spread,
+        }
+
+
+def failures(outcome: xr.Dataset) -> list[dict[str, Any]]:
+    """Every sign that a predictor had wrong where the runs' 95% interval excludes 0, as plain rows."""
+    rows = []
+    for quantity in ("order", "level"):
+        x = outcome[quantity].stack(place=("cell", "mark", "k"))
+        mean, low, high = (x.sel(statistic=s, predictor="runs") for s in Interval._fields)
+        clear = ((low > 0) | (high < 0)).values
+        for predictor in (p for p in outcome.predictor.values if p != "runs"):
+            guess = x.sel(statistic="mean", predictor=predictor)
+            wrong = clear & (np.sign(guess.values) != np.sign(mean.values))
+            rows += [
+                {
+                    "quantity": quantity,
+                    "predictor": str(predictor),
+                    **dict(zip(("cell", "mark", "k"), x.place.values[i], strict=True)),
+                    "predicted": float(guess[i]),
+                    "measured": [float(v[i]) for v in (mean, low, high)],
+                }
+                for i in np.flatnonzero(wrong)
+            ]
+    return rows
