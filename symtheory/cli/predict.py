@@ -36,10 +36,16 @@ def run(
     orders them: where it falls with success, hard focus keeps more pass@k, where it rises, easy focus does.
 
     law: draw the kernel, the exchange rates and the predicted slope of every estimator (OUT/law.png, .nc, .md). Nothing
-    is trained, and it takes less than a minute. angle: turn the order by a knob, the angle between what easy and hard
-    prompts want, predicted and measured (OUT/angle.png, .nc, .md; a minute). write: the test of the law, part one: predict every cell of a fixed
-    design (base kernel, tangent kernel, mean field) into PREDICTIONS; half an hour. judge: part two: make the runs of
-    those cells, hold them against PREDICTIONS, and draw the outcome (OUT/test.png, .nc, .md).
+    is trained, and it takes less than a minute.
+
+    angle: turn the order by a knob, the angle between what easy and hard prompts want, predicted and measured
+    (OUT/angle.png, .nc, .md; a minute).
+
+    write: the test of the law, part one: predict every cell of a fixed design (base kernel, tangent kernel, mean field)
+    into PREDICTIONS; half an hour.
+
+    judge: part two: make the runs of those cells, hold them against PREDICTIONS, and draw the outcome (OUT/test.png,
+    .nc, .md; half an hour).
 
     Args:
         what: see above.

@@ -102,7 +102,7 @@ def caption(outcome: xr.Dataset) -> str:
     kept = outcome.seeds.isel(mark=-1)
     lines = [
         f"Held-out pass@k in {outcome.sizes['cell']} cells (world, base policy, optimiser), predicted for every seed "
-        "from its base policy and then measured in sampled runs, both where training pass@1 has gained the same amount. "
+        "from its base policy and then measured in sampled runs, both where training pass@1 has gained as much. "
         "Above: mean of Hard-Focused and Positive-Dominant minus mean of Easy-Focused, Negative-Dominant and A-GRAE, "
         "with 95% bootstrap intervals over seeds. Below: each estimator minus GRPO. Markers: circle k = 4, square 16, "
         f"triangle 64, diamond 256. Seeds that reached the reading: {int(kept.min())} to {int(kept.max())} a cell.",

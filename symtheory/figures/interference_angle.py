@@ -46,11 +46,11 @@ def caption(predicted: xr.Dataset, measured: xr.Dataset, config: Angle) -> str:
     error = float(np.abs(line - mean).max())
     return (
         f"{config.hard_prompts} hard prompts (success {config.hard:g}) and {config.easy_prompts} easy ones "
-        f"({config.easy:g}), each with a direction of its own of length {config.own:g}; held-out prompts have other own "
-        "directions. Left: what each estimator keeps of held-out pass@k per unit of training pass@1, minus GRPO's. "
+        f"({config.easy:g}), each with a direction of its own of length {config.own:g}; held-out prompts have "
+        "others. Left: held-out pass@k that each estimator keeps per unit of training pass@1, minus GRPO's. "
         f"Hard focus keeps more from {turning_angle(config):.1f} degrees on (theorem for large k), in the runs from "
-        f"{turn:.1f}. Right: the slope itself; GRPO ends below its base policy from {falling_angle(config):.1f} degrees "
-        f"on, in the runs from {fall:.1f}. Lines: the law at the base policy; points: mean of {measured.sizes['seed']} "
+        f"{turn:.1f}. Right: the slope itself; GRPO ends below its base from {falling_angle(config):.1f} degrees on, "
+        f"in the runs from {fall:.1f}. Lines: the law at the base policy; points: mean of {measured.sizes['seed']} "
         f"seeds of sampled SGD at a gain of {config.gain:g} in training pass@1, with 95% bootstrap intervals. Largest "
         f"distance of a point from its line: {error:.3f}. Points that change sign at other angles would refute it."
     )
