@@ -83,7 +83,7 @@ def exchange_rates(counts: Counts, ks: Sequence[int], *, seed: int = 0) -> Probe
     gain, kappa, rate = readings(counts.trained, counts.watched)
     rng = np.random.default_rng(seed)
     drawn = [readings(*(_redrawn(rng, c, counts.rollouts) for c in counts[:2])) for _ in range(DRAWS)]
-    errors = [np.std([d[i] for d in drawn], axis=0) for i in range(3)]
+    errors = [_half_width(np.array([d[i] for d in drawn])) for i in range(3)]
     if (gain <= 0).any():
         worst = int(np.argmin(gain))
         raise InputError(
@@ -108,6 +108,12 @@ def slope(probed: Probed, counts: Counts, weight: Any) -> tuple[np.ndarray, np.n
     share = np.bincount(counts.bins, minlength=len(weight)) * weight * probed.progress
     share = share / share.sum()
     return share @ probed.rate, np.sqrt((share**2) @ probed.rate_error**2)
+
+
+def _half_width(draws: np.ndarray) -> np.ndarray:
+    """Half of the central 68% of `draws[D, ...]`: the standard deviation, for ratios whose divisor may come near 0."""
+    low, high = np.nanquantile(draws, [0.16, 0.84], axis=0)
+    return (high - low) / 2
 
 
 def _redrawn(rng: np.random.Generator, correct: np.ndarray, rollouts: int) -> np.ndarray:

@@ -13,15 +13,17 @@ def found():
     return trials(range(6000, 6006), (64, 4096))
 
 
+@pytest.mark.slow
 def test_probes_find_the_exchange_rates_of_the_kernel(found):
     many = [t for t in found[4096] if t is not None]
     assert len(many) == 6
     error = np.array([t.rate - t.exact for t in many])
     spread = np.array([t.error for t in many])
     assert (np.abs(error) < 4.5 * spread + 0.15 * np.abs([t.exact for t in many])).all()  # and the steps' own curvature
-    assert np.sqrt((error**2).mean()) < 0.5 * np.std([t.exact for t in many])
+    assert np.sqrt((error**2).mean()) < 0.2
 
 
+@pytest.mark.slow
 def test_more_rollouts_make_smaller_errors(found):
     few, many = ([t.error for t in found[n] if t is not None] for n in (64, 4096))
     assert np.median(many) < np.median(few) / 4
