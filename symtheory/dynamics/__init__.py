@@ -2,7 +2,7 @@
 
 from .control_variate import control_variate
 from .counter import counter_key
-from .run import across_devices, mean_field, train, use_all_cores
+from .run import across_devices, mean_field, quick_jit, train, use_all_cores
 from .sampled import State, StepInfo, Update, advantage_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "control_variate",
     "counter_key",
     "mean_field",
+    "quick_jit",
     "train",
     "use_all_cores",
 ]

@@ -84,6 +84,15 @@ def mean_field(
     return state, _append(observed, observe(state.params))
 
 
+def quick_jit(function: Callable) -> Callable:
+    """`jax.jit` for programs that compile longer than they run: on a CPU with a third less work for the compiler.
+
+    The programs of the studies are no slower for it and give the same bits.
+    """
+    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return jax.jit(function, compiler_options=options)
+
+
 def use_all_cores() -> None:
     """Set jax up for the small steps of these simulators on a CPU; call it before jax computes anything.
 
