@@ -179,7 +179,7 @@ def _judge(path: Path, out: Path) -> None:
 
 
 def _angle(seeds, out: Path) -> None:
-    from ..figures import interference_angle as figures
+    from ..figures import interference as figures
     from ..figures.publish import publish
     from ..studies.interference_angle import Angle, measured, predicted
 
@@ -187,8 +187,8 @@ def _angle(seeds, out: Path) -> None:
     line, points = predicted(config), measured(config, seeds)
     dataset = points.rename(slope="measured", degrees="run_degrees").assign(predicted=line.slope)
     dataset.attrs |= {"title": "The angle that turns the order", "command": _command()}
-    dataset.attrs["caption"] = figures.caption(line, points, config)
-    publish(dataset, figures.draw(line, points, config), out / "angle")
+    dataset.attrs["caption"] = figures.angle_caption(line, points, config)
+    publish(dataset, figures.angle(line, points, config), out / "angle")
     print(dataset.attrs["caption"])
 
 
