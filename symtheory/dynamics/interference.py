@@ -72,11 +72,18 @@ def kernel(
         entropy: whether the entropy of the watched prompts is followed too, for one more gradient.
         numbers: bound on the numbers that are held at one time.
 
+    Raises:
+        InputError: a world without prompts.
+
     >>> from symtheory.worlds import make_bandit
     >>> world = make_bandit(jax.random.key(0), [0.5, 0.9], trajectories=4, correct=1)
     >>> kernel(world.init(), world, world).within.round(3).tolist()  # own logits: no prompt moves another
     [[0.083, 0.0], [0.0, 0.011]]
     """
+    for name, world in (("trained", trained), ("watched", watched)):
+        if jax.eval_shape(world.success, params).shape[0] == 0:
+            kind = "a training" if name == "trained" else "a held-out"
+            raise InputError(f"{name} must hold at least one prompt, got none: the law needs {kind} prompt")
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     rows = max(1, numbers // (2 * size))
     scale = 1.0 if diagonal is None else _flat(jax.tree.map(lambda x: x[None], diagonal))
@@ -170,7 +177,7 @@ def check(kernel: Kernel, weight: Array | None = None) -> None:
         InputError: no watched prompts, nothing left to learn, or no estimator step that raises training pass@1.
     """
     if kernel.watched.shape[0] == 0:
-        raise InputError("watched must hold at least one held-out prompt, got none: there is nothing to predict")
+        raise InputError("watched must hold at least one prompt, got none: the law needs a held-out prompt")
     trained = np.asarray(kernel.trained)
     if (trained >= 1 - CERTAIN).all():
         raise InputError(
