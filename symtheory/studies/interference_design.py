@@ -64,14 +64,10 @@ SIMULATED = tuple(
 TRANSFORMER = (
     _transformer("expression", 150, SMALL, "sgd", 0.03),
     _transformer("expression", 800, SMALL, "sgd", 0.08),
-    _transformer("expression", 300, SMALL, "adam", 0.08),
-    _transformer("expression", 1600, SMALL, "adam", 0.08),
-    _transformer("congruence", 100, SMALL, "sgd", 0.08),
-    _transformer("congruence", 300, SMALL, "adam", 0.08),
     _transformer("addition", 60, SMALL, "adam", 0.08),
-    _transformer("addition", 120, SMALL, "sgd", 0.08),
-    _transformer("expression", 300, LARGE, "sgd", 0.08),
-    _transformer("expression", 800, LARGE, "adam", 0.08),
+    _transformer("expression", 300, SMALL, "adam", 0.08),
+    _transformer("congruence", 100, SMALL, "sgd", 0.08),
+    _transformer("expression", 1600, SMALL, "adam", 0.08),
     _transformer("addition", 60, LARGE, "sgd", 0.08),
 )
 """A fraction of task x competence x size x optimiser: the small size more often, since it costs a quarter."""
