@@ -61,6 +61,8 @@ class TransformerCell:
     """training pass@1 to gain"""
     steps: int = 80
     records: int = 5
+    field_steps: int = 8
+    """steps of the mean field; more where its first ones overshoot"""
     batch: int = 16
     prompts: int = 32
     """training prompts, and as many held-out ones; half of the task's prompts at most"""
@@ -128,6 +130,7 @@ class SimulatedCell:
     gain: float
     steps: int = 160
     records: int = 8
+    field_steps: int = 8
     prompts: int = 64
 
     @property
@@ -215,7 +218,9 @@ def _predictions(cell: Cell, seeds: list[int], names: Sequence[str], folder: Pat
         slopes = jnp.stack([interference.slope(kernel, weight, k) for k in KS])
         # a little farther than the last mark, so that rounding of the clock does not leave it out
         tangent = interference.tangent(kernel, estimator, GROUP, gain=1.1 * gain)
-        drift, time = interference.drift(*problem, estimator, GROUP, gain=1.2 * gain, diagonal=diagonal)
+        drift, time = interference.drift(
+            *problem, estimator, GROUP, gain=1.2 * gain, steps=cell.field_steps, diagonal=diagonal
+        )
         return slopes, tangent, drift, time
 
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))[seed]
@@ -249,7 +254,10 @@ def measurements(cell: Cell, predicted: xr.Dataset, folder: Path) -> xr.Dataset:
     training pass@1 at every record.
     """
     seeds, names = predicted.seed.values.tolist(), predicted.estimator.values.tolist()
-    config = {**_config(cell, seeds, names, measurements), "rates": predicted.rate.values.round(12).tolist()}
+    config = {
+        **_config(cell, seeds, names, measurements),
+        "rates": np.nan_to_num(predicted.rate.values).round(12).tolist(),
+    }
     return store.cached(folder, "interference-runs", config, lambda: _measurements(cell, predicted, folder))
 
 

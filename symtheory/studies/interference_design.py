@@ -54,19 +54,22 @@ def _transformer(task: str, pretraining: int, size: tuple[int, int], optimizer, 
 
 
 LARGE, SMALL = (2, 64), (1, 32)
+SATURATED = (("tree", (2.0, 0.7)), ("tree", (0.4, 0.4)))
+"""Populations in which the mean field cannot gain 0.1: read at half of it."""
 SIMULATED = tuple(
-    SimulatedCell(world, mix, optimizer, 0.1)
+    SimulatedCell(world, mix, optimizer, 0.05 if (world, mix) in SATURATED else 0.1)
     for world in ("bandit", "tree")
     for optimizer in ("sgd", "adam")
     for mix in MIXES
 )
 """All of the factors crossed."""
+FINE = {"field_steps": 24}
 TRANSFORMER = (
     _transformer("expression", 150, SMALL, "sgd", 0.03),
-    _transformer("expression", 800, SMALL, "sgd", 0.08),
-    _transformer("addition", 60, SMALL, "adam", 0.08),
-    _transformer("expression", 300, SMALL, "adam", 0.08),
-    _transformer("congruence", 100, SMALL, "sgd", 0.08),
+    _transformer("expression", 800, SMALL, "sgd", 0.08, **FINE),
+    _transformer("addition", 60, SMALL, "adam", 0.08, **FINE),
+    _transformer("expression", 300, SMALL, "adam", 0.08, **FINE),
+    _transformer("congruence", 100, SMALL, "sgd", 0.08, **FINE),
     _transformer("expression", 1600, SMALL, "adam", 0.08),
     _transformer("addition", 60, LARGE, "sgd", 0.08),
 )
