@@ -117,27 +117,30 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
     console = Console()
     console.print(_table(dataset))
     for k in ks:
-        console.print(figures.sentence(dataset, k), highlight=False)
-    console.print(f"{out / 'law.png'}, {out / 'law.nc'}, {out / 'law.md'}", highlight=False)
+        console.print(figures.sentence(dataset, k), highlight=False, soft_wrap=True)
+    console.print(f"{out / 'law.png'}, {out / 'law.nc'}, {out / 'law.md'}", highlight=False, soft_wrap=True)
 
 
 def _table(dataset):
+    """Slopes of every estimator, with an interval for the largest k; the others are in OUT/law.nc."""
     from rich.table import Table
 
     from ..figures.interference import over_seeds, sorted_by_slope
 
-    k, gain = int(dataset.k.values[-1]), dataset.attrs["gain"]
-    table = Table(title=f"{dataset.attrs['cell']}: predicted at equal training pass@1, best for pass@{k} first")
-    for column in ("estimator", *(f"slope of pass@{k}" for k in dataset.k.values), f"pass@{k} at +{gain:g}", "entropy"):
-        table.add_column(column, justify="left" if column == "estimator" else "right")
-    for name in sorted_by_slope(dataset, k):
+    ks, gain = dataset.k.values, dataset.attrs["gain"]
+    table = Table(title=f"d pass@k held out / d training pass@1, predicted from {dataset.attrs['cell']}")
+    table.add_column("estimator", no_wrap=True)
+    for column in (*(f"k = {k}" for k in ks), "95% over seeds", f"pass@{ks[-1]} at +{gain:g}", "entropy (nat)"):
+        table.add_column(column, justify="right")
+    for name in sorted_by_slope(dataset, int(ks[-1])):
         own = dataset.sel(estimator=name)
-        slopes = [over_seeds(own.slope.sel(split="held_out", k=k)) for k in dataset.k.values]
-        cells = [f"{i.mean:+.3f} [{i.low:+.3f}, {i.high:+.3f}]" for i in slopes]
+        slopes = own.slope.sel(split="held_out")
+        interval = over_seeds(slopes.sel(k=ks[-1]))
         table.add_row(
             name,
-            *cells,
-            f"{100 * float(own.tangent.sel(k=k).mean()):+.1f} points",
+            *(f"{float(slopes.sel(k=k).mean()):+.3f}" for k in ks),
+            f"[{interval.low:+.3f}, {interval.high:+.3f}]",
+            f"{100 * float(own.tangent.sel(k=ks[-1]).mean()):+.1f} points",
             f"{float(own.entropy_slope.mean()):+.2f}",
         )
     return table

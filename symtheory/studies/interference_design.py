@@ -69,7 +69,7 @@ TRANSFORMER = (
     _transformer("expression", 800, SMALL, "sgd", 0.08, **FINE),
     _transformer("addition", 60, SMALL, "adam", 0.08, **FINE),
     _transformer("expression", 300, SMALL, "adam", 0.08, **FINE),
-    _transformer("congruence", 100, SMALL, "sgd", 0.08, **FINE),
+    _transformer("congruence", 100, SMALL, "sgd", 0.08, field_steps=48),
     _transformer("expression", 1600, SMALL, "adam", 0.08),
     _transformer("addition", 60, LARGE, "sgd", 0.08),
 )
