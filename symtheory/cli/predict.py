@@ -27,6 +27,7 @@ def run(
     width: int = 32,
     model: Path | None = None,
     predictions: Path = Path("paper/results/interference-predictions.json"),
+    runs: Path = Path("paper/results/interference-runs.json"),
 ) -> None:
     """Say before training which estimator will keep pass@k, by how much, and whether GRPO will fall below its base.
 
@@ -44,7 +45,7 @@ def run(
     write: the test of the law, part one: predict every cell of a fixed design (base kernel, tangent kernel, mean field)
     into PREDICTIONS; half an hour.
 
-    judge: part two: make the runs of those cells, hold them against PREDICTIONS, and draw the outcome (OUT/test.png,
+    judge: part two: make the runs of those cells into RUNS, hold them against PREDICTIONS, draw it (OUT/test.png,
     .nc, .md; half an hour).
 
     Args:
@@ -67,6 +68,7 @@ def run(
         model: parameters of a base model saved by `symtheory.storage.checkpoint.save` (npz), in place of pretraining;
             task, layers and width must be those of the model.
         predictions: file of predictions that `write` makes and `judge` reads.
+        runs: file of runs that `judge` makes; cells that lie in it are not run again.
     """
     from ..errors import InputError
     from ..storage import tiles
@@ -83,7 +85,7 @@ def run(
     if what == "write":
         _write(predictions, out)
     elif what == "judge":
-        _judge(predictions, out)
+        _judge(predictions, runs, out)
     elif what == "angle":
         _angle(list(range(first_seed, first_seed + seeds)), out)
     else:
@@ -169,12 +171,13 @@ def _write(path: Path, out: Path) -> None:
     print(f"predictions in {path}; commit them before `symtheory predict judge`")
 
 
-def _judge(path: Path, out: Path) -> None:
+def _judge(path: Path, runs: Path, out: Path) -> None:
     from ..figures import interference_agreement as figures
     from ..figures.publish import publish
     from ..studies import interference_design as design
 
-    dataset = design.judge(path, out / "cache", print)
+    design.write_runs(path, runs, out / "cache", print)
+    dataset = design.judge(path, runs)
     dataset.attrs |= {"title": "The interference law, predicted and measured", "command": _command()}
     dataset.attrs["caption"] = figures.caption(dataset)
     publish(dataset, figures.draw(dataset), out / "test")

@@ -125,11 +125,11 @@ def write_predictions(
 
 def read_predictions(path: Path) -> dict[str, xr.Dataset]:
     """The predictions in a file of `write_predictions`, by the names of their cells."""
+    content = _read(path)
+    names, marks, ks = content["estimators"], content["marks"], content["ks"]
     try:
-        content = json.loads(path.read_text())
-        names, marks, ks = content["estimators"], content["marks"], content["ks"]
         return {row["cell"]: _dataset(row, names, marks, ks) for row in content["cells"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not a file of predictions ({error}); `symtheory predict write` makes one"
         ) from None
@@ -179,18 +179,55 @@ def _over_seeds(values: xr.DataArray) -> xr.DataArray:
     return xr.concat(parts, values.mark).assign_coords(statistic=list(Interval._fields))
 
 
-def judge(
-    path: Path, folder: Path, report: Callable[[str], None] = lambda name: None, only: Sequence[str] = ()
-) -> xr.Dataset:
-    """Make the runs of every cell in a file of predictions, or of `only` these, and hold them against it, by cell."""
-    predicted, known = read_predictions(path), cells()
-    parts = []
-    for name in only or predicted:
-        if name not in predicted or name not in known:
-            raise InputError(f"cell must be one of the design and of {path}, got {name!r}")
-        parts.append(judged(predicted[name], measurements(known[name], predicted[name], folder)))
+def write_runs(predictions: Path, path: Path, folder: Path, report: Callable[[str], None] = lambda name: None) -> None:
+    """Make the runs that judge a file of predictions and write `path` (JSON) after each cell.
+
+    Cells that lie in `path` are not run again; delete it to have them all made anew.
+    """
+    known, rows = cells(), {row["cell"]: row for row in _read(path)["cells"]} if path.exists() else {}
+    for name, predicted in read_predictions(predictions).items():
+        if name not in known:
+            raise InputError(f"cell {name!r} of {predictions} is not one of the design")
+        if name not in rows:
+            measured = measurements(known[name], predicted, folder)
+            rows[name] = {
+                "cell": name,
+                "seeds": measured.seed.values.tolist(),
+                "gain": _rounded(measured.gain),
+                "passed": _rounded(measured.passed, 4),
+            }
+        content = {
+            "about": "The runs that judge symtheory.studies.interference_design's predictions.",
+            "axes": "gain: over the base policy's held-out pass@k by seed, estimator, mark, k; "
+            "passed: training pass@1 by seed, estimator, record",
+            "estimators": predicted.estimator.values.tolist(),
+            "marks": predicted.mark.values.tolist(),
+            "ks": predicted.k.values.tolist(),
+            "cells": list(rows.values()),
+        }
+        with store.replacing(path) as partial:
+            partial.write_text(json.dumps(content, separators=(",", ":")).replace('{"cell"', '\n{"cell"') + "\n")
         report(name)
-    return xr.concat(parts, xr.DataArray(list(only or predicted), dims="cell", name="cell"))  # type: ignore[return-value]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+        assert all(key in content for key in ("cells", "estimators", "marks", "ks"))
+        return content
+    except (OSError, ValueError, AssertionError) as error:
+        raise InputError(f"{path} is not a file of `symtheory predict` ({error})") from None
+
+
+def judge(predictions: Path, runs: Path) -> xr.Dataset:
+    """Hold the runs in a file of `write_runs` against a file of predictions, by cell; see `judged`."""
+    content, predicted = _read(runs), read_predictions(predictions)
+    dims = {"seed": None, "estimator": content["estimators"], "mark": content["marks"], "k": content["ks"]}
+    parts = {}
+    for row in content["cells"]:
+        gain = xr.DataArray(np.array(row["gain"], float), {**dims, "seed": row["seeds"]}, list(dims))
+        parts[row["cell"]] = judged(predicted[row["cell"]], xr.Dataset({"gain": gain}))
+    return xr.concat(list(parts.values()), xr.DataArray(list(parts), dims="cell", name="cell"))  # type: ignore[return-value]
 
 
 QUANTITIES = ("order", "level", "beside")
@@ -209,7 +246,7 @@ def agreement(outcome: xr.Dataset, mark: float = MARKS[-1]) -> xr.Dataset:
     found = {}
     for predictor in (p for p in outcome.predictor.values if p != "runs"):
         own = at.sel(predictor=predictor)
-        per_cell = [_cell_sums(runs.sel(cell=c), own.sel(cell=c)) for c in at.cell.values]
+        per_cell = [_cell_sums(runs.isel(cell=i), own.isel(cell=i)) for i in range(at.sizes["cell"])]
         sums = {key: np.array([cell[key] for cell in per_cell]) for key in per_cell[0]}
         draws = np.random.default_rng(0).integers(len(per_cell), size=(2000, len(per_cell)))
         resampled = _readings({key: x[draws].sum(1) for key, x in sums.items()})
