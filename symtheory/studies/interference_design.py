@@ -70,6 +70,7 @@ TRANSFORMER = (
     _transformer("addition", 60, SMALL, "adam", 0.08, **FINE),
     _transformer("expression", 300, SMALL, "adam", 0.08, **FINE),
     _transformer("congruence", 100, SMALL, "sgd", 0.08, field_steps=48),
+    _transformer("congruence", 300, SMALL, "sgd", 0.05, **FINE),
     _transformer("expression", 1600, SMALL, "adam", 0.08),
     _transformer("addition", 60, LARGE, "sgd", 0.08),
 )
