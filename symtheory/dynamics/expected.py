@@ -111,7 +111,7 @@ def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["ex
 
 def _column(batch):
     """Batch statistics that differ between the groups of one call, as [..., 1] beside the outcome axis."""
-    return type(batch)(*(jnp.asarray(x)[..., None] if jnp.ndim(x) else x for x in batch))
+    return jax.tree.map(lambda x: jnp.asarray(x)[..., None] if jnp.ndim(x) else x, batch)
 
 
 def gradient(

@@ -28,7 +28,7 @@ def weigh_by_logistic(a, g, op, *, floor=0.4, span=1.1, slope=10.0, pivot=0.75):
 
 def focus_by_failures(a, g, op, *, gamma=0.5):
     """a (1 - p)^gamma, in the manner of the focal loss."""
-    return a * (1 - g.mean) ** gamma
+    return a * op.sqrt(1 - g.mean) ** (2 * gamma)
 
 
 register(

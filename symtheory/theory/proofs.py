@@ -101,7 +101,7 @@ def families() -> tuple[str, ...]:
 def theorems() -> dict[str, Theorem]:
     """All theorems by id, those about each registered estimator included."""
     _load()
-    each = [about(family, estimators.get(name)) for family in _families for name in estimators.names()]
+    each = [about(family, estimators.get(name)) for family in _families for name in estimators.names("two_class")]
     return {**_theorems, **{t.id: t for t in each}}
 
 

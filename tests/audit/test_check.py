@@ -20,7 +20,7 @@ def report(tmp_path, rows, **options):
     return audit(read(write_rows(tmp_path / "log.jsonl", rows)), **options)
 
 
-@pytest.mark.parametrize("name", estimators.names())
+@pytest.mark.parametrize("name", estimators.names("rewards"))
 def test_the_estimator_of_a_run_is_named(tmp_path, name):
     found = report(tmp_path, run(name))
     identified = found["identification"]
