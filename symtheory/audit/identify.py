@@ -14,7 +14,9 @@ from .tally import advantages_under, statistics, token_lengths
 
 VARIANTS = {
     "ddof": (0, 1),
-    "eps": (0, 1e-6, 1e-4),  # TRL adds 1e-4, verl, SkyRL and NeMo 1e-6; 1e-8 and less cannot be seen in float32
+    "eps": (0, 1e-6, 1e-5, 1e-4),  # TRL and ms-swift add 1e-4, AReaL 1e-5, verl, SkyRL, NeMo and Tunix 1e-6; 1e-8 and
+    # less cannot be seen in float32
+    "batch_ddof": (1, 0),  # verl and AReaL whiten with 1, OpenRLHF and NeMo with 0
     "alpha": (1, 0.5),
     "beta": (10, 5, 2),
     "gamma": (0.5, 1),
@@ -61,7 +63,7 @@ class Candidate:
 def candidates() -> list[Candidate]:
     """Every registered estimator with every variant, those that compute the same as one; simplest first."""
     found: dict[tuple, Candidate] = {}
-    for name in estimators.names():
+    for name in estimators.names("rewards"):
         default = estimators.get(name)
         options = {p: dict.fromkeys((v, *VARIANTS[p])) for p, v in default.params.items() if p in VARIANTS}
         for values in itertools.product(*options.values()):

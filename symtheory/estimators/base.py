@@ -215,17 +215,25 @@ def advantages(
     array([[ 1., -1.]])
     """
     estimator = get(estimator, **params) if isinstance(estimator, str) else estimator.with_params(**params)
+    given = dict(omega=omega, components=components, weights=weights, logprobs=logprobs, rates=rates)
+    group, op = group_of(rewards, mask, lengths, **given)
+    check_group(op, group, estimator)
+    return op.like(estimator(group, op), components[0] if rewards is None else rewards)
+
+
+def group_of(
+    rewards, mask=None, lengths=None, *, omega=None, components=None, weights=None, logprobs=None, rates=None
+) -> tuple[Group, Any]:
+    """The weighted groups that the arguments of `advantages` describe, and the operations on their kind of array."""
     op = ops_for(rewards, components, mask, lengths, logprobs)
     parts = _components(components, weights, op)
-    given = rewards = _weighted_sum(parts, op) if rewards is None else rewards
-    rewards = _as_floats("rewards", rewards, op)
+    rewards = _as_floats("rewards", _weighted_sum(parts, op) if rewards is None else rewards, op)
 
     def beside(name, values):
         return op.xp.ones_like(rewards) if values is None else _as_floats(name, values, op, rewards)
 
     weight, length = beside("mask", mask), beside("lengths", lengths)
     logprob = None if logprobs is None else beside("logprobs", logprobs)
-    _check(op, rewards, weight, length, logprob, estimator)
     group = make_group(op, op.where(weight > 0, rewards, 0), weight, length, logprob=logprob)
     group = group._replace(parts=_parts(parts, group, op))
     if omega is not None:
@@ -235,7 +243,7 @@ def advantages(
         group = group._replace(batch=group.batch._replace(omega=value, omega_prompts=value))
     if rates is not None:
         group = group._replace(batch=group.batch._replace(rates=op.xp.reshape(_as_floats("rates", rates, op), (-1,))))
-    return op.like(estimator(group, op), given)
+    return group, op
 
 
 def _components(components, weights, op) -> list[tuple[Array, Array]]:
@@ -292,14 +300,17 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _check(op, rewards, weight, length, logprob, estimator: Estimator) -> None:
-    """Refuse what the estimator is not defined for; traced jax values cannot be looked at and pass."""
+def check_group(op, group: Group, estimator: Estimator, smallest: int | None = None) -> None:
+    """Refuse what the estimator is not defined for; traced jax values cannot be looked at and pass.
+
+    `smallest` replaces the least number of rollouts in a group, for a caller who gives smaller groups no advantage.
+    """
     name = estimator.name
-    if "logprobs" in estimator.needs and logprob is None:
+    if "logprobs" in estimator.needs and group.logprob is None:
         raise InputError(f"estimator {name!r} needs logprobs, the mean log-probability of each rollout's tokens")
-    if not all(op.known(x) for x in (rewards, weight, length)):
+    if not all(op.known(x) for x in (group.rewards, group.weight, group.length)):
         return
-    rewards, weight, length = op.numpy(rewards), op.numpy(weight), op.numpy(length)
+    rewards, weight, length = (op.numpy(x) for x in (group.rewards, group.weight, group.length))
     if not np.isin(weight, (0, 1)).all():
         raise InputError(f"mask must hold 0 and 1, got {weight[~np.isin(weight, (0, 1))].flat[0]}")
     if not (np.isfinite(length) & (length > 0)).all():
@@ -313,9 +324,9 @@ def _check(op, rewards, weight, length, logprob, estimator: Estimator) -> None:
     if not allowed.all():
         kind = _RANGE[estimator.rewards]
         raise InputError(f"rewards must be {kind} for estimator {name!r}, got {live[~allowed].flat[0]}")
-    size = weight.sum(-1)
-    if (size < estimator.min_size).any():
+    size, least = weight.sum(-1), estimator.min_size if smallest is None else smallest
+    if (size < least).any():
         raise InputError(
-            f"rewards must have shape [..., G] with G >= {estimator.min_size} for estimator {name!r}, got a group of "
+            f"rewards must have shape [..., G] with G >= {least} for estimator {name!r}, got a group of "
             f"{int(size.min())} in shape {rewards.shape}: it has no group to compare with"
         )
