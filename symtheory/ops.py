@@ -45,6 +45,8 @@ class ArrayOps:
         xp, values = self.xp, self.xp.asarray(values)
         if xp.issubdtype(values.dtype, xp.complexfloating):
             raise TypeError(f"complex numbers have no order, got dtype {values.dtype}")
+        if like is not None:
+            return values.astype(like.dtype)
         if not xp.issubdtype(values.dtype, xp.floating):
             return values.astype(np.result_type(float) if xp is np else float)
         return values.astype(np.float32) if values.dtype.itemsize < 4 else values

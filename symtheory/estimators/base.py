@@ -242,7 +242,8 @@ def group_of(
         value = 0 * group.batch.omega + omega
         group = group._replace(batch=group.batch._replace(omega=value, omega_prompts=value))
     if rates is not None:
-        group = group._replace(batch=group.batch._replace(rates=op.xp.reshape(_as_floats("rates", rates, op), (-1,))))
+        seen = _as_floats("rates", rates, op, rewards, fits=False).reshape(-1)
+        group = group._replace(batch=group.batch._replace(rates=seen))
     return group, op
 
 
@@ -253,8 +254,8 @@ def _components(components, weights, op) -> list[tuple[Array, Array]]:
             raise InputError("weights are those of the components, and none are given")
         return []
     values = _as_floats("components", components, op, leading=True)
-    weights = op.xp.ones_like(values.reshape(values.shape[0], -1)[:, 0]) if weights is None else weights
-    weights = _as_floats("weights", weights, op)
+    weights = [1.0] * values.shape[0] if weights is None else weights
+    weights = _as_floats("weights", weights, op, values, fits=False)
     if weights.shape != values.shape[:1]:
         raise InputError(f"weights must be one for each of the {values.shape[0]} components, got shape {weights.shape}")
     return [(weights[j], values[j]) for j in range(values.shape[0])]
@@ -280,8 +281,8 @@ def _parts(parts, group: Group, op) -> tuple[tuple[Array, Group], ...]:
     return tuple(found)
 
 
-def _as_floats(name: str, values: Array, op, like: Array | None = None, leading: bool = False) -> Array:
-    """`values` as a floating array of rank >= 1 (2 with a `leading` axis) and, if given, of the shape of `like`."""
+def _as_floats(name, values, op, like: Array | None = None, leading: bool = False, fits: bool = True) -> Array:
+    """`values` as a floating array of rank >= 1 (2 with a `leading` axis); dtype and, if it `fits`, shape as `like`."""
     try:
         values = op.floats(values, like)
     except (TypeError, ValueError) as error:
@@ -291,7 +292,7 @@ def _as_floats(name: str, values: Array, op, like: Array | None = None, leading:
     if len(shape) < 1 + leading or 0 in shape:
         wanted = "[J, ..., G]" if leading else "[..., G]"
         raise InputError(f"{name} must have shape {wanted} and not be empty, got shape {shape}")
-    if like is not None and shape != tuple(like.shape):
+    if like is not None and fits and shape != tuple(like.shape):
         raise InputError(f"{name} must have the shape of rewards, {tuple(like.shape)}, got {shape}")
     return values
 
