@@ -93,11 +93,13 @@ def test_gdpo_sees_the_rewards_one_by_one(tmp_path):
     assert np.abs(sum_then - alike).max() > 1e-2
 
 
-def test_audit_names_the_estimator_of_the_completions(tmp_path):
-    tiny.train(with_estimator(GRPOTrainer, "hard_focused"), tmp_path, [tiny.even])
+@pytest.mark.parametrize(("name", "params"), [("grpo_ddof1", {"eps": 1e-4}), ("negative_dominant", {"beta": 5})])
+def test_audit_names_the_estimator_of_the_completions(tmp_path, name, params):
+    tiny.train(with_estimator(GRPOTrainer, name, **params), tmp_path, [tiny.even])
     found = audit(read(tmp_path / "completions", group_size=4))
     assert found["identification"]["equal"]
-    assert found["nearest_estimator"] == "hard_focused"
+    assert found["nearest_estimator"] == name
+    assert params.items() <= found["identification"]["params"].items()
 
 
 def test_the_monitor_writes_rows_that_audit_reads(tmp_path):
