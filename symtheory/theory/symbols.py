@@ -12,6 +12,7 @@ import sympy
 
 from ..estimators import Estimator, make_group, two_outcome_batch
 from ..estimators.group import VARIANCE
+from ..metrics.slope import ROLLOUTS
 from ..ops import symbol_ops
 from .surds import Surd, exact_ops, surd
 
@@ -28,8 +29,6 @@ V = sympy.Symbol("V", positive=True)
 P = sympy.Symbol("P", positive=True)
 """Success probability of the policy on a prompt; the group's own rate is p = K/G."""
 p = sympy.Symbol("p", positive=True)
-ROLLOUTS = 1024
-"""Rollouts in the batch wherever a number is needed for N."""
 BATCH = {N: ROLLOUTS, V: Fraction(VARIANCE)}
 """Numbers for what an estimator may know of the batch beside omega."""
 beta, gamma, alpha, eps, guard = sympy.symbols("beta gamma alpha eps guard", positive=True)

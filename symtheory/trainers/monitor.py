@@ -70,7 +70,7 @@ def measure(rewards: Any, advantages: Any, mask: Any = None, estimator: Estimato
 
 def _expected_gains(estimator: Estimator, p: np.ndarray, size: np.ndarray, omega: float) -> dict[str, float]:
     """2 F'_G(p) p^2 (1 - p)^2, mean over the mixed groups of each band."""
-    from ..theory.objectives import expected_slope
+    from ..metrics.slope import expected_slope
 
     gains = np.full(len(p), np.nan)
     for g in np.unique(size[size >= max(estimator.min_size, estimator.params.get("k", 1))]):

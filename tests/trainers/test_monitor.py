@@ -36,7 +36,7 @@ def test_expected_gain_is_the_gain_of_one_small_step_of_two_behaviours():
     rewards = np.array([[1.0] * correct + [0.0] * (size - correct)])
     e = estimators.get("agrae")
     found = measure(rewards, symtheory.advantages(rewards, e), estimator=e)["expected_gain/hard"]
-    from symtheory.theory.objectives import expected_slope
+    from symtheory.metrics.slope import expected_slope
 
     p = correct / size
     gap = np.log(p / (1 - p)) + 2 * eta * float(expected_slope(e, size, p, p)) * p * (1 - p)
