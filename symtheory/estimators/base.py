@@ -64,6 +64,12 @@ class Estimator:
         """Whether counts of correct rollouts and a few sums over the batch decide A+ and A-, as the theory supposes."""
         return not self.needs & {"rates", "logprobs"}
 
+    @property
+    def before_whitening(self) -> "Estimator | None":
+        """The chain up to its first link that needs the spread of the advantages over the batch, None without one."""
+        cut = [i for i, link in enumerate(self.links) if "spread" in getattr(link, "needs", ())]
+        return replace(self, links=self.links[: cut[0]]) if cut else None
+
     def __call__(self, group: Group, op) -> Array:
         """Advantages of a `Group`, shape [..., n]; 0 for outcomes of weight 0."""
         a = group.rewards
@@ -218,7 +224,7 @@ def advantages(
     given = dict(omega=omega, components=components, weights=weights, logprobs=logprobs, rates=rates)
     group, op = group_of(rewards, mask, lengths, **given)
     check_group(op, group, estimator)
-    return op.like(estimator(group, op), components[0] if rewards is None else rewards)
+    return op.like(estimator(group, op), rewards if components is None or rewards is not None else components[0])
 
 
 def group_of(

@@ -41,7 +41,7 @@ def standardise_each(a, g, op, *, ddof=1, eps=1e-6):
     """sum_j w_j (r_j - m_j) / (s_j + eps) over the rewards j of a rollout, mean and std of the group; one: r itself."""
     total = 0 * a
     for weight, part in g.parts or ((1, g),):
-        score = scale_by_std(center(part.rewards, part, op), part, op, ddof=ddof, eps=eps)
+        score = scale_by_std(center(part.rewards, part, op), part, op, ddof=ddof, eps=eps)  # type: ignore[arg-type]
         total = total + weight * op.where(op.positive(part.weight), score, 0)
     return total
 

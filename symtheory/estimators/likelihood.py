@@ -11,7 +11,8 @@ def penalise_the_likely(a, g, op, *, beta=0.25, ddof=1, eps=1e-6):
     less_likely = g.logprob[..., :, None] > g.logprob[..., None, :]
     rank = (op.where(less_likely, 1, 0) * g.weight[..., None, :]).sum(-1)
     changed = make_group(op, a * (1 - beta * rank / g.size), g.weight, g.length, batch=g.batch)
-    return scale_by_std(center(changed.rewards, changed, op), changed, op, ddof=ddof, eps=eps)
+    centred = center(changed.rewards, changed, op)
+    return scale_by_std(centred, changed, op, ddof=ddof, eps=eps)  # type: ignore[arg-type]
 
 
 @needs("logprobs")

@@ -51,11 +51,12 @@ def measure(rewards: Any, advantages: Any, mask: Any = None, estimator: Estimato
     dead = high == low
     signed, weight = (a * mask).sum(-1), (np.abs(a) * mask).sum(-1)
     reference = 2 * size * np.sqrt(p * (1 - p))
+    omega = float((rewards * mask).sum() / size.sum())
     found: dict[str, float | None] = {
         "dead_groups": dead.mean(),
         "all_correct": (dead & (p == 1)).mean(),
         "all_wrong": (dead & (p == 0)).mean(),
-        "omega": (rewards * mask).sum() / size.sum(),
+        "omega": omega,
         "group_asymmetry": group_asymmetry(signed, weight),
     }
     if weight.sum() and reference.sum():
@@ -64,7 +65,7 @@ def measure(rewards: Any, advantages: Any, mask: Any = None, estimator: Estimato
     if weight.sum():
         found["effective_groups"] = weight.sum() ** 2 / (weight**2).sum()
     if estimator is not None and estimator.two_class:
-        found |= _expected_gains(estimator, p, size, float(np.clip(found["omega"], 0, 1)))
+        found |= _expected_gains(estimator, p, size, min(max(omega, 0.0), 1.0))
     return {name: float(value) for name, value in found.items() if value is not None}
 
 

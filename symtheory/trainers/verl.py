@@ -1,6 +1,6 @@
 """Registered estimators in verl's registry: import this module, then `algorithm.adv_estimator=symtheory/agrae`.
 
-verl imports it by `actor_rollout_ref.model.external_lib=symtheory.trainers.verl` or by an import in your own main file.
+verl imports it itself with the environment variable `VERL_USE_EXTERNAL_MODULES=symtheory.trainers.verl`.
 Parameters are read from `+algorithm.symtheory.NAME=VALUE`.
 """
 

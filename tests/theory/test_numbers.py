@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from dataclasses import replace
 
 import jax
 import numpy as np
@@ -36,10 +35,8 @@ HAVE_FORMS = [pytest.param(n, marks=pytest.mark.slow) if n in LONG_FORMS else n 
 
 def variance_before_whitening(estimator, rewards):
     """Variance over the batch of what the first link that whitens receives; 0 where none does."""
-    whitens = [i for i, link in enumerate(estimator.links) if "spread" in getattr(link, "needs", ())]
-    if not whitens:
-        return 0.0
-    return symtheory.advantages(rewards, replace(estimator, links=estimator.links[: whitens[0]])).var()
+    before = estimator.before_whitening
+    return 0.0 if before is None else symtheory.advantages(rewards, before).var()
 
 
 @pytest.mark.parametrize("name", HAVE_FORMS)
