@@ -131,6 +131,8 @@ def test_several_rewards_are_summed_or_seen_one_by_one_in_every_library():
         for array in (torch.tensor, jnp.asarray):
             a = symtheory.advantages(None, name, components=[array(correct), array(short)], weights=[1, 0.5])
             close(a, expected, 1e-6)  # the weights come as single precision in torch
+    unscored = symtheory.advantages(None, "grpo", components=[[[1.0, 0, np.nan]], [[1.0, np.nan, np.nan]]])
+    np.testing.assert_allclose(unscored, [[1, -1, 0]])
     summed = symtheory.advantages(correct + 0.5 * np.nan_to_num(short), "grpo")
     np.testing.assert_allclose(
         symtheory.advantages(None, "grpo", components=[correct, short], weights=[1, 0.5]), summed

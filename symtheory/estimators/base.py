@@ -198,7 +198,7 @@ def advantages(
         lengths: `[..., G]` tokens in each rollout, for estimators that weigh by length (`opo`, `reinforce_pp`).
         omega: batch mean reward to use in place of the batch's own, in [0, 1].
         components: `[J, ..., G]`, or a list of J arrays: several rewards of each rollout, for estimators that treat
-            them one by one (`gdpo`); NaN where one was not given.
+            them one by one (`gdpo`); NaN where one was not given, and a rollout that got none counts as padding.
         weights: `[J]` weights of the components, default 1 each.
         logprobs: `[..., G]` mean log-probability of each rollout's tokens, for estimators that need it
             (`unlikeliness`, `differential_smoothing`).
@@ -233,12 +233,15 @@ def group_of(
     """The weighted groups that the arguments of `advantages` describe, and the operations on their kind of array."""
     op = ops_for(rewards, components, mask, lengths, logprobs)
     parts = _components(components, weights, op)
-    rewards = _as_floats("rewards", _weighted_sum(parts, op) if rewards is None else rewards, op)
+    summed = rewards is None
+    rewards = _as_floats("rewards", _weighted_sum(parts, op) if summed else rewards, op)
 
     def beside(name, values):
         return op.xp.ones_like(rewards) if values is None else _as_floats(name, values, op, rewards)
 
     weight, length = beside("mask", mask), beside("lengths", lengths)
+    if summed:  # a rollout that got none of its rewards is no member of its group
+        weight = op.where(sum(op.where(r == r, 1, 0) for _, r in parts) > 0, weight, 0)
     logprob = None if logprobs is None else beside("logprobs", logprobs)
     group = make_group(op, op.where(weight > 0, rewards, 0), weight, length, logprob=logprob)
     group = group._replace(parts=_parts(parts, group, op))
