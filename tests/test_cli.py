@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_written_ends_in_one_sentence(tmp_path):
 def test_reproduce_writes_picture_pdf_dataset_and_caption_and_repeats_itself_byte_for_byte(tmp_path):
     made = []
     for folder in ("a", "b"):
-        run = symtheory("reproduce", "--only", "table1", "table4", "--out", tmp_path / folder)
+        run = symtheory("reproduce", "--only", "table1", "table4", "--pdf", "--out", tmp_path / folder)
         assert run.returncode == 0, run.stderr
         made.append({p.name: p.read_bytes() for p in sorted((tmp_path / folder / "quick").iterdir())})
     assert set(made[0]) == {f"{t}.{s}" for t in ("table1", "table4") for s in ("png", "pdf", "nc", "md")}
