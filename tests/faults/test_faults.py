@@ -205,7 +205,7 @@ def test_ctrl_c_ends_within_two_seconds_and_says_what_is_kept(finished, tmp_path
         os.kill(command.process.pid, signal.SIGINT)
         assert command.wait() == 130
         assert time.monotonic() - started < 2
-        assert command.says == ["symtheory: stopped; what is finished is kept, and the same command goes on from there"]
+        assert command.says == ["symtheory: stopped. Finished parts are kept; run the same command again to resume."]
 
 
 def test_a_bad_configuration_ends_in_one_sentence_and_writes_nothing(tmp_path):
@@ -312,4 +312,4 @@ def test_every_command_ends_in_one_sentence_on_a_full_disk_and_on_ctrl_c(kept, t
     time.sleep(kept.seconds / 4)
     os.kill(command.process.pid, signal.SIGINT)
     assert command.wait(500) == 130
-    assert command.says[-1] == "symtheory: stopped; what is finished is kept, and the same command goes on from there"
+    assert command.says[-1] == "symtheory: stopped. Finished parts are kept; run the same command again to resume."
