@@ -74,9 +74,15 @@ def test_reproduce_writes_picture_pdf_dataset_and_caption_and_repeats_itself_byt
     assert "symtheory reproduce --preset quick --only table1" in caption
 
 
-def test_the_lock_names_no_host():
+def test_the_locks_name_no_host_and_agree():
     from pathlib import Path
 
-    lock = (Path(__file__).parent.parent / "requirements.lock").read_text()
-    assert "://" not in lock
-    assert lock.count("--hash=sha256:") > 100
+    users, developers = (
+        (Path(__file__).parent.parent / f"requirements{which}.lock").read_text() for which in ("", "-dev")
+    )
+    for lock in (users, developers):
+        assert "://" not in lock
+        assert lock.count("--hash=sha256:") > 100
+    pins = [line for line in users.splitlines() if line[:1].isalpha()]
+    assert [pin for pin in pins if pin not in developers.splitlines()] == []
+    assert not any(pin.startswith(("numba", "marimo", "mkdocs", "pytest", "z3")) for pin in pins)
