@@ -5,6 +5,7 @@ arXiv:2602.05548): a published row is a mixture over c of these kernels, or it i
 samples. The same holds over success probabilities p with the kernel 1 - (1 - p)^k.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,12 @@ def count_kernel(n: int, ks) -> np.ndarray:
     >>> count_kernel(4, [1, 2, 4])[1]
     array([0.25, 0.5 , 1.  ])
     """
-    return np.asarray(unbiased_pass_at_k(n, np.arange(n + 1)[:, None], np.asarray(ks)))
+    return _count_kernel(n, tuple(np.asarray(ks).tolist())).copy()
+
+
+@functools.lru_cache(maxsize=1024)
+def _count_kernel(n: int, ks: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(unbiased_pass_at_k(n, np.arange(n + 1)[:, None], np.array(ks)))
 
 
 def infer_difficulty(ks, values, n: int = 256) -> Mixture:

@@ -1,0 +1,157 @@
+"""What one step of training sees: groups of G rollouts of questions drawn from a population, exactly.
+
+A group with K correct of G gives A+(K) to each correct rollout and A-(K) to each wrong one. If one logit decides
+whether question q is solved, with probability p, its part of the step is
+
+    h(K, p) = (1/G) sum_i A_i d log pi(o_i) / d logit = (K A+ - p C) / G,    C = K A+ + (G - K) A-,
+
+and its mean over K ~ Bin(G, p) is F'_G(p) p (1 - p): the master theorem (`dynamics.expected`). Mean and variance of the
+step are finite sums over K. Estimators that look at the whole batch (omega) are averaged over the law of the number of
+correct rollouts in the other groups, by convolution, so they are exact too.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..estimators import Estimator, two_outcome_batch
+from ..ops import numpy_ops
+from .population import Population, binomial
+
+NEGLIGIBLE = 1e-13
+"""Chance below which a number of correct rollouts in the other groups is left out"""
+
+
+class Step(NamedTuple):
+    """A step with `groups` groups, when one logit is shared by all questions."""
+
+    kept: float
+    """chance that a group is kept; groups are drawn until the step is full"""
+    mean: float
+    """expected step: mean over questions of F'_G(p) p (1 - p), among the groups kept"""
+    variance: float
+    """variance of the step over questions and rollouts"""
+
+    @property
+    def signal_to_noise(self) -> float | None:
+        """Squared mean over variance; None where the step is always the same."""
+        return self.mean**2 / self.variance if self.variance > 0 else None
+
+
+def live(size: int, p: np.ndarray) -> np.ndarray:
+    """Chance that a group of G holds a correct and a wrong rollout, 1 - p^G - (1 - p)^G.
+
+    >>> live(2, np.array([0.5, 1.0])).tolist()
+    [0.5, 0.0]
+    """
+    return 1 - p**size - (1 - p) ** size
+
+
+def slope(estimator: Estimator, size: int, p: np.ndarray, population: Population, groups: int) -> np.ndarray:
+    """F'_G(p) = E over J ~ Bin(G-1, p) of A+(J+1) - A-(J), the expected gap of advantages; shape of `p`.
+
+    The other groups of the step are drawn from the population. Raises `InputError` for a group too small.
+
+    >>> from symtheory import estimators
+    >>> from symtheory.plan.population import exact_population
+    >>> slope(estimators.get("rloo"), 8, np.array([0.1, 0.9]), exact_population([0.5]), 4)
+    array([1., 1.])
+    """
+    law = _elsewhere(estimator, size, population, groups)
+    plus, minus = _tables(estimator, size, len(law), groups)
+    gap = law @ (plus[:, 1:] - minus[:, :-1])
+    return binomial(size - 1, p) @ gap
+
+
+def step(
+    estimator: Estimator, size: int, population: Population, groups: int, keep: np.ndarray | None = None
+) -> Step:
+    """Mean and variance of a step, exactly.
+
+    Args:
+        estimator: any registered estimator or chain.
+        size: G.
+        population: questions, drawn anew for each group.
+        groups: groups in the step, at least 1.
+        keep: [G + 1] 1 for numbers of correct rollouts whose groups are kept; others are drawn again.
+
+    Raises:
+        InputError: a group too small for the estimator, or no group that could be kept.
+    """
+    p, k = population.success, np.arange(size + 1.0)
+    law = binomial(size, p) * (1 if keep is None else keep)
+    powers = np.stack([population.weight, population.weight * p, population.weight * p**2]) @ law  # [3, G + 1]
+    kept = float(powers[0].sum())
+    if not kept > 0:
+        raise InputError(f"no group of {size} rollouts could be kept: every question is always or never solved")
+    once, by_p, by_p2 = powers / kept
+    elsewhere = _elsewhere(estimator, size, population, groups, keep)
+    plus, minus = _tables(estimator, size, len(elsewhere), groups)
+    signed, own = k * plus + (size - k) * minus, k * plus  # C and K A+, [S, G + 1]
+    part = (own * once - signed * by_p) / size
+    mean = float(elsewhere @ part.sum(1))
+    square = (own**2 * once - 2 * own * signed * by_p + signed**2 * by_p2) / size**2
+    variance = float(elsewhere @ square.sum(1)) - mean**2
+    if groups > 1 and len(elsewhere) > 1:
+        variance += (groups - 1) * (_product_of_two(estimator, size, population, groups, keep) - mean**2)
+    return Step(min(kept, 1.0), mean, max(variance, 0) / groups)
+
+
+def moments(estimator: Estimator, size: int, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of h and of h^2 over groups of a question, [m] each, for estimators that do not look at the batch."""
+    k = np.arange(size + 1.0)
+    ((plus,), (minus,)) = _tables(estimator, size, 1, 1)
+    own, signed = k * plus, k * plus + (size - k) * minus
+    h = (own - p[:, None] * signed) / size
+    law = binomial(size, p)
+    return (law * h).sum(1), (law * h**2).sum(1)
+
+
+def sees_batch(estimator: Estimator) -> bool:
+    """Whether advantages depend on other groups, through omega."""
+    return "batch_independence" not in estimator.laws
+
+
+def _tables(estimator: Estimator, size: int, elsewhere: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """A+ and A- for s = 0.. correct rollouts in the other groups and K = 0..G in this one: [S, G + 1] each."""
+    needed = max(estimator.min_size, estimator.params.get("k", 1))
+    if size < needed:
+        raise InputError(f"group size must be at least {needed} for estimator {estimator.name!r}, got {size}")
+    op = numpy_ops()
+    correct = np.broadcast_to(np.arange(size + 1.0), (elsewhere, size + 1))
+    total = (np.arange(elsewhere)[:, None] + correct)[..., None]
+    batch = two_outcome_batch(op, total, np.array(float(size * groups)))
+    with np.errstate(all="ignore"):
+        plus, minus = estimator.two_outcomes(correct, np.full_like(correct, size), batch, op)
+    k = np.arange(size + 1)
+    return np.where(k > 0, plus, 0.0), np.where(k < size, minus, 0.0)
+
+
+def _elsewhere(estimator, size, population, groups, keep=None) -> np.ndarray:
+    """Law of the number of correct rollouts in the other groups, [S]; [1] if the estimator does not look at them."""
+    return np.ones(1) if not sees_batch(estimator) else _law_of_sum(size, population, groups - 1, keep)
+
+
+def _law_of_sum(size, population, groups, keep=None) -> np.ndarray:
+    """Law of the number of correct rollouts in so many groups, [groups size + 1]."""
+    one = population.weight @ (binomial(size, population.success) * (1 if keep is None else keep))
+    total = groups * size + 1
+    law = np.fft.irfft(np.fft.rfft(one / one.sum(), total + 1) ** groups, total + 1)[:total]
+    return np.where(law > NEGLIGIBLE, law, 0) / law[law > NEGLIGIBLE].sum()
+
+
+def _product_of_two(estimator, size, population, groups, keep) -> float:
+    """Mean of h h' over two groups of one step, which share the mean reward of the batch."""
+    p, k = population.success, np.arange(size + 1)
+    law = binomial(size, p) * (1 if keep is None else keep)
+    once, by_p = np.stack([population.weight, population.weight * p]) @ law / (population.weight @ law).sum()
+    plus, minus = _tables(estimator, size, (groups - 1) * size + 1, groups)
+    part = (k * plus * once - (k * plus + (size - k) * minus) * by_p) / size  # [S, K], S in the others of this group
+    rest = _law_of_sum(size, population, groups - 2, keep)
+    seen = np.flatnonzero(rest)
+    total = 0.0
+    for mine in range(size + 1):  # the other group's K' is part of what this group sees, and the other way round
+        others = seen[:, None] + k
+        total += float((rest[seen, None] * part[others, mine] * part[seen + mine][:, k]).sum())
+    return total
