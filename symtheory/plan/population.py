@@ -36,6 +36,10 @@ class Population(NamedTuple):
     """[c] least value of each mean that the data allow"""
     high: np.ndarray | None = None
     """[c] greatest value"""
+    share: np.ndarray | None = None
+    """[c] the means that were measured, where questions were tried; None for a row of pass@k"""
+    measured: int = 0
+    """questions behind `share`"""
 
     @property
     def exact(self) -> bool:
@@ -46,11 +50,15 @@ class Population(NamedTuple):
         return float(self.weight @ values)
 
     def range(self, values: np.ndarray) -> tuple[float, float] | None:
-        """Least and greatest mean of a function of p [m] over all populations that fit the data; None if exact."""
+        """Least and greatest mean of a function of p [m] over all populations that fit the data; None if exact.
+
+        Where the function is a mean over as many tries as were made, its 95% interval is used, which is narrower.
+        """
         if self.exact:
             return None
+        found = _interval(self, values) or (_extreme(self, values), -_extreme(self, -values))
         mean = self.mean(values)
-        return min(mean, _extreme(self, values)), max(mean, -_extreme(self, -values))
+        return min(mean, found[0]), max(mean, found[1])
 
     def only(self, low: float, high: float) -> "Population":
         """The questions with low <= p <= high, as a population of their own, without the constraints."""
@@ -115,7 +123,7 @@ def measured_population(correct, tries) -> Population:
     used = n >= t
     share = count[used] @ draws(n[used], c[used], t) / count[used].sum()
     low, high = _wilson(share, int(count[used].sum()))
-    return Population(grid, weight, int(count.sum()), binomial(t, grid), low, high)
+    return Population(grid, weight, int(count.sum()), binomial(t, grid), low, high, share, int(count[used].sum()))
 
 
 def row_population(ks, values, rounding: float, questions: int | None = None) -> Population:
@@ -205,19 +213,38 @@ def _wilson(share: np.ndarray, questions: int) -> tuple[np.ndarray, np.ndarray]:
     return middle - half, middle + half
 
 
+def _interval(population: Population, values: np.ndarray) -> tuple[float, float] | None:
+    """95% interval of the mean of a polynomial in p of no higher degree than the tries; None of any other function.
+
+    Such a function is a mean over the counts of correct tries of some numbers c, so its unbiased estimate is their mean
+    over the questions. Thinned counts vary less, so the interval is not too narrow.
+    """
+    kernel, share = population.kernel, population.share
+    if kernel is None or share is None:
+        return None
+    c = np.linalg.lstsq(kernel, values, rcond=1e-12)[0]
+    if np.abs(kernel @ c - values).max() > 1e-9 * max(np.abs(values).max(), 1e-300):
+        return None
+    estimate = float(share @ c)
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    half = z * math.sqrt(max(float(share @ (c - estimate) ** 2), 0) / population.measured)
+    return (estimate - half, estimate + half) if half > 0 else None
+
+
 def _extreme(population: Population, values: np.ndarray) -> float:
     """Least mean of a function of p under the constraints; they are widened step by step if no population fits."""
-    from scipy.optimize import linprog
+    from scipy.optimize import Bounds, LinearConstraint, milp  # no variable is whole: it takes ranges in one piece
 
     kernel, low, high = population.kernel, population.low, population.high
     assert kernel is not None and low is not None and high is not None
     scale = float(np.abs(values).max()) or 1.0
     middle, half = (low + high) / 2, (high - low) / 2
-    rows = np.vstack([kernel.T, -kernel.T])
+    rows = np.vstack([kernel.T, np.ones(len(values))])
     for widen in (1, 1.25, 1.5, 2, 3, 5, 10, 1e6):
-        limit = np.concatenate([middle + widen * half, widen * half - middle])
-        total = np.ones((1, len(values)))
-        found = linprog(values / scale, A_ub=rows, b_ub=limit, A_eq=total, b_eq=[1.0], method="highs")
+        limits = LinearConstraint(
+            rows, np.append(middle - widen * half, 1.0), np.append(middle + widen * half, 1.0)
+        )
+        found = milp(values / scale, constraints=limits, bounds=Bounds(0, 1))
         if found.x is not None:
             return float(found.fun) * scale
     raise ArithmeticError(f"the linear program was not solved: {found.message}")

@@ -178,6 +178,7 @@ def _estimator(population: Population, estimator: Estimator, size: int, groups: 
         "gain_by_difficulty": dict(zip(BINS, _by_difficulty(population, gain, total), strict=True)),
         "slope_at": {f"{q:g}": float(_slope_at(estimator, size, population, groups, q)) for q in (0.1, 0.5, 0.9)},
         "signal": plain.mean,
+        "variance": plain.variance,
         "signal_to_noise": plain.signal_to_noise,
         "signal_to_noise_range": _noise_range(population, estimator, size, groups),
         "filter": {
@@ -256,11 +257,7 @@ def _noise_range(population: Population, estimator: Estimator, size: int, groups
         return None
     first, second = moments(estimator, size, population.success)
     (a, b), (c, d) = population.range(first) or (0, 0), population.range(second) or (0, 0)
-    return [_noise(max(a, 0), d, groups), _noise(b, c, groups)]
-
-
-def _noise(mean: float, square: float, groups: int) -> float | None:
-    return groups * mean**2 / (square - mean**2) if square > mean**2 else None
+    return [_quotient(groups * max(a, 0) ** 2, d), _quotient(groups * b**2, c) if c > 0 else None]
 
 
 def _quotient(a: float | None, b: float | None) -> float | None:

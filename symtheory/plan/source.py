@@ -36,6 +36,9 @@ class Source(NamedTuple):
     others: tuple[tuple[Row, Population], ...] = ()
     """rows of a table for the same benchmark, to compare with"""
     row: Row | None = None
+    """the row of a table that was used"""
+    questions: int | None = None
+    """questions of an evaluation on the same ones"""
 
 
 def from_success(values: Sequence[float]) -> Source:
@@ -103,6 +106,7 @@ def _from_table(lines: list[str], path: Path, method: str | None, dataset: str |
         [*notes, "the questions of the table stand for the questions to train on"],
         others=tuple((row, row_population(row.ks, row.values, row.rounding, size)) for row in others),
         row=chosen,
+        questions=size,
     )
 
 
@@ -191,14 +195,15 @@ def _from_rates(items: list[tuple], path: Path, measured: int | None) -> Source:
             f"all pass rates are multiples of 1/{tries}, as {tries} tries of each question give them, and are taken as "
             f"exact: --measured {tries} takes them as measurements, in which 0 and 1 are not never and always"
         ]
-    return Source(exact_population(rates), f"{len(rates)} pass rates of {path.name}", notes)
+    return Source(exact_population(rates), f"{len(rates)} pass rates of {path.name}", notes, questions=len(rates))
 
 
 def _measured(correct, tries, path: Path, notes: list[str]) -> Source:
     population = measured_population(correct, tries)
     few, many = int(np.min(tries)), int(np.max(tries))
     spread = f"{few}" if few == many else f"{few} to {many}"
-    return Source(population, f"{len(correct)} questions of {path.name} with {spread} tries each", notes)
+    text = f"{len(correct)} questions of {path.name} with {spread} tries each"
+    return Source(population, text, notes, questions=len(correct))
 
 
 def _from_log(path: Path, reward: str | None, group_size: int | None, last: int | None) -> Source:

@@ -8,6 +8,11 @@ whether question q is solved, with probability p, its part of the step is
 and its mean over K ~ Bin(G, p) is F'_G(p) p (1 - p): the master theorem (`dynamics.expected`). Mean and variance of the
 step are finite sums over K. Estimators that look at the whole batch (omega) are averaged over the law of the number of
 correct rollouts in the other groups, by convolution, so they are exact too.
+
+Signal and noise. All questions share the logit, so the signal is the mean of h. A rollout also has directions of its own
+(the tokens that no other rollout has); these do not add up, so the noise is the sum of (A_i / rollouts)^2, in units of the
+squared length of the part of d log pi(o) that is its own. That unit is a property of the model and not known here:
+ratios of signal to noise mean something, single values do not.
 """
 
 from typing import NamedTuple
@@ -24,19 +29,21 @@ NEGLIGIBLE = 1e-13
 
 
 class Step(NamedTuple):
-    """A step with `groups` groups, when one logit is shared by all questions."""
+    """A step that is the mean over the rollouts of `groups` groups."""
 
     kept: float
     """chance that a group is kept; groups are drawn until the step is full"""
     mean: float
-    """expected step: mean over questions of F'_G(p) p (1 - p), among the groups kept"""
+    """signal: expected step along the logit, the mean over the groups kept of F'_G(p) p (1 - p)"""
     variance: float
-    """variance of the step over questions and rollouts"""
+    """variance of the step along the logit, over questions and rollouts"""
+    own: float
+    """noise: expected sum over rollouts of (A_i / rollouts)^2, the squared length of what belongs to single rollouts"""
 
     @property
     def signal_to_noise(self) -> float | None:
-        """Squared mean over variance; None where the step is always the same."""
-        return self.mean**2 / self.variance if self.variance > 0 else None
+        """mean^2 / own; None where nothing is ever weighed."""
+        return self.mean**2 / self.own if self.own > 0 else None
 
 
 def live(size: int, p: np.ndarray) -> np.ndarray:
@@ -95,17 +102,17 @@ def step(
     variance = float(elsewhere @ square.sum(1)) - mean**2
     if groups > 1 and len(elsewhere) > 1:
         variance += (groups - 1) * (_product_of_two(estimator, size, population, groups, keep) - mean**2)
-    return Step(min(kept, 1.0), mean, max(variance, 0) / groups)
+    squares = float(elsewhere @ ((k * plus**2 + (size - k) * minus**2) @ once))
+    return Step(min(kept, 1.0), mean, max(variance, 0) / groups, squares / (groups * size**2))
 
 
 def moments(estimator: Estimator, size: int, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of h and of h^2 over groups of a question, [m] each, for estimators that do not look at the batch."""
+    """Mean of h and of sum A_i^2 / G^2 over groups of a question, [m] each; for estimators that ignore the batch."""
     k = np.arange(size + 1.0)
     ((plus,), (minus,)) = _tables(estimator, size, 1, 1)
-    own, signed = k * plus, k * plus + (size - k) * minus
-    h = (own - p[:, None] * signed) / size
+    h = (k * plus - p[:, None] * (k * plus + (size - k) * minus)) / size
     law = binomial(size, p)
-    return (law * h).sum(1), (law * h**2).sum(1)
+    return (law * h).sum(1), law @ (k * plus**2 + (size - k) * minus**2) / size**2
 
 
 def sees_batch(estimator: Estimator) -> bool:

@@ -1,0 +1,157 @@
+"""The answer in words: what a plan says, shortest first."""
+
+
+
+
+def answer(report: dict) -> list[str]:
+    """The plan in a few sentences, each with its numbers.
+
+    Args:
+        report: as `report.plan` returns it.
+    """
+    now = next(g for g in report["group_sizes"] if g["group_size"] == report["group_size"])
+    if not now["live"] > 0:
+        return ["No group can hold a correct and a wrong rollout: every question is always or never solved."]
+    return [*_sizes(report, now), *_filter(report, now), _dynamic(now), *_estimators(report, now), *_evaluation(report)]
+
+
+def percent(value: float, found: list | None = None) -> str:
+    """A share in words, with its range if it is not exact.
+
+    >>> percent(0.384, [0.36, 0.41]), percent(0.0004)
+    ('38% (36 to 41)', '0.04%')
+    """
+    text = _percent(value)
+    return f"{text}%" if found is None else f"{text}% ({_percent(found[0])} to {_percent(found[1])})"
+
+
+def _percent(value: float) -> str:
+    value = 100 * value
+    return f"{value:.0f}" if value >= 1 or value < 0.005 else f"{value:.1g}"
+
+
+def times(value: float) -> str:
+    """A factor in words.
+
+    >>> times(1.0234), times(12.34)
+    ('1.02', '12.3')
+    """
+    return f"{value:.3g}"
+
+
+def main(report: dict, size: dict) -> dict:
+    """The present estimator's numbers at one group size."""
+    return size["estimators"][report["estimator"]]
+
+
+def _sizes(report: dict, now: dict) -> list[str]:
+    others = [g for g in report["group_sizes"] if g is not now]
+    larger = [g for g in others if g["group_size"] > now["group_size"]]
+    chosen = larger[0] if larger else (others[-1] if others else None)
+    if chosen is None:
+        return [f"G = {now['group_size']}: {percent(now['live'], now['live_range'])} of the groups are live."]
+    lines = [
+        f"G = {chosen['group_size']}: {percent(chosen['live'], chosen['live_range'])} of the groups live instead of "
+        f"{percent(now['live'], now['live_range'])} at G = {now['group_size']}, with {chosen['groups']} questions in a step "
+        f"of {report['rollouts']} rollouts instead of {now['groups']}."
+    ]
+    noise = {g["group_size"]: main(report, g).get("signal_to_noise") for g in report["group_sizes"]}
+    here = noise[now["group_size"]]
+    if here and noise[chosen["group_size"]]:
+        best = max((size for size, value in noise.items() if value), key=lambda size: noise[size])
+        end = f"; it is greatest at G = {best} ({times(noise[best] / here)})" if best != chosen["group_size"] else ""
+        lines.append(
+            f"The signal to noise of the step changes by {times(noise[chosen['group_size']] / here)} with "
+            f"{report['estimator']}{end}."
+        )
+    return lines
+
+
+def _filter(report: dict, now: dict) -> list[str]:
+    low, high = report["filter"]
+    kept, found = now["kept_by_filter"], main(report, now).get("filter")
+    if found is None:
+        return []
+    if not kept["questions"] > 0 or found["gain_ratio"] is None:
+        return [f"A filter at {low:g}-{high:g} keeps no question with signal."]
+    noise = found["signal_to_noise_ratio"]
+    return [
+        f"A filter at {low:g}-{high:g} keeps {percent(kept['questions'], kept['questions_range'])} of the questions and costs "
+        f"{percent(found['gain_lost'], found['gain_lost_range'])} of the gain of {report['estimator']} at G = "
+        f"{now['group_size']}, if each question is seen as often as before; if its rollouts go to the questions kept, the "
+        f"gain of a step changes by {times(found['gain_ratio'])}"
+        + (f" and its signal to noise by {times(noise)}." if noise is not None else ".")
+    ]
+
+
+def _dynamic(now: dict) -> str:
+    full, found = now["rollouts_for_a_full_step"], now["rollouts_for_a_full_step_range"]
+    between = "" if found is None or found[1] is None else f" ({found[0]:.0f} to {found[1]:.0f})"
+    return (
+        f"Dynamic sampling at G = {now['group_size']} takes {full:.0f}{between} rollouts on average for a step of "
+        f"{now['groups'] * now['group_size']} live ones, and {percent(now['wasted_rollouts'])} of all rollouts are wasted with "
+        "it and without it."
+    )
+
+
+def _estimators(report: dict, now: dict) -> list[str]:
+    noise = {name: e.get("signal_to_noise") for name, e in now["estimators"].items()}
+    known = {name: value for name, value in noise.items() if value}
+    here = known.get(report["estimator"])
+    if not here or len(known) < 2:
+        return []
+    best = max(known, key=lambda name: known[name])
+    if best == report["estimator"]:
+        return [f"Of {len(known)} estimators, {best} has most signal to noise at G = {now['group_size']}."]
+    return [
+        f"Of {len(known)} estimators, {best} has most signal to noise at G = {now['group_size']}: {times(known[best] / here)} "
+        f"times that of {report['estimator']}."
+    ]
+
+
+def _evaluation(report: dict) -> list[str]:
+    power = report["power"]
+    points, lines = 100 * power["size"], []
+    seen = [d for d in power["differences"] if d["difference"] is not None]
+    if seen:
+        last = seen[-1]
+        lines.append(
+            f"A difference of {points:g} points at pass@{last['k']} is seen with {percent(power['power'])} chance on "
+            f"{last['questions_needed']} new questions with {power['samples']} samples each, or on the same "
+            f"{power['questions']} with {_many(last['samples_needed'])} samples each."
+        )
+    lines += [
+        f"No method of this kind is {points:g} points better at pass@{d['k']}, which is {100 * d['pass_at_k']:.1f}%."
+        for d in power["differences"]
+        if d["difference"] is None
+    ]
+    if cross := power["crossing"]:
+        low, high = (end["k"] for end in cross["ends"])
+        lines.append(
+            f"A crossing of {points:g} points ({points:g} above at pass@{low}, {points:g} below at pass@{high}) is seen with "
+            f"at least {percent(power['power'])} chance on {cross['questions_needed']} new questions with "
+            f"{power['samples']} samples each, or on the same {power['questions']} with "
+            f"{_many(cross['samples_needed'])} samples each."
+        )
+    return [*lines, *[_compared(c) for c in report["compared"]]]
+
+
+def _many(samples: int | None) -> str:
+    return "more than a million" if samples is None else str(samples)
+
+
+def _compared(found: dict) -> str:
+    first, last = found["differences"][0], found["differences"][-1]
+    ends = " and ".join(
+        f"{100 * d['difference']:+.1f} +- {100 * d['standard_error']['same_questions']:.1f} points at pass@{d['k']}"
+        for d in (first, last)
+    )
+    between = ", ".join(f"{a} and {b}" for a, b in found["crosses_between"])
+    cross = (
+        f"the curves cross between k = {between}, which is {'' if found['crossing_is_seen'] else 'not '}beyond chance"
+        if between
+        else "the curves do not cross"
+    )
+    return f"{found['method']} beside this row: {ends} (one standard error, same questions); {cross}."
+
+
