@@ -151,8 +151,8 @@ def _on_grid(found: dict, questions: dict[str, int]) -> list[str]:
         runs = sorted({g["runs"] for g in beyond if g["runs"]})
         fit = f"with at least {', '.join(map(str, runs))} of them" if runs else "with more than 16 of them"
         lines.append(
-            f"{len(beyond)} values of pass@k at k = samples are not a multiple of one question (off grid); the mean "
-            f"over runs can be, {fit}."
+            f"{len(beyond)} values of pass@k at k = samples are not a multiple of one question (off grid), as they are when "
+            f"exactly k samples are drawn; those of more samples need not be, and the mean over runs can be one, {fit}."
         )
     if questions and not off:
         lines.append("--questions has no effect: no row of these benchmarks has a pass@k at k = samples.")

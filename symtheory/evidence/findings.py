@@ -10,7 +10,7 @@ from ..errors import InputError, no_such
 from .difficulty import Mixture, infer_difficulty, infer_success, transport
 from .tables import Row
 
-QUESTIONS = {"AIME 2025": 30, "AIME 2024": 30, "AIME25": 30, "AIME24": 30, "AMC23": 40, "HumanEval": 164, "MATH500": 500}
+QUESTIONS = {"AIME 2025": 30, "AIME 2024": 30, "AIME25": 30, "AIME24": 30, "AMC23": 40, "HumanEval": 164, "MATH500": 500, "miniF2F-test": 244}
 """Questions of benchmarks; of the small ones the granularity of a mean can be seen in one decimal of a percent."""
 MAX_RUNS = 16
 """Runs averaged at most, Sec. 5 of arXiv:2602.05548 (16 for AIME 2025 and AMC23)."""

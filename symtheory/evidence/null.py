@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import InputError
-from .difficulty import count_kernel, infer_difficulty, infer_success, success_probabilities
+from .difficulty import count_kernel, infer_difficulty, infer_success, passed_by_count, success_probabilities
 from .findings import questions_of
 from .tables import Row
 
@@ -107,9 +107,4 @@ def simulate(rng: np.random.Generator, protocol: str, p: np.ndarray, ks: np.ndar
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
     tries = rng.integers(n - n // 2, n + 1, len(p))
     correct = rng.binomial(tries, p)
-    return np.mean([_guarded(t, c, ks) for t, c in zip(tries, correct, strict=True)], axis=0)
-
-
-def _guarded(n: int, c: int, ks: np.ndarray) -> np.ndarray:
-    """The usual code for pass@k, which gives 1 where n - c < k, also where k exceeds n."""
-    return np.where(n - c < ks, 1.0, count_kernel(int(n), np.minimum(ks, n))[c])
+    return passed_by_count(tries[:, None], correct[:, None], ks).mean(0)

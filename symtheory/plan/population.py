@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..evidence.difficulty import log_ways
 
 LOGITS = np.linspace(-9, 9, 181)
 """Grid of inferred populations: p from 1.2e-4 to 1 - 1.2e-4, with 0 and 1 beside it"""
@@ -170,14 +171,6 @@ def draws(n: np.ndarray, c: np.ndarray, t: int) -> np.ndarray:
     k, rest = np.where(possible, j, 0), np.where(possible, t - j, 0)
     logs = log_ways(c, k) + log_ways(n - c, rest) - log_ways(n, np.full_like(k, t))
     return np.where(possible, np.exp(logs), 0)
-
-
-def log_ways(n, k) -> np.ndarray:
-    """log C(n, k) of whole numbers 0 <= k <= n."""
-    size = int(np.max(n)) + 2
-    table = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, size)))])
-    n, k = np.broadcast_arrays(n, k)
-    return table[n] - table[k] - table[np.maximum(n - k, 0)]
 
 
 def _likelihood(n, c, grid):

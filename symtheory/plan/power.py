@@ -17,8 +17,9 @@ from statistics import NormalDist
 import numpy as np
 
 from ..errors import InputError
+from ..evidence.difficulty import log_ways
 from ..metrics.passk import pass_at_k
-from .population import Population, log_ways
+from .population import Population
 
 SIGNIFICANCE = 0.05
 """of a two-sided test"""
@@ -101,8 +102,9 @@ def compare(population: Population, other: np.ndarray, k: int, questions: int, s
         power: chance with which the difference should be seen.
 
     Returns:
-        JSON-ready dict; `standard_error` and `chance_to_see` for the same and for new questions, `samples_needed` with
-        these questions (None beyond a million) and `questions_needed` with these samples.
+        JSON-ready dict; `standard_error`, `chance_to_see`, and the difference `seen_from` which the chance is `power`, each
+        for the same and for new questions; `samples_needed` with these questions (None beyond a million) and
+        `questions_needed` with these samples.
     """
     p = population.success
     gaps = pass_at_k(other, k) - pass_at_k(p, k)
@@ -123,6 +125,7 @@ def compare(population: Population, other: np.ndarray, k: int, questions: int, s
         "difference": gap,
         "standard_error": {"same_questions": same, "new_questions": new},
         "chance_to_see": {"same_questions": _seen(gap, same), "new_questions": _seen(gap, new)},
+        "seen_from": {"same_questions": ask * same, "new_questions": ask * new},
         "samples_needed": needed,
         "questions_needed": max(1, math.ceil(ask**2 * (within + between) / gap**2)) if gap else None,
     }
@@ -139,7 +142,7 @@ def _root(function, target: float, low: float, high: float) -> float | None:
     """Where an increasing function reaches the target, by bisection; None if it does not between low and high."""
     if not function(low) <= target <= function(high):
         return None
-    for _ in range(80):
+    for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if function(middle) < target else (low, middle)
     return high

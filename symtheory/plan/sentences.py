@@ -61,8 +61,8 @@ def _sizes(report: dict, now: dict) -> list[str]:
         best = max((size for size, value in noise.items() if value), key=lambda size: noise[size])
         end = f"; it is greatest at G = {best} ({times(noise[best] / here)})" if best != chosen["group_size"] else ""
         lines.append(
-            f"The signal to noise of the step changes by {times(noise[chosen['group_size']] / here)} with "
-            f"{report['estimator']}{end}."
+            f"The signal to noise of a {report['estimator']} step is then {times(noise[chosen['group_size']] / here)} times what "
+            f"it is now{end}."
         )
     return lines
 
@@ -79,8 +79,8 @@ def _filter(report: dict, now: dict) -> list[str]:
         f"A filter at {low:g}-{high:g} keeps {percent(kept['questions'], kept['questions_range'])} of the questions and costs "
         f"{percent(found['gain_lost'], found['gain_lost_range'])} of the gain of {report['estimator']} at G = "
         f"{now['group_size']}, if each question is seen as often as before; if its rollouts go to the questions kept, the "
-        f"gain of a step changes by {times(found['gain_ratio'])}"
-        + (f" and its signal to noise by {times(noise)}." if noise is not None else ".")
+        f"gain of a step is {times(found['gain_ratio'])} times"
+        + (f" and its signal to noise {times(noise)} times what it is now." if noise is not None else " what it is now.")
     ]
 
 

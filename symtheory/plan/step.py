@@ -15,12 +15,13 @@ squared length of the part of d log pi(o) that is its own. That unit is a proper
 ratios of signal to noise mean something, single values do not.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
-from ..estimators import Estimator, two_outcome_batch
+from ..estimators import Estimator, chain, two_outcome_batch
 from ..ops import numpy_ops
 from .population import Population, binomial
 
@@ -125,7 +126,12 @@ def _tables(estimator: Estimator, size: int, elsewhere: int, groups: int) -> tup
     needed = max(estimator.min_size, estimator.params.get("k", 1))
     if size < needed:
         raise InputError(f"group size must be at least {needed} for estimator {estimator.name!r}, got {size}")
-    op = numpy_ops()
+    return _cached_tables(estimator.links, tuple(estimator.params.items()), size, elsewhere, groups)
+
+
+@functools.lru_cache(maxsize=16)
+def _cached_tables(links, params, size: int, elsewhere: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    op, estimator = numpy_ops(), chain(*links, **dict(params))
     correct = np.broadcast_to(np.arange(size + 1.0), (elsewhere, size + 1))
     total = (np.arange(elsewhere)[:, None] + correct)[..., None]
     batch = two_outcome_batch(op, total, np.array(float(size * groups)))
