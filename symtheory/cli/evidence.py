@@ -21,8 +21,8 @@ def run(
     """Test the rows of a pass@k table against every set of samples, and infer the difficulty behind them.
 
     Reads the tables that papers print: a column for each k (method, pass@1, pass@2, ...) or a value a line (columns
-    dataset, method, k, pass_at_k_percent and optionally table, model, plus_minus), separated by commas, semicolons, tabs,
-    | (markdown) or & (LaTeX), with or without percent signs.
+    dataset, method, k, pass_at_k_percent and optionally table, model, plus_minus), separated by commas, semicolons,
+    tabs, | (markdown) or & (LaTeX), with or without percent signs.
 
     Args:
         table: file with a pass@k table; without it, tables 3 to 7 of arXiv:2602.05548.
@@ -32,7 +32,7 @@ def run(
         base: method from which success is transported to the others; one named Base... if not given.
         unit: what the numbers of the table are, where it does not tell.
         other_papers: test the tables of other papers that come with symtheory, in place of a file.
-        null: simulate so many rows for each row of the table under five protocols, to see how far outside they would lie.
+        null: simulate so many rows for each row of the table under five protocols, and say how far outside they lie.
         format: a text for reading, or JSON.
     """
     import json
@@ -151,8 +151,9 @@ def _on_grid(found: dict, questions: dict[str, int]) -> list[str]:
         runs = sorted({g["runs"] for g in beyond if g["runs"]})
         fit = f"with at least {', '.join(map(str, runs))} of them" if runs else "with more than 16 of them"
         lines.append(
-            f"{len(beyond)} values of pass@k at k = samples are not a multiple of one question (off grid), as they are when "
-            f"exactly k samples are drawn; those of more samples need not be, and the mean over runs can be one, {fit}."
+            f"{len(beyond)} values of pass@k at k = samples are not a multiple of one question (off grid), as they are "
+            f"when exactly k samples are drawn; those of more samples need not be, and the mean over runs can be one, "
+            f"{fit}."
         )
     if questions and not off:
         lines.append("--questions has no effect: no row of these benchmarks has a pass@k at k = samples.")
@@ -160,8 +161,8 @@ def _on_grid(found: dict, questions: dict[str, int]) -> list[str]:
         if single := row["single_draws"]:
             lines.append(
                 f"{' '.join(filter(None, (row['dataset'], row['method'])))}: all values are multiples of 1/"
-                f"{single['questions']}, as single draws of k samples give them, and not the estimator from more samples "
-                f"(chance of it otherwise about {single['chance']:.1g})."
+                f"{single['questions']}, as single draws of k samples give them, and not the estimator from more "
+                f"samples (chance of it otherwise about {single['chance']:.1g})."
             )
     return lines
 

@@ -31,7 +31,7 @@ def run(
 
     For each group size and a fixed number of rollouts: the share of live groups (a correct and a wrong rollout), the
     expected gain of each estimator by difficulty, the signal to noise of a step, wasted rollouts, and what a filter or
-    dynamic sampling changes; then the samples and questions that show a difference of pass@k, or a crossing of two curves.
+    dynamic sampling changes; then the samples and questions that show a difference of pass@k, or a crossing of curves.
 
     Args:
         source: a rollout log, a pass@k table, or a file of pass rates (numbers; columns success, or correct and total;

@@ -79,7 +79,7 @@ def _log_factorials(n: int) -> np.ndarray:
 
 
 def _counts(n: int) -> np.ndarray:
-    """Counts of correct samples that make the columns of the linear program: all, or near both ends all and steps of 1%.
+    """Counts of correct samples that make the columns of the linear program: all, or steps of 1% from both ends.
 
     With fewer columns the distance can only grow; at n = 1024 it grows by less than 1e-5.
     """

@@ -10,7 +10,16 @@ from ..errors import InputError, no_such
 from .difficulty import Mixture, infer_difficulty, infer_success, transport
 from .tables import Row
 
-QUESTIONS = {"AIME 2025": 30, "AIME 2024": 30, "AIME25": 30, "AIME24": 30, "AMC23": 40, "HumanEval": 164, "MATH500": 500, "miniF2F-test": 244}
+QUESTIONS = {
+    "AIME 2025": 30,
+    "AIME 2024": 30,
+    "AIME25": 30,
+    "AIME24": 30,
+    "AMC23": 40,
+    "HumanEval": 164,
+    "MATH500": 500,
+    "miniF2F-test": 244,
+}
 """Questions of benchmarks; of the small ones the granularity of a mean can be seen in one decimal of a percent."""
 MAX_RUNS = 16
 """Runs averaged at most, Sec. 5 of arXiv:2602.05548 (16 for AIME 2025 and AMC23)."""
@@ -43,7 +52,7 @@ def evidence(
     unnamed = {row.dataset for row in rows} == {""}
     if unnamed and len(questions) > 1:
         raise InputError(f"questions must be one number, since the table names no benchmark, got {dict(questions)}")
-    questions = {"": size for size in questions.values()} if unnamed else questions
+    questions = dict(zip([""], questions.values(), strict=False)) if unnamed else questions
     for name in questions:
         if questions_of(name, {row.dataset: 1 for row in rows}) is None:
             raise no_such("benchmark in the table for questions", name, {row.dataset for row in rows})
@@ -129,8 +138,8 @@ def granularity(row: Row, n: int, rounding: float, questions: int | None) -> dic
 def single_draws(row: Row, n: int, rounding: float, questions: int | None) -> dict | None:
     """Whether all values of a row are multiples of 1/questions, as one draw of k samples for each k makes them.
 
-    The unbiased estimator from n > k samples rarely gives such values: `chance` is that of so many multiples among values
-    that are spread evenly. None unless it is below 1%; k = n says nothing, since there both kinds agree.
+    The unbiased estimator from n > k samples rarely gives such values: `chance` is that of so many multiples among
+    values that are spread evenly. None unless it is below 1%; k = n says nothing, since there both kinds agree.
     """
     tested = row.values[row.ks < n]
     if questions is None or not len(tested):

@@ -46,8 +46,8 @@ def null(
         seed: of the generator.
 
     Returns:
-        One JSON-ready dict per protocol: `simulated` rows, the share `beyond_rounding` with its `standard_error` over the
-        rows, and the `median`, `p90` and `largest` distance of the simulated rows.
+        One JSON-ready dict per protocol: `simulated` rows, the share `beyond_rounding` with its `standard_error` over
+        the rows, and the `median`, `p90` and `largest` distance of the simulated rows.
     """
     if repeats < 1:
         raise InputError(f"null must be at least 1 simulated row for each row and protocol, got {repeats}")

@@ -26,7 +26,9 @@ _NAMES = {
     "value": ("pass_at_k_percent", "pass_at_k", "pass@k", "passk", "pass_k", "value", "score", "accuracy", "percent"),
     "plus_minus": ("plus_minus", "std", "error", "stderr", "+-", "±"),
 }
-_PASS = re.compile(r"^(?P<before>.*?)[\s(_/:-]*p(?:ass)?[\s_]*(?:@|at)[\s_]*(?P<k>\d+)\)?(?P<after>\W.*)?$", re.IGNORECASE)
+_PASS = re.compile(
+    r"^(?P<before>.*?)[\s(_/:-]*p(?:ass)?[\s_]*(?:@|at)[\s_]*(?P<k>\d+)\)?(?P<after>\W.*)?$", re.IGNORECASE
+)
 _OTHER = re.compile(r"(?:avg|mean|maj|cons|best|major\w*)[\s_]*(?:@|at)[\s_]*\d+", re.IGNORECASE)
 _NUMBER = r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?"
 _CELL = re.compile(
@@ -174,7 +176,9 @@ def rows_of(lines: Sequence[str], name: str, unit: Unit | None = None) -> Table:
 
 def _grid(lines: Sequence[str]):
     """Cells of each line of a table and its number, without rules, comments and text around the table."""
-    numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith(("%", "#"))]
+    numbered = [
+        (n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith(("%", "#"))
+    ]
     head = next((line for _, line in numbered if _PASS_OR_K(line)), numbered[0][1] if numbered else "")
     mark = next((s for s in ("|", "&", "\t", ";") if s in head), ",")
     started = False

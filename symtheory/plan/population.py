@@ -229,14 +229,14 @@ def _extreme(population: Population, values: np.ndarray) -> float:
     from scipy.optimize import Bounds, LinearConstraint, milp  # no variable is whole: it takes ranges in one piece
 
     kernel, low, high = population.kernel, population.low, population.high
-    assert kernel is not None and low is not None and high is not None
+    assert kernel is not None
+    assert low is not None
+    assert high is not None
     scale = float(np.abs(values).max()) or 1.0
     middle, half = (low + high) / 2, (high - low) / 2
     rows = np.vstack([kernel.T, np.ones(len(values))])
     for widen in (1, 1.25, 1.5, 2, 3, 5, 10, 1e6):
-        limits = LinearConstraint(
-            rows, np.append(middle - widen * half, 1.0), np.append(middle + widen * half, 1.0)
-        )
+        limits = LinearConstraint(rows, np.append(middle - widen * half, 1.0), np.append(middle + widen * half, 1.0))
         found = milp(values / scale, constraints=limits, bounds=Bounds(0, 1))
         if found.x is not None:
             return float(found.fun) * scale

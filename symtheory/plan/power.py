@@ -2,9 +2,9 @@
 
 Method B differs from method A by one change of every question: logit p' = a logit p + b. A difference of pass@k has
 a = 1 and the b that makes it; a crossing has a > 1 (B is surer of both easy and hard questions) and lies d above A at
-the first k and d below at the last. Both methods are evaluated on the same questions with n samples each by the unbiased
-estimator, whose variance is exact here; that its mean over questions is normal is the one approximation, and it needs
-some tens of questions that are neither always nor never solved.
+the first k and d below at the last. Both methods are evaluated on the same questions with n samples each by the
+unbiased estimator, whose variance is exact here. That its mean over questions is normal is the one approximation; it
+needs some tens of questions that are neither always nor never solved.
 
 Two standard errors differ in what would be repeated. On *these questions* only the samples are drawn anew. For *new
 questions* they are drawn anew as well, and the spread of the differences between questions counts, which no number of
@@ -102,8 +102,8 @@ def compare(population: Population, other: np.ndarray, k: int, questions: int, s
         power: chance with which the difference should be seen.
 
     Returns:
-        JSON-ready dict; `standard_error`, `chance_to_see`, and the difference `seen_from` which the chance is `power`, each
-        for the same and for new questions; `samples_needed` with these questions (None beyond a million) and
+        JSON-ready dict; `standard_error`, `chance_to_see`, and the difference `seen_from` which the chance is `power`,
+        each for the same and for new questions; `samples_needed` with these questions (None beyond a million) and
         `questions_needed` with these samples.
     """
     p = population.success

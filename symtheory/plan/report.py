@@ -62,9 +62,10 @@ def plan(
         others: rows of the same benchmark with their populations, to be compared with this one.
 
     Returns:
-        JSON-ready dict: `population`, `group_sizes` (one entry for each G), `power`, `compared`. A number with a `_range`
-        beside it was inferred, and the range holds every value that the data allow; ranges are null where the population
-        is exact.
+        JSON-ready dict: `population`, `group_sizes` (one entry for each G), `power`, `compared`. Where the population is
+        inferred, the `_range` beside a number holds the values that the data allow (of a pass@k row: with its
+        rounding; of tries: at 95%). It is null where the population is exact, and for signal to noise under an estimator that
+        looks at the whole batch. Ranges of such an estimator's gain hold the batch at its estimate.
 
     Raises:
         InputError: a number outside its range, an unknown estimator, or a group larger than the step.
@@ -103,7 +104,9 @@ def _checked_sizes(group_size: int, group_sizes: Sequence[int], rollouts: int) -
         bad = sizes[0] if sizes[0] < 2 else sizes[-1]
         raise InputError(f"group size must be from 2 to 4096 rollouts, got {bad}")
     if not group_size <= rollouts <= 1 << 20:
-        raise InputError(f"rollouts must be at least the group size {group_size}, and at most {1 << 20}, got {rollouts}")
+        raise InputError(
+            f"rollouts must be at least the group size {group_size}, and at most {1 << 20}, got {rollouts}"
+        )
     return [size for size in sizes if size <= rollouts]
 
 
@@ -277,7 +280,9 @@ def _power(population: Population, ks, samples: int, questions: int, size: float
     low, high = min(ks), max(ks)
     other = power.crossing(population, low, high, size) if high > low else None
     each = 1 - (1 - power.POWER) / 2  # two differences are both seen in at least the wanted share
-    both = None if other is None else [power.compare(population, other, k, questions, samples, each) for k in (low, high)]
+    both = (
+        None if other is None else [power.compare(population, other, k, questions, samples, each) for k in (low, high)]
+    )
     return {
         "size": size,
         "questions": questions,

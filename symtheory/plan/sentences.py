@@ -1,8 +1,6 @@
 """The answer in words: what a plan says, shortest first."""
 
 
-
-
 def answer(report: dict) -> list[str]:
     """The plan in a few sentences, each with its numbers.
 
@@ -52,8 +50,8 @@ def _sizes(report: dict, now: dict) -> list[str]:
         return [f"G = {now['group_size']}: {percent(now['live'], now['live_range'])} of the groups are live."]
     lines = [
         f"G = {chosen['group_size']}: {percent(chosen['live'], chosen['live_range'])} of the groups live instead of "
-        f"{percent(now['live'], now['live_range'])} at G = {now['group_size']}, with {chosen['groups']} questions in a step "
-        f"of {report['rollouts']} rollouts instead of {now['groups']}."
+        f"{percent(now['live'], now['live_range'])} at G = {now['group_size']}, with {chosen['groups']} questions in a "
+        f"step of {report['rollouts']} rollouts instead of {now['groups']}."
     ]
     noise = {g["group_size"]: main(report, g).get("signal_to_noise") for g in report["group_sizes"]}
     here = noise[now["group_size"]]
@@ -61,8 +59,8 @@ def _sizes(report: dict, now: dict) -> list[str]:
         best = max((size for size, value in noise.items() if value), key=lambda size: noise[size])
         end = f"; it is greatest at G = {best} ({times(noise[best] / here)})" if best != chosen["group_size"] else ""
         lines.append(
-            f"The signal to noise of a {report['estimator']} step is then {times(noise[chosen['group_size']] / here)} times what "
-            f"it is now{end}."
+            f"The signal to noise of a {report['estimator']} step is then "
+            f"{times(noise[chosen['group_size']] / here)} times what it is now{end}."
         )
     return lines
 
@@ -74,24 +72,33 @@ def _filter(report: dict, now: dict) -> list[str]:
         return []
     if not kept["questions"] > 0 or found["gain_ratio"] is None:
         return [f"A filter at {low:g}-{high:g} keeps no question with signal."]
-    noise = found["signal_to_noise_ratio"]
+    noise, lost = found["signal_to_noise_ratio"], percent(found["gain_lost"], found["gain_lost_range"])
     return [
-        f"A filter at {low:g}-{high:g} keeps {percent(kept['questions'], kept['questions_range'])} of the questions and costs "
-        f"{percent(found['gain_lost'], found['gain_lost_range'])} of the gain of {report['estimator']} at G = "
-        f"{now['group_size']}, if each question is seen as often as before; if its rollouts go to the questions kept, the "
-        f"gain of a step is {times(found['gain_ratio'])} times"
-        + (f" and its signal to noise {times(noise)} times what it is now." if noise is not None else " what it is now.")
+        f"A filter at {low:g}-{high:g} keeps {percent(kept['questions'], kept['questions_range'])} of the questions and "
+        f"costs {lost} of the gain of {report['estimator']} at G = {now['group_size']}, if each question is seen as often "
+        f"as before; if its rollouts go to the questions kept, the gain of a step is {times(found['gain_ratio'])} times"
+        + (
+            f" and its signal to noise {times(noise)} times what it is now."
+            if noise is not None
+            else " what it is now."
+        )
     ]
 
 
 def _dynamic(now: dict) -> str:
     full, found = now["rollouts_for_a_full_step"], now["rollouts_for_a_full_step_range"]
     between = "" if found is None or found[1] is None else f" ({found[0]:.0f} to {found[1]:.0f})"
+    wasted = percent(now["wasted_rollouts"], _dead(now))
     return (
         f"Dynamic sampling at G = {now['group_size']} takes {full:.0f}{between} rollouts on average for a step of "
-        f"{now['groups'] * now['group_size']} live ones, and {percent(now['wasted_rollouts'])} of all rollouts are wasted with "
-        "it and without it."
+        f"{now['groups'] * now['group_size']} live ones; {wasted} of all rollouts are wasted, "
+        "with it and without it."
     )
+
+
+def _dead(now: dict) -> list[float] | None:
+    found = now["live_range"]
+    return None if found is None else [1 - found[1], 1 - found[0]]
 
 
 def _estimators(report: dict, now: dict) -> list[str]:
@@ -104,8 +111,8 @@ def _estimators(report: dict, now: dict) -> list[str]:
     if best == report["estimator"]:
         return [f"Of {len(known)} estimators, {best} has most signal to noise at G = {now['group_size']}."]
     return [
-        f"Of {len(known)} estimators, {best} has most signal to noise at G = {now['group_size']}: {times(known[best] / here)} "
-        f"times that of {report['estimator']}."
+        f"Of {len(known)} estimators, {best} has most signal to noise at G = {now['group_size']}: "
+        f"{times(known[best] / here)} times that of {report['estimator']}."
     ]
 
 
@@ -128,8 +135,8 @@ def _evaluation(report: dict) -> list[str]:
     if cross := power["crossing"]:
         low, high = (end["k"] for end in cross["ends"])
         lines.append(
-            f"A crossing of {points:g} points ({points:g} above at pass@{low}, {points:g} below at pass@{high}) is seen with "
-            f"at least {percent(power['power'])} chance on {cross['questions_needed']} new questions with "
+            f"A crossing of {points:g} points (above at pass@{low}, below at pass@{high}) is seen "
+            f"with at least {percent(power['power'])} chance on {cross['questions_needed']} new questions with "
             f"{power['samples']} samples each, or on the same {power['questions']} with "
             f"{_many(cross['samples_needed'])} samples each."
         )
@@ -153,5 +160,3 @@ def _compared(found: dict) -> str:
         else "the curves do not cross"
     )
     return f"{found['method']} beside this row: {ends} (one standard error, same questions); {cross}."
-
-

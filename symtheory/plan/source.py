@@ -14,7 +14,18 @@ from ..evidence.findings import questions_of
 from ..evidence.tables import Row, decoded, is_table, rows_of
 from .population import Population, exact_population, measured_population, row_population
 
-RATES = ("success", "success_rate", "pass_rate", "passrate", "solve_rate", "rate", "accuracy", "acc", "p", "mean_reward")
+RATES = (
+    "success",
+    "success_rate",
+    "pass_rate",
+    "passrate",
+    "solve_rate",
+    "rate",
+    "accuracy",
+    "acc",
+    "p",
+    "mean_reward",
+)
 CORRECT = ("correct", "n_correct", "num_correct", "correct_count", "passed", "c", "successes")
 TRIES = ("total", "samples", "num_samples", "n_samples", "attempts", "tries", "n", "rollouts", "num_rollouts")
 LOGS = (".parquet", ".gz", ".zst", ".pt")
@@ -74,7 +85,9 @@ def from_file(
     if path.is_dir() or path.name.endswith(LOGS) or _starts_with(path, b"PAR1"):
         return _from_log(path, reward, group_size, last)
     if path.stat().st_size > LARGEST and path.suffix != ".jsonl":
-        raise InputError(f"source must be a table of at most {LARGEST >> 20} MB or a .jsonl or .parquet log, got {path}")
+        raise InputError(
+            f"source must be a table of at most {LARGEST >> 20} MB or a .jsonl or .parquet log, got {path}"
+        )
     if path.suffix == ".jsonl" and not _has_rates(path):
         return _from_log(path, reward, group_size, last)
     text = decoded(path.read_bytes(), str(path))
@@ -94,7 +107,9 @@ def _from_table(lines: list[str], path: Path, method: str | None, dataset: str |
     rows = [row for row in rows if dataset is None or row.dataset == dataset]
     chosen = next((row for row in rows if method in (None, row.method) and len(row.ks) > 1), None)
     if chosen is None:
-        raise InputError(f"source must have a row with two values of k or more, which tell difficulties apart, got {path}")
+        raise InputError(
+            f"source must have a row with two values of k or more, which tell difficulties apart, got {path}"
+        )
     size = questions_of(chosen.dataset, {})
     others = tuple(row for row in rows if row[:3] == chosen[:3] and row is not chosen and len(row.ks) > 1)
     label = " ".join(filter(None, (chosen.dataset, chosen.method)))
@@ -166,8 +181,8 @@ def _from_records(records: list[tuple[dict, str]], columns: list[str], path: Pat
         return _measured([c for c, _ in counts], [n for _, n in counts], path, [])
     if rate is None:
         raise InputError(
-            f"{path} must have a column of pass rates ({', '.join(RATES[:4])}) or columns correct and total; its columns "
-            f"are {', '.join(repr(c[:40]) for c in columns[:12])}"
+            f"{path} must have a column of pass rates ({', '.join(RATES[:4])}) or columns correct and total; its "
+            f"columns are {', '.join(repr(c[:40]) for c in columns[:12])}"
         )
     if tries is not None:
         pairs = [(_value(r.get(rate), rate, w, 1), _value(r.get(tries), tries, w, 1e9)) for r, w in records]
@@ -186,7 +201,9 @@ def _from_rates(items: list[tuple], path: Path, measured: int | None) -> Source:
         counts = rates * measured
         if (np.abs(counts - counts.round()) > 0.02).any():
             bad = rates[np.argmax(np.abs(counts - counts.round()))]
-            raise InputError(f"measured must be the tries behind each pass rate, got {measured}, but {bad:g} is no n/{measured}")
+            raise InputError(
+                f"measured must be the tries behind each pass rate, got {measured}, but {bad:g} is no n/{measured}"
+            )
         return _measured(counts.round(), np.full(len(rates), measured), path, [])
     notes = []
     tries = next((n for n in range(1, 129) if np.abs(rates * n - (rates * n).round()).max() < 1e-3 * n), None)
@@ -231,7 +248,10 @@ def _from_log(path: Path, reward: str | None, group_size: int | None, last: int 
         raise InputError(f"source must hold groups of at least two rollouts, got only single ones in {path}")
     size = int(np.bincount(tries).argmax())
     per_step = np.median([sum(int(sizes.sum()) for _, sizes in parts) for parts in steps.values()])
-    notes = [*log.notes, f"questions are taken as they were in steps {min(steps)} to {max(steps)} (--last N takes the last N)"]
+    notes = [
+        *log.notes,
+        f"questions are taken as they were in steps {min(steps)} to {max(steps)} (--last N takes the last N)",
+    ]
     if not several.all():
         notes.append(f"{int((~several).sum())} groups of one rollout are left out")
     population = measured_population(correct[several], tries[several])

@@ -9,10 +9,10 @@ and its mean over K ~ Bin(G, p) is F'_G(p) p (1 - p): the master theorem (`dynam
 step are finite sums over K. Estimators that look at the whole batch (omega) are averaged over the law of the number of
 correct rollouts in the other groups, by convolution, so they are exact too.
 
-Signal and noise. All questions share the logit, so the signal is the mean of h. A rollout also has directions of its own
-(the tokens that no other rollout has); these do not add up, so the noise is the sum of (A_i / rollouts)^2, in units of the
-squared length of the part of d log pi(o) that is its own. That unit is a property of the model and not known here:
-ratios of signal to noise mean something, single values do not.
+Signal and noise. All questions share the logit, so the signal is the mean of h. A rollout also has directions of its
+own (the tokens that no other rollout has); these do not add up, so the noise is the sum of (A_i / rollouts)^2, in units
+of the squared length of the part of d log pi(o) that is its own. That unit is a property of the model and not known
+here: ratios of signal to noise mean something, single values do not.
 """
 
 import functools
@@ -72,9 +72,7 @@ def slope(estimator: Estimator, size: int, p: np.ndarray, population: Population
     return binomial(size - 1, p) @ gap
 
 
-def step(
-    estimator: Estimator, size: int, population: Population, groups: int, keep: np.ndarray | None = None
-) -> Step:
+def step(estimator: Estimator, size: int, population: Population, groups: int, keep: np.ndarray | None = None) -> Step:
     """Mean and variance of a step, exactly.
 
     Args:

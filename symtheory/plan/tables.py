@@ -27,7 +27,17 @@ def _sizes(report: dict):
                 _share((mine.get("filter") or {}).get("gain_lost")),
             ]
         )
-    columns = ["G", "questions", "live", "all wrong", "all correct", "for full step", "gain", "signal/noise", "filter costs"]
+    columns = [
+        "G",
+        "questions",
+        "live",
+        "all wrong",
+        "all correct",
+        "for full step",
+        "gain",
+        "signal/noise",
+        "filter costs",
+    ]
     return f"{report['estimator']}, {report['rollouts']} rollouts a step (* now)", columns, rows
 
 
@@ -72,8 +82,8 @@ def _evaluation(report: dict):
             ]
         )
     title = (
-        f"To see {100 * power['size']:g} points: {power['questions']} questions, {power['samples']} samples each, two-sided "
-        f"5% test, {percent(power['power'])} wanted"
+        f"To see {100 * power['size']:g} points: {power['questions']} questions, {power['samples']} samples each, "
+        f"two-sided 5% test, {percent(power['power'])} wanted"
     )
     return title, ["", "now", "error", "same questions", "samples needed", "new questions", "questions needed"], rows
 

@@ -1,4 +1,4 @@
-"""The picture of a plan: live groups and signal to noise by group size, gain by difficulty, what an evaluation shows."""
+"""The picture of a plan: live groups and signal to noise by group size, gain by difficulty, power of an evaluation."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -43,7 +43,9 @@ def _noise(ax, report: dict) -> None:
         if points:
             ax.plot(*zip(*points, strict=True), marker="o", ms=4, **look(name))
     _by_size(ax, report)
-    ax.set(ylim=(0, None), ylabel=f"signal to noise, now = 1 ({report['estimator']})", title="signal to noise of a step")
+    ax.set(
+        ylim=(0, None), ylabel=f"signal to noise, now = 1 ({report['estimator']})", title="signal to noise of a step"
+    )
 
 
 def _difficulty(ax, report: dict) -> None:
@@ -55,13 +57,20 @@ def _difficulty(ax, report: dict) -> None:
         if found.get("gain"):
             ax.plot(range(len(bins)), [found["gain_by_difficulty"][b] for b in bins], marker="o", ms=4, **look(name))
     ax.set_xticks(range(len(bins)), bins)
-    ax.set(xlabel="success p of the question", ylabel="share", title=f"expected gain by difficulty, G = {now['group_size']}")
+    ax.set(
+        xlabel="success p of the question",
+        ylabel="share",
+        title=f"expected gain by difficulty, G = {now['group_size']}",
+    )
 
 
 def _evaluation(ax, report: dict) -> None:
     power = report["power"]
     found = [d for d in power["differences"] if d["difference"] is not None]
-    for kind, label, color in (("same_questions", "same questions", "#0072B2"), ("new_questions", "new questions", "#D55E00")):
+    for kind, label, color in (
+        ("same_questions", "same questions", "#0072B2"),
+        ("new_questions", "new questions", "#D55E00"),
+    ):
         ax.plot(
             [d["k"] for d in found],
             [100 * d["seen_from"][kind] for d in found],
@@ -76,7 +85,8 @@ def _evaluation(ax, report: dict) -> None:
         ylim=(0, None),
         xlabel="k",
         ylabel="points",
-        title=f"pass@k difference seen with {power['power']:.0%} chance\n({power['questions']} questions, {power['samples']} samples each)",
+        title=f"pass@k difference seen with {power['power']:.0%} chance\n"
+        f"({power['questions']} questions, {power['samples']} samples each)",
     )
     ax.legend()
 

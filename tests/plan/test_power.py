@@ -51,7 +51,9 @@ def test_a_difference_is_seen_as_often_as_promised_on_the_same_questions():
     for samples in (24, found["samples_needed"]):
         error = compare(POPULATION, other, 16, 60, samples, 0.8)
         drawn = [
-            unbiased_pass_at_k(samples, np.random.default_rng(i).binomial(samples, np.stack([other, POPULATION.success])), 16)
+            unbiased_pass_at_k(
+                samples, np.random.default_rng(i).binomial(samples, np.stack([other, POPULATION.success])), 16
+            )
             for i in range(1500)
         ]
         gaps = np.array([(b - a).mean() for b, a in drawn])  # all 60 questions of the population, once each
