@@ -19,10 +19,10 @@ PROTOCOLS = {
     "one set": "all k from the same n samples of each question",
     "own samples": "n new samples of each question for every k",
     "own draws": "k new samples of each question for every k, and no estimator",
-    "best checkpoint": "the best of 5 equally good checkpoints at every k, n samples for each",
+    "best checkpoint": "n samples of each of 5 checkpoints, logits 0.8 to 1.25 times the row's, and the best at every k",
     "fewer samples": "n/2 to n samples of each question, and a question with n - c < k counted as passed",
 }
-CHECKPOINTS = 5
+CHECKPOINTS = np.geomspace(0.8, 1.25, 5)
 QUESTIONS = 500
 """Questions of a benchmark whose number is not known"""
 
@@ -102,7 +102,8 @@ def simulate(rng: np.random.Generator, protocol: str, p: np.ndarray, ks: np.ndar
     if protocol == "own draws":
         return (rng.binomial(ks, p[:, None]) > 0).mean(0)
     if protocol == "best checkpoint":
-        return kernel[rng.binomial(n, p[:, None], (len(p), CHECKPOINTS))].mean(0).max(0)
+        sharper = p[:, None] ** CHECKPOINTS / (p[:, None] ** CHECKPOINTS + (1 - p[:, None]) ** CHECKPOINTS)
+        return kernel[rng.binomial(n, sharper)].mean(0).max(0)
     if protocol != "fewer samples":
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
     tries = rng.integers(n - n // 2, n + 1, len(p))

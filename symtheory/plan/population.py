@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..estimators.group import Array
 from ..evidence.difficulty import log_ways
 
 LOGITS = np.linspace(-9, 9, 181)
@@ -46,7 +47,7 @@ class Population(NamedTuple):
     def exact(self) -> bool:
         return self.kernel is None
 
-    def mean(self, values: np.ndarray) -> float:
+    def mean(self, values: Array) -> float:
         """Mean over questions of a function of p, given by its values [m] at `success`."""
         return float(self.weight @ values)
 

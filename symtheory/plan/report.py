@@ -62,10 +62,10 @@ def plan(
         others: rows of the same benchmark with their populations, to be compared with this one.
 
     Returns:
-        JSON-ready dict: `population`, `group_sizes` (one entry for each G), `power`, `compared`. Where the population is
-        inferred, the `_range` beside a number holds the values that the data allow (of a pass@k row: with its
-        rounding; of tries: at 95%). It is null where the population is exact, and for signal to noise under an estimator that
-        looks at the whole batch. Ranges of such an estimator's gain hold the batch at its estimate.
+        JSON-ready dict: `population`, `group_sizes` (one entry for each G), `power`, `compared`. Where the population
+        is inferred, the `_range` beside a number holds the values that the data allow (of a pass@k row: with its
+        rounding; of tries: at 95%). It is null where the population is exact, and for signal to noise under an
+        estimator that looks at the whole batch. Ranges of such an estimator's gain hold the batch at its estimate.
 
     Raises:
         InputError: a number outside its range, an unknown estimator, or a group larger than the step.

@@ -53,10 +53,10 @@ def _sizes(report: dict, now: dict) -> list[str]:
         f"{percent(now['live'], now['live_range'])} at G = {now['group_size']}, with {chosen['groups']} questions in a "
         f"step of {report['rollouts']} rollouts instead of {now['groups']}."
     ]
-    noise = {g["group_size"]: main(report, g).get("signal_to_noise") for g in report["group_sizes"]}
+    noise = {g["group_size"]: main(report, g).get("signal_to_noise") or 0.0 for g in report["group_sizes"]}
     here = noise[now["group_size"]]
     if here and noise[chosen["group_size"]]:
-        best = max((size for size, value in noise.items() if value), key=lambda size: noise[size])
+        best = max(noise, key=lambda size: noise[size])
         end = f"; it is greatest at G = {best} ({times(noise[best] / here)})" if best != chosen["group_size"] else ""
         lines.append(
             f"The signal to noise of a {report['estimator']} step is then "
@@ -73,10 +73,11 @@ def _filter(report: dict, now: dict) -> list[str]:
     if not kept["questions"] > 0 or found["gain_ratio"] is None:
         return [f"A filter at {low:g}-{high:g} keeps no question with signal."]
     noise, lost = found["signal_to_noise_ratio"], percent(found["gain_lost"], found["gain_lost_range"])
+    share = percent(kept["questions"], kept["questions_range"])
     return [
-        f"A filter at {low:g}-{high:g} keeps {percent(kept['questions'], kept['questions_range'])} of the questions and "
-        f"costs {lost} of the gain of {report['estimator']} at G = {now['group_size']}, if each question is seen as often "
-        f"as before; if its rollouts go to the questions kept, the gain of a step is {times(found['gain_ratio'])} times"
+        f"A filter at {low:g}-{high:g} keeps {share} of the questions and costs {lost} of the gain of "
+        f"{report['estimator']} at G = {now['group_size']}, if each question is seen as often as before; if its rollouts "
+        f"go to the questions kept, the gain of a step is {times(found['gain_ratio'])} times"
         + (
             f" and its signal to noise {times(noise)} times what it is now."
             if noise is not None

@@ -158,13 +158,11 @@ def test_more_samples_the_plug_in_and_averages_over_runs_are_sets_of_samples(n):
 
 
 def test_the_best_of_two_checkpoints_for_each_k_can_leave_every_set_of_samples():
-    """Half the questions solved always, and all questions solved half the time, cross between k = 1 and k = 2."""
+    """Six in ten questions solved always, and all of them solved half the time, cross between k = 1 and k = 2."""
     ks, sure, coin = np.array([1, 2, 4]), np.array([0.6, 0.6, 0.6]), np.array([0.5, 0.75, 0.9375])
-    assert infer_difficulty(ks, sure, 64).distance < 1e-7
-    assert infer_difficulty(ks, np.maximum(sure, coin), 64).distance < 1e-6  # most stay inside
-    falls = np.array([0.7, 0.7, 0.7])
-    steep = np.array([0.0, 0.05, 0.9])
-    assert infer_difficulty(ks, np.maximum(falls, steep), 64).distance > 0.01
+    assert infer_difficulty(ks, sure, 4).distance < 1e-7
+    assert infer_difficulty(ks, coin, 4096).distance < 1e-3
+    assert infer_difficulty(ks, np.maximum(sure, coin), 64).distance > 0.01
 
 
 def test_tables_of_other_papers_are_sixteen_and_their_verdict_is_known():
@@ -183,7 +181,7 @@ def test_tables_of_other_papers_are_sixteen_and_their_verdict_is_known():
         ("Method\tPass@1 (%)\tPass@2 (%)\nB\t61.39\t73.41\n", [61.39, 73.41]),
         ("method;pass@1;pass@2\nB;61,39;73,41\n", [61.39, 73.41]),
         ("| Model | pass@1 | pass@2 |\n|---|---:|---:|\n| **B** | 61.39% | **73.41%** |\n", [61.39, 73.41]),
-        ("# Words\n\nA, b.\n\n| Model | avg@2 | pass@1 | pass@2 |\n|-|-|-|-|\n| B | 3 | 61.39 | 73.41 |\n", [61.39, 73.41]),
+        ("# T\n\nA, b.\n\n|Model|avg@2|pass@1|pass@2|\n|-|-|-|-|\n|B|3|61.39|73.41|\n", [61.39, 73.41]),
         ("Method & P@1 & P@2 \\\\ \\midrule\nB & 61.39$_{\\pm 0.2}$ & \\textbf{73.41} \\\\\n", [61.39, 73.41]),
         ("method,k,pass_at_k_percent\nB,pass@1,61.39%\nB,pass@2,73.41%\n", [61.39, 73.41]),
         ("benchmark,algorithm,k,value\nM,B,1,61.39\nM,B,2,73.41 ± 0.1\n", [61.39, 73.41]),
