@@ -19,7 +19,7 @@ PROTOCOLS = {
     "one set": "all k from the same n samples of each question",
     "own samples": "n new samples of each question for every k",
     "own draws": "k new samples of each question for every k, and no estimator",
-    "best checkpoint": "n samples of each of 5 checkpoints, logits 0.8 to 1.25 times the row's, and the best at every k",
+    "best checkpoint": "n samples from each of 5 checkpoints, logits 0.8 to 1.25 times the row's, the best at every k",
     "fewer samples": "n/2 to n samples of each question, and a question with n - c < k counted as passed",
 }
 CHECKPOINTS = np.geomspace(0.8, 1.25, 5)

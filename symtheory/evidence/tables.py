@@ -375,7 +375,7 @@ def _rows(cells: list[_Cell], scale: float) -> tuple[Row, ...]:
         if (values > 1).any():
             raise InputError(f"{row[ks[int(values.argmax())]].where}: pass@k must be at most 100%")
         half = 0.5 * 10.0 ** -digits[key[0]] * scale
-        rows.append(Row(*key, np.array(ks), values, spread, half))
+        rows.append(Row(*key, ks=np.array(ks), values=values, plus_minus=spread, rounding=half))
     return tuple(rows)
 
 

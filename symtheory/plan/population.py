@@ -213,16 +213,19 @@ def _interval(population: Population, values: np.ndarray) -> tuple[float, float]
     Such a function is a mean over the counts of correct tries of some numbers c, so its unbiased estimate is their mean
     over the questions. Thinned counts vary less, so the interval is not too narrow.
     """
+    from scipy.special import stdtrit
+
     kernel, share = population.kernel, population.share
     if kernel is None or share is None:
         return None
     c = np.linalg.lstsq(kernel, values, rcond=1e-12)[0]
     if np.abs(kernel @ c - values).max() > 1e-9 * max(np.abs(values).max(), 1e-300):
         return None
-    estimate = float(share @ c)
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    half = z * math.sqrt(max(float(share @ (c - estimate) ** 2), 0) / population.measured)
-    return (estimate - half, estimate + half) if half > 0 else None
+    estimate, degrees = float(share @ c), population.measured - 1
+    error = math.sqrt(max(float(share @ (c - estimate) ** 2), 0) / degrees) if degrees else 0.0
+    half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error if error > 0 else math.inf
+    low, high = max(estimate - half, float(values.min())), min(estimate + half, float(values.max()))
+    return (low, high) if math.isfinite(half) else None
 
 
 def _extreme(population: Population, values: np.ndarray) -> float:
@@ -237,7 +240,8 @@ def _extreme(population: Population, values: np.ndarray) -> float:
     middle, half = (low + high) / 2, (high - low) / 2
     rows = np.vstack([kernel.T, np.ones(len(values))])
     for widen in (1, 1.25, 1.5, 2, 3, 5, 10, 1e6):
-        limits = LinearConstraint(rows, np.append(middle - widen * half, 1.0), np.append(middle + widen * half, 1.0))
+        least, most = (np.append(middle + sign * widen * half, 1.0) for sign in (-1, 1))
+        limits = LinearConstraint(rows, least, most)  # type: ignore[arg-type]
         found = milp(values / scale, constraints=limits, bounds=Bounds(0, 1))
         if found.x is not None:
             return float(found.fun) * scale

@@ -76,8 +76,8 @@ def _filter(report: dict, now: dict) -> list[str]:
     share = percent(kept["questions"], kept["questions_range"])
     return [
         f"A filter at {low:g}-{high:g} keeps {share} of the questions and costs {lost} of the gain of "
-        f"{report['estimator']} at G = {now['group_size']}, if each question is seen as often as before; if its rollouts "
-        f"go to the questions kept, the gain of a step is {times(found['gain_ratio'])} times"
+        f"{report['estimator']} at G = {now['group_size']}, if each question is seen as often as before; if its "
+        f"rollouts go to the questions kept, the gain of a step is {times(found['gain_ratio'])} times"
         + (
             f" and its signal to noise {times(noise)} times what it is now."
             if noise is not None

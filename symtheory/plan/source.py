@@ -225,17 +225,19 @@ def _measured(correct, tries, path: Path, notes: list[str]) -> Source:
 
 def _from_log(path: Path, reward: str | None, group_size: int | None, last: int | None) -> Source:
     from ..audit import read
+    from ..audit.tally import success_rates
 
     log = read(path, None, group_size, reward)
     steps: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
     for batch in log.batches:
         success = batch.rows["success"]
-        if not np.isin(success, (0, 1)).all():
-            bad = success[~np.isin(success, (0, 1))][0]
+        graded = success[(success > 0) & (success < 1)]
+        if len(graded):
             raise InputError(
-                f"source must be a log of rewards 0 and 1, got {bad:g}: choose one with --reward, or give --success"
+                f"source must be a log of correct and wrong rollouts, got a reward of {graded[0]:g}: choose another one "
+                "with --reward, or give --success"
             )
-        counts = np.add.reduceat(success, batch.starts), batch.sizes
+        counts = np.round(success_rates(batch) * batch.sizes), batch.sizes
         steps.setdefault(batch.step, []).append(counts)
         if last is not None:
             for old in sorted(steps)[:-last]:
