@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-STOPPED = "symtheory: stopped; what is finished is kept, and the same command goes on from there"
+STOPPED = "symtheory: stopped. Finished parts are kept; run the same command again to resume."
 
 
 def commands() -> dict:

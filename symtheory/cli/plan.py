@@ -94,8 +94,8 @@ def run(
     )
     report = {"source": found.text, "notes": found.notes, **report}
     if out is not None:
-        from ..plotting.plan import picture
-        from ..plotting.style import write
+        from ..figures.plan import picture
+        from ..figures.style import write
 
         write(picture(report), out)
     if format == "json":

@@ -22,9 +22,10 @@ def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..experiments import plane, tiles
-    from ..plotting.plane import draw
-    from ..plotting.publish import publish
+    from ..figures.phase_diagram import draw
+    from ..figures.publish import publish
+    from ..storage import tiles
+    from ..studies import phase_diagram as plane
 
     tiles.prepare(out)
     console = Console()

@@ -32,11 +32,11 @@ def run(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..experiments import store, tiles
-    from ..experiments.base import Runs, figures
-    from ..experiments.base import preset as preset_named
-    from ..experiments.claims import verdict_record
-    from ..plotting.publish import publish
+    from ..claims.effects import verdict_record
+    from ..figures.base import Runs, figures
+    from ..figures.base import preset as preset_named
+    from ..figures.publish import publish
+    from ..storage import store, tiles
 
     console = Console()
     chosen = figures(only)
@@ -59,7 +59,7 @@ def run(
                 preset=preset,
                 command=f"symtheory reproduce {options} --only {one.name}",
             )
-            draw = importlib.import_module(f"symtheory.plotting.{one.module}").draw
+            draw = importlib.import_module(f"symtheory.figures.{one.module}").draw
             publish(dataset, draw(dataset), folder / one.name)
             progress.advance(drawn)
         if verdicts is not None:
