@@ -107,8 +107,8 @@ def measured_population(correct, tries) -> Population:
         InputError: counts that are no whole numbers with 0 <= correct <= tries.
 
     >>> p = measured_population([0] * 500 + [4] * 500, [4] * 1000)
-    >>> p.weight[[0, -1]].round(3)
-    array([0.5, 0.5])
+    >>> round(p.mean(p.success), 3), [round(end, 2) for end in p.range(p.success)]
+    (0.5, [0.47, 0.53])
     """
     correct, tries = np.asarray(correct, float), np.asarray(tries, float)
     if correct.shape != tries.shape or correct.ndim != 1 or not correct.size:

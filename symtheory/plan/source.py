@@ -234,7 +234,7 @@ def _from_log(path: Path, reward: str | None, group_size: int | None, last: int 
         graded = success[(success > 0) & (success < 1)]
         if len(graded):
             raise InputError(
-                f"source must be a log of correct and wrong rollouts, got a reward of {graded[0]:g}: choose another one "
+                f"source must be a log of correct and wrong rollouts, got a reward of {graded[0]:g}: choose another "
                 "with --reward, or give --success"
             )
         counts = np.round(success_rates(batch) * batch.sizes), batch.sizes

@@ -107,7 +107,7 @@ def test_a_rollout_log_gives_its_groups(tmp_path):
         ("a.json", "[]", "list of pass rates"),
         ("a.json", "[[0, 2]]", "list of 0 and 1"),
         ("a.json", '[0.5, "x"]', r"\[1\]: pass rate must be a number"),
-        ("a.jsonl", '{"step": 0, "prompt_id": 1, "reward": 0.5}\n' * 4, "correct and wrong rollouts, got a reward of 0.5"),
+        ("a.jsonl", '{"step": 0, "prompt_id": 1, "reward": 0.5}\n' * 4, "correct and wrong rollouts, got a reward of"),
         ("a.csv", "method,pass@1\nB,50\n", "two values of k or more"),
     ],
 )
