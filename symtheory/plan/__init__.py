@@ -3,7 +3,7 @@
 >>> from symtheory.plan import exact_population, plan
 >>> report = plan(exact_population([0.02, 0.1, 0.5, 0.9]), estimators=("grpo", "rloo"))
 >>> [round(size["live"], 3) for size in report["group_sizes"]]
-[0.225, 0.396, 0.571, 0.725, 0.859, 0.931]
+[0.225, 0.41, 0.57, 0.726, 0.852, 0.931]
 """
 
 from .population import Population, exact_population, measured_population, row_population
