@@ -10,7 +10,14 @@ def answer(report: dict) -> list[str]:
     now = next(g for g in report["group_sizes"] if g["group_size"] == report["group_size"])
     if not now["live"] > 0:
         return ["No group can hold a correct and a wrong rollout: every question is always or never solved."]
-    return [*_sizes(report, now), *_filter(report, now), _dynamic(now), *_estimators(report, now), *_evaluation(report)]
+    return [
+        *_short(report, now),
+        *_sizes(report, now),
+        *_filter(report, now),
+        _dynamic(now),
+        *_estimators(report, now),
+        *_evaluation(report),
+    ]
 
 
 def percent(value: float, found: list | None = None) -> str:
@@ -42,27 +49,45 @@ def main(report: dict, size: dict) -> dict:
     return size["estimators"][report["estimator"]]
 
 
-def _sizes(report: dict, now: dict) -> list[str]:
+def _short(report: dict, now: dict) -> list[str]:
+    """What changes most, in one line."""
+    chosen, found = _next(report, now), main(report, now).get("filter") or {}
+    parts = []
+    if chosen is not None:
+        parts.append(
+            f"G = {chosen['group_size']}: {percent(chosen['live'], chosen['live_range'])} of the groups live instead "
+            f"of {percent(now['live'], now['live_range'])} at G = {now['group_size']}"
+        )
+    if found.get("gain_lost") is not None:
+        low, high = report["filter"]
+        lost = percent(found["gain_lost"], found["gain_lost_range"])
+        parts.append(f"a filter at {low:g}-{high:g} costs {lost} of the gain of {report['estimator']}")
+    return ["; ".join(parts) + "."] if parts else []
+
+
+def _next(report: dict, now: dict) -> dict | None:
+    """The next larger group size, else the largest of the others."""
     others = [g for g in report["group_sizes"] if g is not now]
     larger = [g for g in others if g["group_size"] > now["group_size"]]
-    chosen = larger[0] if larger else (others[-1] if others else None)
+    return (larger[:1] or others[-1:] or [None])[0]
+
+
+def _sizes(report: dict, now: dict) -> list[str]:
+    chosen = _next(report, now)
     if chosen is None:
-        return [f"G = {now['group_size']}: {percent(now['live'], now['live_range'])} of the groups are live."]
-    lines = [
-        f"G = {chosen['group_size']}: {percent(chosen['live'], chosen['live_range'])} of the groups live instead of "
-        f"{percent(now['live'], now['live_range'])} at G = {now['group_size']}, with {chosen['groups']} questions in a "
-        f"step of {report['rollouts']} rollouts instead of {now['groups']}."
-    ]
+        return []
+    size, name = chosen["group_size"], report["estimator"]
+    text = (
+        f"At G = {size} a step of {report['rollouts']} rollouts holds {chosen['groups']} questions instead of "
+        f"{now['groups']}"
+    )
     noise = {g["group_size"]: main(report, g).get("signal_to_noise") or 0.0 for g in report["group_sizes"]}
     here = noise[now["group_size"]]
-    if here and noise[chosen["group_size"]]:
+    if here and noise[size]:
         best = max(noise, key=lambda size: noise[size])
-        end = f"; it is greatest at G = {best} ({times(noise[best] / here)})" if best != chosen["group_size"] else ""
-        lines.append(
-            f"The signal to noise of a {report['estimator']} step is then "
-            f"{times(noise[chosen['group_size']] / here)} times what it is now{end}."
-        )
-    return lines
+        end = f" (greatest at G = {best}: {times(noise[best] / here)})" if best != size else ""
+        text += f", and its signal to noise under {name} is {times(noise[size] / here)} times what it is now{end}"
+    return [f"{text}."]
 
 
 def _filter(report: dict, now: dict) -> list[str]:
@@ -72,17 +97,11 @@ def _filter(report: dict, now: dict) -> list[str]:
         return []
     if not kept["questions"] > 0 or found["gain_ratio"] is None:
         return [f"A filter at {low:g}-{high:g} keeps no question with signal."]
-    noise, lost = found["signal_to_noise_ratio"], percent(found["gain_lost"], found["gain_lost_range"])
-    share = percent(kept["questions"], kept["questions_range"])
+    noise, share = found["signal_to_noise_ratio"], percent(kept["questions"], kept["questions_range"])
+    ratio = "" if noise is None else f", its signal to noise {times(noise)} times"
     return [
-        f"A filter at {low:g}-{high:g} keeps {share} of the questions and costs {lost} of the gain of "
-        f"{report['estimator']} at G = {now['group_size']}, if each question is seen as often as before; if its "
-        f"rollouts go to the questions kept, the gain of a step is {times(found['gain_ratio'])} times"
-        + (
-            f" and its signal to noise {times(noise)} times what it is now."
-            if noise is not None
-            else " what it is now."
-        )
+        f"The filter keeps {share} of the questions. Its cost is that of seeing each of them as often as before; if "
+        f"all rollouts go to them, the gain of a step is {times(found['gain_ratio'])} times what it is now{ratio}."
     ]
 
 

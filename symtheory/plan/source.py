@@ -29,6 +29,8 @@ RATES = (
 CORRECT = ("correct", "n_correct", "num_correct", "correct_count", "passed", "c", "successes")
 TRIES = ("total", "samples", "num_samples", "n_samples", "attempts", "tries", "n", "rollouts", "num_rollouts")
 LOGS = (".parquet", ".gz", ".zst", ".pt")
+MANY = 2000
+"""Different pass rates that are kept apart"""
 LARGEST = 256 << 20
 """Bytes of a file of pass rates at most"""
 
@@ -195,6 +197,8 @@ def _from_records(records: list[tuple[dict, str]], columns: list[str], path: Pat
 
 def _from_rates(items: list[tuple], path: Path, measured: int | None) -> Source:
     rates = np.array([_value(value, "pass rate", where, 1) for value, where in items])
+    if not len(rates):
+        raise InputError(f"source must hold at least one pass rate, got only a header, {path}")
     if measured is not None:
         if measured < 1:
             raise InputError(f"measured must be at least 1 try for each pass rate, got {measured}")
@@ -206,9 +210,12 @@ def _from_rates(items: list[tuple], path: Path, measured: int | None) -> Source:
             )
         return _measured(counts.round(), np.full(len(rates), measured), path, [])
     notes = []
+    if len(np.unique(rates)) > MANY:
+        rates = rates.round(3)
+        notes.append(f"there are more than {MANY} different pass rates, and they are rounded to 0.001")
     tries = next((n for n in range(1, 129) if np.abs(rates * n - (rates * n).round()).max() < 1e-3 * n), None)
     if tries is not None and len(np.unique(rates)) > 1 and len(rates) >= 10:
-        notes = [
+        notes += [
             f"all pass rates are multiples of 1/{tries}, as {tries} tries of each question give them, and are taken as "
             f"exact: --measured {tries} takes them as measurements, in which 0 and 1 are not never and always"
         ]
