@@ -73,7 +73,7 @@ def _show(found: dict, questions: dict[str, int]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=100)
+        console = Console(width=max(console.width, 100))
     for sentence in found["notes"]:
         console.print(escape(f"Note: {sentence}."), highlight=False)
     tested = [row for row in found["rows"] if row["distance"] is not None]
@@ -84,7 +84,7 @@ def _show(found: dict, questions: dict[str, int]) -> None:
             title_justify="left",
             padding=(0, 1, 0, 0),
         )
-        table.add_column("method", min_width=20)
+        table.add_column("method", min_width=27)
         for column in ("distance", "off grid", "never", "p10", "p50", "p90"):
             table.add_column(column, justify="right", no_wrap=True)
         for row in rows:
@@ -115,9 +115,13 @@ def _sentences(found: dict, questions: dict[str, int]) -> list[str]:
     rounding = " or ".join(f"{100 * half:g}" for half in halves)
     lines = [
         f"{found['beyond_rounding']} of {found['tested']} rows are farther than rounding ({rounding} points) from "
-        "the pass@k of any set of samples (marked *). One set of samples for all k cannot give such a row; samples of "
-        "their own for each k, or fewer samples for some questions, can."
+        "the pass@k of any set of samples (marked *)."
     ]
+    if found["beyond_rounding"]:
+        lines.append(
+            "One set of samples for all k cannot give such a row. Samples of their own for each k, or fewer for some "
+            "questions, can (--null simulates them)."
+        )
     if found["beyond_rounding"] and (far := found["farthest"]):
         where = ", ".join(filter(None, (far["table"], far["dataset"], far["method"])))
         lines.append(f"The farthest is {where}: {100 * far['distance']:.2f} points.")

@@ -120,7 +120,7 @@ def _show(report: dict) -> None:
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=110)
+        console = Console(highlight=False, width=max(console.width, 110))
     rate = percent(report["population"]["success"], report["population"]["success_range"])
     console.print(escape(f"{_printable(report['source'])}: mean success {rate}."))
     for sentence in answer(report):

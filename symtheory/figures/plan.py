@@ -3,12 +3,12 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import figure, legend_below, look
+from .style import legend_below, look, panels
 
 
 def picture(report: dict) -> Figure:
     """Four panels of a report of `symtheory.plan.report.plan`; shading is the range that the data allow."""
-    fig, axes = figure(2, 2, width=10.5, height=7.2)
+    fig, axes = panels(2, 2, width=10.5, height=7.2)
     _live(axes[0, 0], report)
     _noise(axes[0, 1], report)
     _difficulty(axes[1, 0], report)

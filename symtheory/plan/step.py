@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..estimators import Estimator, chain, two_outcome_batch
+from ..metrics.slope import advantage_table
 from ..ops import numpy_ops
 from .population import Population, binomial
 
@@ -124,11 +125,14 @@ def _tables(estimator: Estimator, size: int, elsewhere: int, groups: int) -> tup
     needed = max(estimator.min_size, estimator.params.get("k", 1))
     if size < needed:
         raise InputError(f"group size must be at least {needed} for estimator {estimator.name!r}, got {size}")
-    return _cached_tables(estimator.links, tuple(estimator.params.items()), size, elsewhere, groups)
+    if not sees_batch(estimator):
+        plus, minus = advantage_table(estimator, size)
+        return plus[None], minus[None]
+    return _tables_of_batch(estimator.links, tuple(estimator.params.items()), size, elsewhere, groups)
 
 
 @functools.lru_cache(maxsize=16)
-def _cached_tables(links, params, size: int, elsewhere: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
+def _tables_of_batch(links, params, size: int, elsewhere: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
     op, estimator = numpy_ops(), chain(*links, **dict(params))
     correct = np.broadcast_to(np.arange(size + 1.0), (elsewhere, size + 1))
     total = (np.arange(elsewhere)[:, None] + correct)[..., None]

@@ -10,11 +10,11 @@ import pytest
 from symtheory import InputError, estimators
 from symtheory.dynamics import expected
 from symtheory.dynamics.sampled import advantage_of
+from symtheory.metrics import expected_slope
 from symtheory.plan import exact_population, live, slope, step
 from symtheory.plan.population import binomial
 from symtheory.plan.report import plan
 from symtheory.theory.moments import second_moment
-from symtheory.theory.objectives import expected_slope
 from symtheory.worlds.bandit import Bandit
 
 TWO = exact_population([0.2, 0.7])
