@@ -84,7 +84,7 @@ def _show(found: dict, questions: dict[str, int]) -> None:
             title_justify="left",
             padding=(0, 1, 0, 0),
         )
-        table.add_column("method", min_width=27)
+        table.add_column("method", min_width=20 if any(row["transport"] for row in tested) else 27)
         for column in ("distance", "off grid", "never", "p10", "p50", "p90"):
             table.add_column(column, justify="right", no_wrap=True)
         for row in rows:
@@ -103,7 +103,7 @@ def _cells(row: dict) -> list[str]:
         "" if grid is None else f"{100 * grid['distance']:.2f}",
         f"{row['difficulty']['never']:.2f}",
         *(
-            f"{quantiles[key]:.3f}" + (f" ({change[key]:+.3f})" if key in change else "")
+            f"{quantiles[key]:.3f}" + (f" ({round(change[key], 3) + 0.0:+.3f})" if key in change else "")
             for key in ("0.1", "0.5", "0.9")
         ),
     ]

@@ -30,6 +30,7 @@ BINS = ("[0, .2)", "[.2, .4)", "[.4, .6]", "(.6, .8]", "(.8, 1]")
 QUESTIONS = 500
 """Questions of an evaluation where nothing says how many"""
 QUANTILES = 1000
+MOST_GROUP, MOST_ROLLOUTS = 512, 1 << 16
 
 
 def plan(
@@ -100,12 +101,12 @@ def plan(
 
 def _checked_sizes(group_size: int, group_sizes: Sequence[int], rollouts: int) -> list[int]:
     sizes = sorted({*group_sizes, group_size})
-    if sizes[0] < 2 or sizes[-1] > 4096:
+    if sizes[0] < 2 or sizes[-1] > MOST_GROUP:
         bad = sizes[0] if sizes[0] < 2 else sizes[-1]
-        raise InputError(f"group size must be from 2 to 4096 rollouts, got {bad}")
-    if not group_size <= rollouts <= 1 << 20:
+        raise InputError(f"group size must be from 2 to {MOST_GROUP} rollouts, got {bad}")
+    if not group_size <= rollouts <= MOST_ROLLOUTS:
         raise InputError(
-            f"rollouts must be at least the group size {group_size}, and at most {1 << 20}, got {rollouts}"
+            f"rollouts must be at least the group size {group_size}, and at most {MOST_ROLLOUTS}, got {rollouts}"
         )
     return [size for size in sizes if size <= rollouts]
 

@@ -28,6 +28,8 @@ from .population import Population, binomial
 
 NEGLIGIBLE = 1e-13
 """Chance below which a number of correct rollouts in the other groups is left out"""
+BLOCK = 1 << 20
+"""Numbers held at once while the groups of a step are paired"""
 
 
 class Step(NamedTuple):
@@ -67,8 +69,8 @@ def slope(estimator: Estimator, size: int, p: np.ndarray, population: Population
     >>> slope(estimators.get("rloo"), 8, np.array([0.1, 0.9]), exact_population([0.5]), 4)
     array([1., 1.])
     """
-    law = _elsewhere(estimator, size, population, groups)
-    plus, minus = _tables(estimator, size, len(law), groups)
+    start, law = _elsewhere(estimator, size, population, groups)
+    plus, minus = _tables(estimator, size, start, len(law), groups)
     gap = law @ (plus[:, 1:] - minus[:, :-1])
     return binomial(size - 1, p) @ gap
 
@@ -87,20 +89,20 @@ def step(estimator: Estimator, size: int, population: Population, groups: int, k
         InputError: a group too small for the estimator, or no group that could be kept.
     """
     p, k = population.success, np.arange(size + 1.0)
-    law = binomial(size, p) * (1 if keep is None else keep)
+    law = _law(size, population) * (1 if keep is None else keep)
     powers = np.stack([population.weight, population.weight * p, population.weight * p**2]) @ law  # [3, G + 1]
     kept = float(powers[0].sum())
     if not kept > 0:
         raise InputError(f"no group of {size} rollouts could be kept: every question is always or never solved")
     once, by_p, by_p2 = powers / kept
-    elsewhere = _elsewhere(estimator, size, population, groups, keep)
-    plus, minus = _tables(estimator, size, len(elsewhere), groups)
+    start, elsewhere = _elsewhere(estimator, size, population, groups, keep)
+    plus, minus = _tables(estimator, size, start, len(elsewhere), groups)
     signed, own = k * plus + (size - k) * minus, k * plus  # C and K A+, [S, G + 1]
     part = (own * once - signed * by_p) / size
     mean = float(elsewhere @ part.sum(1))
     square = (own**2 * once - 2 * own * signed * by_p + signed**2 * by_p2) / size**2
     variance = float(elsewhere @ square.sum(1)) - mean**2
-    if groups > 1 and len(elsewhere) > 1:
+    if groups > 1 and sees_batch(estimator):
         variance += (groups - 1) * (_product_of_two(estimator, size, population, groups, keep) - mean**2)
     squares = float(elsewhere @ ((k * plus**2 + (size - k) * minus**2) @ once))
     return Step(min(kept, 1.0), mean, max(variance, 0) / groups, squares / (groups * size**2))
@@ -109,7 +111,7 @@ def step(estimator: Estimator, size: int, population: Population, groups: int, k
 def moments(estimator: Estimator, size: int, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of h and of sum A_i^2 / G^2 over groups of a question, [m] each; for estimators that ignore the batch."""
     k = np.arange(size + 1.0)
-    ((plus,), (minus,)) = _tables(estimator, size, 1, 1)
+    ((plus,), (minus,)) = _tables(estimator, size, 0, 1, 1)
     h = (k * plus - p[:, None] * (k * plus + (size - k) * minus)) / size
     law = binomial(size, p)
     return (law * h).sum(1), law @ (k * plus**2 + (size - k) * minus**2) / size**2
@@ -120,22 +122,35 @@ def sees_batch(estimator: Estimator) -> bool:
     return "batch_independence" not in estimator.laws
 
 
-def _tables(estimator: Estimator, size: int, elsewhere: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """A+ and A- for s = 0.. correct rollouts in the other groups and K = 0..G in this one: [S, G + 1] each."""
+def _law(size: int, population: Population) -> np.ndarray:
+    """Law of the correct rollouts of a group of each question, [m, G + 1]; kept, since every estimator asks for it."""
+    return _law_of(size, population.success.tobytes())
+
+
+@functools.lru_cache(maxsize=8)
+def _law_of(size: int, success: bytes) -> np.ndarray:
+    return binomial(size, np.frombuffer(success))
+
+
+def _tables(estimator: Estimator, size: int, start: int, count: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """A+ and A- for `count` numbers of correct rollouts in the other groups from `start` on, and K = 0..G in this one.
+
+    Shapes [count, G + 1], or [1, G + 1] if the estimator does not look at the other groups.
+    """
     needed = max(estimator.min_size, estimator.params.get("k", 1))
     if size < needed:
         raise InputError(f"group size must be at least {needed} for estimator {estimator.name!r}, got {size}")
     if not sees_batch(estimator):
         plus, minus = advantage_table(estimator, size)
         return plus[None], minus[None]
-    return _tables_of_batch(estimator.links, tuple(estimator.params.items()), size, elsewhere, groups)
+    return _tables_of_batch(estimator.links, tuple(estimator.params.items()), size, start, count, groups)
 
 
 @functools.lru_cache(maxsize=16)
-def _tables_of_batch(links, params, size: int, elsewhere: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
+def _tables_of_batch(links, params, size: int, start: int, count: int, groups: int) -> tuple[np.ndarray, np.ndarray]:
     op, estimator = numpy_ops(), chain(*links, **dict(params))
-    correct = np.broadcast_to(np.arange(size + 1.0), (elsewhere, size + 1))
-    total = (np.arange(elsewhere)[:, None] + correct)[..., None]
+    correct = np.broadcast_to(np.arange(size + 1.0), (count, size + 1))
+    total = (start + np.arange(count)[:, None] + correct)[..., None]
     batch = two_outcome_batch(op, total, np.array(float(size * groups)))
     with np.errstate(all="ignore"):
         plus, minus = estimator.two_outcomes(correct, np.full_like(correct, size), batch, op)
@@ -143,30 +158,40 @@ def _tables_of_batch(links, params, size: int, elsewhere: int, groups: int) -> t
     return np.where(k > 0, plus, 0.0), np.where(k < size, minus, 0.0)
 
 
-def _elsewhere(estimator, size, population, groups, keep=None) -> np.ndarray:
-    """Law of the number of correct rollouts in the other groups, [S]; [1] if the estimator does not look at them."""
-    return np.ones(1) if not sees_batch(estimator) else _law_of_sum(size, population, groups - 1, keep)
+def _elsewhere(estimator, size, population, groups, keep=None) -> tuple[int, np.ndarray]:
+    """Law of the number of correct rollouts in the other groups: first number, and chances from there on."""
+    return _law_of_sum(size, population, groups - 1, keep) if sees_batch(estimator) else (0, np.ones(1))
 
 
-def _law_of_sum(size, population, groups, keep=None) -> np.ndarray:
-    """Law of the number of correct rollouts in so many groups, [groups size + 1]."""
-    one = population.weight @ (binomial(size, population.success) * (1 if keep is None else keep))
+def _law_of_sum(size, population, groups, keep=None) -> tuple[int, np.ndarray]:
+    """Law of the number of correct rollouts in so many groups, without its negligible ends."""
+    one = population.weight @ (_law(size, population) * (1 if keep is None else keep))
     total = groups * size + 1
     law = np.fft.irfft(np.fft.rfft(one / one.sum(), total + 1) ** groups, total + 1)[:total]
-    return np.where(law > NEGLIGIBLE, law, 0) / law[law > NEGLIGIBLE].sum()
+    seen = np.flatnonzero(law > NEGLIGIBLE)
+    law = np.where(law > NEGLIGIBLE, law, 0)[seen[0] : seen[-1] + 1]
+    return int(seen[0]), law / law.sum()
 
 
 def _product_of_two(estimator, size, population, groups, keep) -> float:
-    """Mean of h h' over two groups of one step, which share the mean reward of the batch."""
-    p, k = population.success, np.arange(size + 1)
-    law = binomial(size, p) * (1 if keep is None else keep)
-    once, by_p = np.stack([population.weight, population.weight * p]) @ law / (population.weight @ law).sum()
-    plus, minus = _tables(estimator, size, (groups - 1) * size + 1, groups)
-    part = (k * plus * once - (k * plus + (size - k) * minus) * by_p) / size  # [S, K], S in the others of this group
-    rest = _law_of_sum(size, population, groups - 2, keep)
-    seen = np.flatnonzero(rest)
-    total = 0.0
-    for mine in range(size + 1):  # the other group's K' is part of what this group sees, and the other way round
-        others = seen[:, None] + k
-        total += float((rest[seen, None] * part[others, mine] * part[seen + mine][:, k]).sum())
+    """Mean of h h' over two groups of one step, which share the mean reward of the batch.
+
+    Given the number T of correct rollouts in the step, the product is a sum over K and K' of h_T(K) h_T(K') times the
+    chance of T - K - K' in the rest: a convolution of h_T with itself.
+    """
+    k = np.arange(size + 1)
+    law = _law(size, population) * (1 if keep is None else keep)
+    once, by_p = np.stack([population.weight, population.weight * population.success]) @ law
+    kept = once.sum()
+    start, rest = _law_of_sum(size, population, groups - 2, keep)
+    plus, minus = _tables(estimator, size, start, len(rest) + size, groups)
+    part = (k * plus * once - (k * plus + (size - k) * minus) * by_p) / (kept * size)  # [S, K], S in the others
+    total, block = 0.0, max(1, BLOCK // (2 * size + 1))
+    for first in range(0, len(rest) + 2 * size, block):
+        t = np.arange(first, min(first + block, len(rest) + 2 * size))[:, None]
+        h = np.where((t >= k) & (t - k < len(part)), part[np.clip(t - k, 0, len(part) - 1), k], 0.0)
+        both = np.fft.irfft(np.fft.rfft(h, 2 * size + 2) ** 2, 2 * size + 2)[:, : 2 * size + 1]
+        left = t - np.arange(2 * size + 1)
+        chance = np.where((left >= 0) & (left < len(rest)), rest[np.clip(left, 0, len(rest) - 1)], 0.0)
+        total += float((both * chance).sum())
     return total

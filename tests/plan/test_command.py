@@ -66,7 +66,7 @@ def test_questions_without_signal_are_no_fault(monkeypatch, capsys, values):
         (["x.csv"], "no such file"),
         (["--success", "1.5"], "from 0 to 1, got 1.5"),
         (["--success", "nan"], "from 0 to 1, got nan"),
-        (["--success", "0.5", "--group-size", "1"], "group size must be from 2 to 4096 rollouts, got 1"),
+        (["--success", "0.5", "--group-size", "1"], "group size must be from 2 to 512 rollouts, got 1"),
         (["--success", "0.5", "--rollouts", "4"], "rollouts must be at least the group size 8"),
         (["--success", "0.5", "--filter", "0.8", "0.2"], "filter must be two success rates"),
         (["--success", "0.5", "--estimators", "grpp"], "no estimator 'grpp'"),
