@@ -45,6 +45,10 @@ class Candidate:
     total: float = 0.0
     """sum of squared logged advantages"""
     factors: tuple[float, float] = (np.inf, -np.inf)
+    crooked: int = 0
+    """rollouts whose advantage differs from the candidate's times the factor of their step"""
+    agreeing: int = 0
+    """rollouts whose advantage is the candidate's"""
     first: dict | None = None
     """the first rollout whose advantage differs by more than the tolerance"""
     rows: int = 0
@@ -115,17 +119,14 @@ class Identification:
         both = np.isfinite(logged) & np.isfinite(expected)
         a, b = logged[both], expected[both]
         difference = a - b
-        square, product = float(b @ b), float(a @ b)
+        absolute, relative = self.tolerance or (0, TOLERANCE)
+        beyond = np.abs(difference) > absolute + relative * np.maximum(np.abs(a), 0.05)
         candidate.rows += len(a)
         candidate.total += float(a @ a)
         candidate.error += float(difference @ difference)
-        candidate.residual += float(a @ a) - (product**2 / square if square else 0.0)
-        if square and product:
-            low, high = candidate.factors
-            candidate.factors = (min(low, product / square), max(high, product / square))
+        candidate.agreeing += int((~beyond).sum())
+        self._scale(candidate, a, b, absolute, relative)
         if candidate.first is None:
-            absolute, relative = self.tolerance or (0, TOLERANCE)
-            beyond = np.abs(difference) > absolute + relative * np.maximum(np.abs(a), 0.05)
             if beyond.any():
                 rows = batch.rows[both][beyond]
                 i = int(np.lexsort((rows["line"], rows["file"]))[0])
@@ -136,6 +137,22 @@ class Identification:
                     "expected": float(b[beyond][i]),
                 }
 
+    def _scale(self, candidate: Candidate, a: np.ndarray, b: np.ndarray, absolute: float, relative: float) -> None:
+        """Compare up to the factor of this step, judged at every rollout: one huge advantage makes no factor."""
+        alive = np.abs(b) > 1e-9
+        if not alive.any():
+            candidate.residual += float(a @ a)
+            candidate.crooked += int((np.abs(a) > absolute + relative * 0.05).sum())
+            return
+        factor = float(np.median(a[alive] / b[alive]))
+        rest = a - factor * b
+        candidate.residual += float(rest @ rest)
+        limit = absolute + 10 * relative * np.maximum(np.abs(a), 0.05 * abs(factor))
+        candidate.crooked += int((np.abs(rest) > limit).sum())
+        if factor:
+            low, high = candidate.factors
+            candidate.factors = (min(low, factor), max(high, factor))
+
     def result(self) -> dict | None:
         """The nearest estimator, JSON-ready; None if no advantage other than 0 was logged."""
         tried = [c for c in self.pool if c.rows]
@@ -144,14 +161,20 @@ class Identification:
         best = _simplest(tried, lambda c: c.distance)
         scaled = _simplest(tried, lambda c: c.distance_scaled)
         equal = best.first is None
-        proportional = not equal and scaled.distance_scaled < TOLERANCE < best.distance
+        positive = 0 < scaled.factors[0] < np.inf
+        proportional = not equal and positive and not scaled.crooked
         chosen = scaled if proportional else best
+        if not equal and not proportional:
+            most = max(tried, key=lambda c: c.agreeing)
+            chosen = most if most.agreeing > 0.5 * most.rows else best
         order = sorted(self.pool, key=lambda c: c.distance)
         return {
             "name": chosen.estimator.name,
             "params": dict(chosen.estimator.params),
             "equal": equal,
+            "near": equal or proportional or chosen.distance < FAR,
             "distance": chosen.distance,
+            "agreeing": chosen.agreeing / max(chosen.rows, 1),
             "also_equal": [n for n in chosen.names if n != chosen.estimator.name],
             "proportional": list(scaled.factors) if proportional else None,
             "first_disagreement": chosen.first,
@@ -162,6 +185,10 @@ class Identification:
             ][:3],
             "excluded": self.excluded,
         }
+
+
+FAR = 0.3
+"""Relative distance from which the nearest estimator says nothing about a log."""
 
 
 def _simplest(pool: list[Candidate], distance) -> Candidate:

@@ -1,0 +1,457 @@
+"""Which column of a file holds which field: by the format's table, by the usual names, or as the user says."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError, no_such
+from . import formats
+from .formats import FIELDS, Format
+from .formats.plain import SYNONYMS
+from .values import hashes, number, numbers, steps
+
+MAX_PARTS = 8
+"""Reward columns kept apart, so that their weights can be fitted."""
+DEPTH = 5
+NOT_REWARDS = re.compile(
+    r"(^|[_.])(step|epoch|id|idx|index|length|len|tokens?|kl|entropy|loss|lr|time|seconds|duration|temperature|seed|mask|"
+    r"logprobs?|advantages?|std|mean|count|size|version|iteration|rank|turns?|latency|ms|timestamp|num|gen_step)([_.]|$)"
+)
+REWARD_LIKE = re.compile(r"(reward|score|rew|correct|accuracy|acc|success|passed|solved)s?$|^(reward|r)_")
+
+
+class Refusal(InputError):
+    """A file that holds no rollouts which can be read: left out of a folder, an error alone."""
+
+
+class Wishes(NamedTuple):
+    """What the user says about the columns."""
+
+    log_format: str | None = None
+    group_size: int | None = None
+    reward: str | None = None
+    success: str | None = None
+    columns: Mapping[str, str] = {}
+    where: Mapping[str, str] = {}
+
+
+class Terms(NamedTuple):
+    """A reward as a weighted sum of columns."""
+
+    columns: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    def __str__(self) -> str:
+        parts = [c if w == 1 else f"{w:.6g}*{c}" for c, w in zip(self.columns, self.weights, strict=True) if w]
+        return "+".join(parts) or "0"
+
+
+class Plan(NamedTuple):
+    """How the records of one file become rollouts."""
+
+    format: Format
+    fields: Mapping[str, str]
+    """Field -> column; "a+b" joins two"""
+    parts: tuple[str, ...]
+    """Columns that the reward may be a sum of, the default first"""
+    terms: Terms
+    """The reward, unless a fit finds another"""
+    free: bool
+    """Whether the reward may be fitted: the user did not choose it"""
+    rows: str
+    """Column with a list of rollouts in each record"""
+    spread: frozenset[str]
+    """Columns whose lists hold one value a rollout"""
+    block: int | None
+    """Rows of a group, where --group-size counts them"""
+    step: int
+    """Step of a file without a step column"""
+    where: Mapping[str, str]
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that is read."""
+        names = [c for column in self.fields.values() for c in column.split("+")]
+        prefix = f"{self.rows}." if self.rows else ""
+        also = [f"{prefix}{name}" if prefix and not name.startswith(prefix) else name for name in self.format.also]
+        return list(dict.fromkeys([*names, *self.parts, *also, *self.where]))
+
+
+Sample = dict[str, list]
+"""Column -> values of the first rollouts, None where a record lacks it."""
+
+
+def flatten(record: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
+    """Dotted path -> value, for every key and every key inside an object.
+
+    >>> flatten({"run": {"step": 1}})
+    {'run': {'step': 1}, 'run.step': 1}
+    """
+    found: dict[str, Any] = {}
+    for key, value in list(record.items())[:400]:
+        path = f"{prefix}{key}"
+        found[path] = value
+        if isinstance(value, dict) and depth < DEPTH:
+            found |= flatten(value, f"{path}.", depth + 1)
+    return found
+
+
+def dig(record: Any, path: str) -> Any:
+    """Value at a dotted path, None if there is none; a key that contains dots itself goes first."""
+    if not isinstance(record, dict):
+        return None
+    if path in record:
+        return record[path]
+    key, _, rest = path.partition(".")
+    return dig(record.get(key), rest) if rest else None
+
+
+def plan(path: Path, records: Sequence[dict], wishes: Wishes, inside: str) -> Plan:
+    """Decide how a file is read, from its first records.
+
+    Args:
+        path: the file; `inside` is its path within the log, in which a step may stand.
+        records: its first records.
+        wishes: what the user says.
+
+    Raises:
+        Refusal: no reward, or no groups, or not the format asked for; the sentence names the columns.
+    """
+    if not records:
+        raise Refusal(f"{path} holds no row that is a JSON object: not a rollout log, or damaged from the start")
+    rows = _list_of_rollouts(records, wishes)
+    sample = _sample(records, rows)
+    form = _recognise(path, sample, wishes.log_format)
+    if form.rows and form.rows != rows:
+        rows = form.rows
+        sample = _sample(records, rows)
+    fields = _fields(path, form, sample, wishes, rows)
+    parts, terms, free = _reward(path, form, sample, fields, wishes)
+    spread = _spread(sample, fields, parts)
+    if spread and not rows:
+        fields = {k: c for k, c in fields.items() if k not in ("token_mask",)}
+    _must_be_rollouts(path, form, sample, fields, spread, rows)
+    block = wishes.group_size
+    if block is not None and not (form.ordered or form.name == "nemo_rl") and {"group", "prompt"} & set(fields):
+        block = None
+    grouped = {"group", "prompt"} & set(fields) or rows or spread or form.derive is not None
+    if not grouped and block is None:
+        if form.name == "nemo_rl":
+            raise Refusal(f"{path}: this NeMo-RL log does not say the group size: give --group-size")
+        raise Refusal(
+            f"{path} does not say which rollouts form a group: name the column with --columns prompt=..., or give "
+            f"--group-size; {_seen(sample)}"
+        )
+    return Plan(form, fields, parts, terms, free, rows, spread, block, _step_in(inside), wishes.where)
+
+
+def _sample(records: Sequence[dict], rows: str) -> Sample:
+    flat = []
+    for record in records:
+        elements = [e for e in dig(record, rows) or () if isinstance(e, dict)][:256] if rows else [None]
+        parent = flatten(record)
+        parent.pop(rows, None)
+        flat += [parent if e is None else parent | flatten(e, f"{rows}.") for e in elements]
+    names = dict.fromkeys(name for row in flat for name in row)
+    return {name: [row.get(name) for row in flat] for name in names}
+
+
+def _list_of_rollouts(records: Sequence[dict], wishes: Wishes) -> str:
+    """The column that holds a list of objects with a reward each, where the record itself has none."""
+    first = records[0]
+    known = {_usual(name) for name in first}
+    wanted = wishes.columns.get("reward") or (wishes.reward or "").split("+")[0]
+    rewards = set(SYNONYMS["reward"]) | {_usual(wanted.rpartition(".")[2])}
+    for name, value in flatten(first).items():
+        if isinstance(value, list) and value and all(isinstance(e, dict) for e in value):
+            inner = {_usual(key) for key in value[0]}
+            if inner & rewards and not (known & rewards and wanted in first):
+                if known & (rewards - {"return", "r"}) and not wanted.startswith(f"{name}."):
+                    continue
+                return name
+    return ""
+
+
+def _recognise(path: Path, sample: Sample, wanted: str | None) -> Format:
+    found = [f for f in formats.formats() if all(_has(sample, sign) for sign in f.signs)]
+    if wanted is None:
+        return found[0]
+    form = formats.get(wanted)
+    missing = [s for s in form.signs if not _has(sample, s)]
+    if missing:
+        raise Refusal(f"{path} is no {wanted} log: it has no column {missing[0]}; {_seen(sample)}")
+    return form
+
+
+def _has(sample: Sample, column: str) -> bool:
+    if column in sample:
+        return True
+    name, _, inner = column.partition(".")  # "trajectories.reward", before the list is opened
+    lists = [v for v in sample.get(name, ()) if isinstance(v, list) and v]
+    return bool(inner and lists) and all(isinstance(e[0], dict) and dig(e[0], inner) is not None for e in lists[:4])
+
+
+def _usual(name: str) -> str:
+    """A name as the synonyms are written: rolloutReward, "Rollout Reward" -> rollout_reward."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
+    return re.sub(r"[\s/-]+", "_", name).lower()
+
+
+def _fields(path: Path, form: Format, sample: Sample, wishes: Wishes, rows: str) -> dict[str, str]:
+    for field in wishes.columns:
+        if field not in FIELDS:
+            raise no_such("field", field, FIELDS)
+    chosen = {f: _column(path, sample, c) for f, c in wishes.columns.items() if f != "reward"}
+    if wishes.success:
+        chosen["success"] = _column(path, sample, wishes.success)
+    for name in wishes.where:
+        _column(path, sample, name)
+    by_name: dict[str, str] = {}
+    for column in sorted(sample, key=lambda c: c.count(".")):
+        by_name.setdefault(_usual(column), column)
+    for column in sorted(sample, key=lambda c: c.count(".")):
+        by_name.setdefault(_usual(column.rpartition(".")[2]), column)
+    for field in FIELDS:
+        if field in chosen or field in ("reward", "success"):
+            continue
+        own = form.fields.get(field)
+        names = SYNONYMS.get(field, ()) if own is None else own
+        found = [n if "+" in n else (n if n in sample else by_name.get(n, "")) for n in names]
+        found = [c for c in found if c and all(p in sample for p in c.split("+")) and _fits(field, c, sample)]
+        if field in ("group", "prompt"):
+            found = _groups(found, sample, chosen.get("step"), strict=own is None)
+        if found:
+            chosen[field] = found[0]
+    for field in ("group", "prompt"):
+        if field in wishes.columns and field == "prompt":
+            chosen.pop("group", None) if "group" not in wishes.columns else None
+    if "id" in chosen and "id" not in wishes.columns and not _tells_apart(chosen, sample):
+        del chosen["id"]
+    taken = {c for f, c in chosen.items() if f in ("group", "prompt", "step")}
+    if chosen.get("id") in taken:
+        del chosen["id"]
+    return chosen
+
+
+def _column(path: Path, sample: Sample, name: str) -> str:
+    """A column by its dotted path, or by its last part if that is the only one."""
+    if name in sample:
+        return name
+    ends = [c for c in sample if c.rpartition(".")[2] == name]
+    if len(ends) == 1:
+        return ends[0]
+    near = no_such("column", name, sample)
+    raise Refusal(f"{path}: {near}" if "Did you mean" in str(near) else f"{path} has no column {name!r}; {_seen(sample)}")
+
+
+def _seen(sample: Sample) -> str:
+    names = [c for c in sample if not isinstance(next((v for v in sample[c] if v is not None), None), dict)]
+    shown = ", ".join(_safe(n) for n in names[:24])
+    return f"its columns: {shown}{' ...' if len(names) > 24 else ''}"
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in name)[:60]
+
+
+def _fits(field: str, column: str, sample: Sample) -> bool:
+    """Whether the values of a column are of the kind that a field needs."""
+    if "+" in column:
+        return True
+    values = [v for v in sample[column] if v is not None]
+    if not values:
+        return field == "advantage"
+    if field == "step":
+        return bool(np.isfinite(steps(values)).mean() > 0.5)
+    if field in ("advantage", "length", "logprob", "mask", "turn"):
+        return _numeric(values) or all(isinstance(v, list) for v in values)
+    if field in ("reward", "success"):
+        return _numeric(values)
+    if field == "token_mask":
+        return any(isinstance(v, list) for v in values)
+    if field == "text":
+        return any(isinstance(v, str | list | dict) for v in values)
+    if field == "id":
+        return not any(isinstance(v, list | dict) and len(v) > 1 for v in values)
+    if field in ("group", "prompt"):
+        return any(v != "" for v in values)
+    return True
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    """Whether most values are numbers, or lists of numbers."""
+    flat = [v[0] if isinstance(v, list) and v else v for v in values]
+    found = [number(v) for v in flat]
+    plain = sum(n == n or isinstance(v, float) for n, v in zip(found, flat, strict=True))
+    return plain > 0.5 * len(values)
+
+
+def _groups(columns: Sequence[str], sample: Sample, step: str | None, strict: bool) -> list[str]:
+    """Candidates for what rollouts share, best first: one that makes groups goes before one that makes none."""
+    if not columns:
+        return []
+    at = np.zeros(len(next(iter(sample.values())))) if step is None else np.nan_to_num(steps(sample[step]))
+
+    def rank(column: str) -> int:
+        joined = [tuple(map(repr, v)) for v in zip(*(sample[c] for c in column.split("+")), strict=True)]
+        if "+" not in column and any(isinstance(v, list) for v in sample[column]):
+            return 0  # one value a rollout of the record: told apart later
+        keys = hashes([repr(v) for v in joined]) if "+" in column else hashes(sample[column])
+        if not keys.all() and not keys.any():
+            return 3
+        pairs = np.unique(np.stack([at.view(np.uint64), keys]), axis=1, return_counts=True)[1]
+        if len(keys) >= 8 and (pairs == 1).all():
+            return 2
+        if len(keys) > 64 and len(np.unique(keys)) == 1:
+            return 1
+        return 0
+
+    ranked = [(rank(c), c) for c in columns]
+    best = sorted((r, i) for i, (r, _) in enumerate(ranked))
+    kept = [columns[i] for r, i in best if r < 3]
+    if strict and kept and ranked[columns.index(kept[0])][0] == 2 and _usual(kept[0]) in ("id", "idx", "index", "uid"):
+        return []
+    return kept
+
+
+def _tells_apart(fields: Mapping[str, str], sample: Sample) -> bool:
+    """Whether the rollout ids of most rows are the only ones of their kind within a step and group."""
+    names = [fields[f] for f in ("step", "group", "prompt", "id") if f in fields]
+    keys = list(zip(*(map(repr, sample[c]) for name in names for c in name.split("+") if c in sample), strict=True))
+    return len(set(keys)) > 0.5 * len(keys)
+
+
+def _reward(path, form: Format, sample: Sample, fields: dict[str, str], wishes: Wishes):
+    """(columns of its terms, the default terms, whether they may be fitted)."""
+    used = {c for column in fields.values() for c in column.split("+")}
+    wanted = wishes.columns.get("reward") or wishes.reward
+    success = fields.get("success")
+    if wanted is not None:
+        terms = reward_terms(wanted, sample, path)
+        return terms.columns, terms, False
+    names = form.fields.get("reward", SYNONYMS["reward"])
+    by_name = {_usual(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
+    leaves = {_usual(c.rpartition(".")[2]): c for c in sorted(sample, key=lambda c: -c.count("."))}
+    total = [n if n in sample else by_name.get(n) or (leaves.get(n) if form.name == "plain" else None) for n in names]
+    total = [c for c in total if c and c not in used - {success}]
+    main = next((c for c in total if _is_reward(sample[c]) or form.derive and _holds(sample[c])), None)
+    inner = next((c for c in total if main is None and _holds(sample[c])), None)
+    if inner is not None:  # a reward that is an object of named rewards
+        found = [c for c in sample if c.startswith(f"{inner}.") and _is_reward(sample[c])][:MAX_PARTS]
+        found.sort(key=lambda c: _usual(c.rpartition(".")[2]) not in SYNONYMS["success"])
+        if found:
+            return tuple(found), Terms(tuple(found), (1.0,) * len(found)), True
+    others = [c for c in sample if c not in used and c != main and _is_reward(sample[c]) and not _redundant(c, main, form)]
+    if form.functions:
+        others = [c for c in others if not NOT_REWARDS.search(_usual(c)) and "." not in c]
+    else:
+        others = [c for c in others if REWARD_LIKE.search(_usual(c))]
+    if main is not None:
+        parts = (main, *others[: MAX_PARTS - 1]) if "advantage" in fields else (main,)
+        return parts, Terms((main,), (1.0,)), True
+    if not others:
+        raise Refusal(f"{path}: no reward of each rollout was found; {_seen(sample)}{_guess(path, sample, fields)}")
+    parts = tuple(others[:MAX_PARTS])
+    return parts, Terms(parts, (1.0,) * len(parts)), True
+
+
+def _is_reward(values: Sequence[Any]) -> bool:
+    """Whether a column holds numbers, or lists of them."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return False
+    flat = [v[0] if isinstance(v, list) and v else v for v in known]
+    flat = [v[0] if isinstance(v, list) and v else v for v in flat]
+    plain = [v for v in flat if isinstance(v, int | float) or number(v) == number(v)]
+    return len(plain) > 0.5 * len(flat)
+
+
+def _holds(values: Sequence[Any]) -> bool:
+    return any(isinstance(v, dict) and v for v in values)
+
+
+def _redundant(column: str, main: str | None, form: Format) -> bool:
+    return main is not None and column.startswith(f"{main}.")
+
+
+def _spread(sample: Sample, fields: Mapping[str, str], parts: Sequence[str]) -> frozenset[str]:
+    """Columns of lists with one value a rollout: those as long as the rewards, which are no rewards of tokens."""
+    rewards = [v for v in sample[parts[0]]]
+    listed = [isinstance(v, list) and v != [] and not isinstance(v[0], list) for v in rewards]
+    if not any(listed) or not any(isinstance(v, list) and len(v) > 1 for v in rewards):
+        return frozenset()
+    lengths = [len(v) if isinstance(v, list) else -1 for v in rewards]
+
+    def matches(column: str) -> bool:
+        values = [(v, n) for v, n in zip(sample[column], lengths, strict=True) if v is not None and n >= 0]
+        fit = [isinstance(v, list) and len(v) == n and not (v and isinstance(v[0], dict) and "role" in v[0]) for v, n in values]
+        return bool(fit) and all(fit)
+
+    names = {c for f in (fields.get(k) for k in FIELDS) if f for c in f.split("+")} | set(parts)
+    text = fields.get("text")
+    if text is not None and not matches(text):
+        return frozenset()  # one completion, and a reward for each of its tokens
+    return frozenset(c for c in names if matches(c))
+
+
+def _must_be_rollouts(path: Path, form: Format, sample: Sample, fields, spread, rows) -> None:
+    """Refuse a curve: one row a step, without anything that a rollout has."""
+    if form.name != "plain" or spread or rows or {"group", "prompt", "text", "id", "advantage"} & set(fields):
+        return
+    if "step" in fields:
+        at = steps(sample[fields["step"]])
+        if len(at) > 2 and len(np.unique(at)) == len(at):
+            raise Refusal(f"{path} holds one row a step: a curve of means, not rollouts; an audit needs every reward")
+
+
+def _step_in(inside: str) -> int:
+    """The step that the name of a file or of its folder tells, 0 if none does."""
+    found = re.findall(r"(?:step|iteration|iter|version|rollout|update|batch|round)s?[_.=-]?(\d{1,15})", inside, re.I)
+    if found:
+        return int(found[-1])
+    stem = Path(inside).name.split(".")[0]
+    return int(stem) if stem.isdecimal() and len(stem) < 16 else 0
+
+
+def reward_terms(text: str, sample: Collection[str], path: Path | str = "the log") -> Terms:
+    """Read `correct`, `correct+brevity` or `correct+0.2*brevity`, given the columns that there are.
+
+    >>> reward_terms("correct+0.2*brevity", ["correct", "brevity"])
+    Terms(columns=('correct', 'brevity'), weights=(1.0, 0.2))
+    """
+    columns = dict.fromkeys(sample, [])
+    if text in columns:
+        return Terms((text,), (1.0,))
+    parts = [re.fullmatch(r"\s*(?:([-+.\deE]+)\s*\*\s*)?(.+?)\s*", part) for part in re.split(r"\+(?![\d.]+\b(?!\s*\*))", text)]
+    try:
+        found = [(float(m[1] or 1), m[2]) for m in parts if m]
+    except ValueError:
+        found = []
+    if len(found) != len(parts) or not found:
+        raise InputError(f"reward must be a column, or a sum such as correct+0.2*brevity, got {text!r}")
+    names = tuple(_column(Path(path), columns, name) for _, name in found)
+    if len(set(names)) < len(names):
+        raise InputError(f"reward names a column twice: {text!r}")
+    return Terms(names, tuple(weight for weight, _ in found))
+
+
+def _guess(path: Path, sample: Sample, fields: Mapping[str, str]) -> str:
+    """A command to paste, with the most likely columns."""
+    used = set(fields.values())
+    numeric = [c for c in sample if c not in used and _is_reward(sample[c]) and not isinstance(sample[c][0], list)]
+    numeric = [c for c in numeric if not NOT_REWARDS.search(_usual(c))] or numeric
+    if not numeric:
+        return ""
+    few = lambda c: len(np.unique(numbers(sample[c])))  # noqa: E731
+    reward = min(numeric, key=lambda c: (not re.search(r"rew|score|ret|grade|correct|pass", _usual(c)), few(c)))
+    guess = {"reward": reward}
+    rest = [c for c in sample if c != reward and c not in used and not _holds(sample[c])]
+    for field, test in (("step", r"step|iter|epoch|round|version|update"), ("prompt", r"prompt|problem|question|task|group|query|id$")):
+        if field not in fields and not (field == "prompt" and "group" in fields):
+            match = next((c for c in rest if re.search(test, _usual(c)) and c not in guess.values()), None)
+            guess |= {field: match} if match else {}
+    shown = " ".join(f"{field}={_safe(column)}" for field, column in guess.items())
+    return f". Perhaps: symtheory audit {_safe(str(path))} --columns {shown}"
