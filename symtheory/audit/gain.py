@@ -20,9 +20,7 @@ def slope(estimator: Estimator, size: int, success: np.ndarray) -> np.ndarray:
     log_ways = np.array([math.lgamma(size) - math.lgamma(j + 1) - math.lgamma(size - j) for j in count])
     with np.errstate(divide="ignore", invalid="ignore"):
         p = success[:, None]
-        logs = np.where(count > 0, count * np.log(p), 0.0) + np.where(
-            count[::-1] > 0, count[::-1] * np.log1p(-p), 0.0
-        )
+        logs = np.where(count > 0, count * np.log(p), 0.0) + np.where(count[::-1] > 0, count[::-1] * np.log1p(-p), 0.0)
     chance = np.exp(log_ways + logs)
     others = size * (success.sum() - success)
     rollouts = size * len(success)

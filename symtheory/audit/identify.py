@@ -126,16 +126,15 @@ class Identification:
         candidate.error += float(difference @ difference)
         candidate.agreeing += int((~beyond).sum())
         self._scale(candidate, a, b, absolute, relative)
-        if candidate.first is None:
-            if beyond.any():
-                rows = batch.rows[both][beyond]
-                i = int(np.lexsort((rows["line"], rows["file"]))[0])
-                candidate.first = {
-                    "where": where(rows[i : i + 1], self.files)[0],
-                    "step": int(rows["step"][i]),
-                    "logged": float(a[beyond][i]),
-                    "expected": float(b[beyond][i]),
-                }
+        if candidate.first is None and beyond.any():
+            rows = batch.rows[both][beyond]
+            i = int(np.lexsort((rows["line"], rows["file"]))[0])
+            candidate.first = {
+                "where": where(rows[i : i + 1], self.files)[0],
+                "step": int(rows["step"][i]),
+                "logged": float(a[beyond][i]),
+                "expected": float(b[beyond][i]),
+            }
 
     def _scale(self, candidate: Candidate, a: np.ndarray, b: np.ndarray, absolute: float, relative: float) -> None:
         """Compare up to the factor of this step, judged at every rollout: one huge advantage makes no factor."""
@@ -147,7 +146,8 @@ class Identification:
         factor = float(np.median(a[alive] / b[alive]))
         rest = a - factor * b
         candidate.residual += float(rest @ rest)
-        limit = absolute + 10 * relative * np.maximum(np.abs(a), 0.05 * abs(factor))
+        usual = float(np.median(np.abs(a[a != 0]))) if a.any() else 0.0
+        limit = 2 * absolute + 5 * relative * np.maximum(np.abs(a), 0.05 * usual)
         candidate.crooked += int((np.abs(rest) > limit).sum())
         if factor:
             low, high = candidate.factors
@@ -199,7 +199,8 @@ def _simplest(pool: list[Candidate], distance) -> Candidate:
 
 def tolerance(logged: np.ndarray) -> tuple[float, float]:
     """(absolute, relative) tolerance that the precision of the log allows: decimals, bfloat16, float16, float32."""
-    scale = np.abs(logged).max()
+    alive = np.abs(logged[logged != 0])
+    scale = float(np.median(alive)) if len(alive) else 1.0
     for decimals in range(2, 7):
         if np.abs(np.round(logged, decimals) - logged).max() <= 1e-7 * scale:
             return 0.51 * 10.0**-decimals, TOLERANCE

@@ -10,17 +10,18 @@ import numpy as np
 from ..errors import InputError, no_such
 from . import formats
 from .formats import FIELDS, Format
+from .formats.base import only
 from .formats.plain import SYNONYMS
+from .grouping import fitting_size, uneven
+from .opening import REWARD_LIKE, Shape, dig, flatten, leaf, opened, shape, usual
 from .values import hashes, number, numbers, steps
 
 MAX_PARTS = 8
 """Reward columns kept apart, so that their weights can be fitted."""
-DEPTH = 5
 NOT_REWARDS = re.compile(
     r"(^|[_.])(step|epoch|id|idx|index|length|len|tokens?|kl|entropy|loss|lr|time|seconds|duration|temperature|seed|mask|"
     r"logprobs?|advantages?|std|mean|count|size|version|iteration|rank|turns?|latency|ms|timestamp|num|gen_step)([_.]|$)"
 )
-REWARD_LIKE = re.compile(r"(reward|score|rew|correct|accuracy|acc|success|passed|solved)s?$|^(reward|r)_")
 
 
 class Refusal(InputError):
@@ -61,10 +62,8 @@ class Plan(NamedTuple):
     """The reward, unless a fit finds another"""
     free: bool
     """Whether the reward may be fitted: the user did not choose it"""
-    rows: str
-    """Column with a list of rollouts in each record"""
-    spread: frozenset[str]
-    """Columns whose lists hold one value a rollout"""
+    shape: Shape
+    """Where the rollouts of a record are"""
     block: int | None
     """Rows of a group, where --group-size counts them"""
     step: int
@@ -75,38 +74,15 @@ class Plan(NamedTuple):
     def columns(self) -> list[str]:
         """Every column that is read."""
         names = [c for column in self.fields.values() for c in column.split("+")]
-        prefix = f"{self.rows}." if self.rows else ""
+        prefix = f"{self.shape.rows}." if self.shape.rows else ""
         also = [f"{prefix}{name}" if prefix and not name.startswith(prefix) else name for name in self.format.also]
         return list(dict.fromkeys([*names, *self.parts, *also, *self.where]))
 
 
+LIMIT = 512
+"""Rollouts of a record looked at"""
 Sample = dict[str, list]
 """Column -> values of the first rollouts, None where a record lacks it."""
-
-
-def flatten(record: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
-    """Dotted path -> value, for every key and every key inside an object.
-
-    >>> flatten({"run": {"step": 1}})
-    {'run': {'step': 1}, 'run.step': 1}
-    """
-    found: dict[str, Any] = {}
-    for key, value in list(record.items())[:400]:
-        path = f"{prefix}{key}"
-        found[path] = value
-        if isinstance(value, dict) and depth < DEPTH:
-            found |= flatten(value, f"{path}.", depth + 1)
-    return found
-
-
-def dig(record: Any, path: str) -> Any:
-    """Value at a dotted path, None if there is none; a key that contains dots itself goes first."""
-    if not isinstance(record, dict):
-        return None
-    if path in record:
-        return record[path]
-    key, _, rest = path.partition(".")
-    return dig(record.get(key), rest) if rest else None
 
 
 def plan(path: Path, records: Sequence[dict], wishes: Wishes, inside: str) -> Plan:
@@ -122,57 +98,69 @@ def plan(path: Path, records: Sequence[dict], wishes: Wishes, inside: str) -> Pl
     """
     if not records:
         raise Refusal(f"{path} holds no row that is a JSON object: not a rollout log, or damaged from the start")
-    rows = _list_of_rollouts(records, wishes)
-    sample = _sample(records, rows)
+    own = shape(records, wishes.columns.get("reward") or (wishes.reward or "").split("+")[0])
+    sample = _sample(records, own)
     form = _recognise(path, sample, wishes.log_format)
-    if form.rows and form.rows != rows:
-        rows = form.rows
-        sample = _sample(records, rows)
-    fields = _fields(path, form, sample, wishes, rows)
+    if form.rows and form.rows != own.rows:
+        own = Shape(form.rows)
+        sample = _sample(records, own)
+    elif form.one and own.spread:
+        own = Shape()
+        sample = _sample(records, own)
+    fields = _fields(path, form, sample, wishes)
     parts, terms, free = _reward(path, form, sample, fields, wishes)
-    spread = _spread(sample, fields, parts)
-    if spread and not rows:
-        fields = {k: c for k, c in fields.items() if k not in ("token_mask",)}
-    _must_be_rollouts(path, form, sample, fields, spread, rows)
+    several = bool(own.rows or own.spread)
+    _must_be_rollouts(path, form, sample, fields, several)
     block = wishes.group_size
-    if block is not None and not (form.ordered or form.name == "nemo_rl") and {"group", "prompt"} & set(fields):
+    if block is not None and not (form.ordered or form.one) and {"group", "prompt"} & set(fields):
         block = None
-    grouped = {"group", "prompt"} & set(fields) or rows or spread or form.derive is not None
-    if not grouped and block is None:
-        if form.name == "nemo_rl":
-            raise Refusal(f"{path}: this NeMo-RL log does not say the group size: give --group-size")
+    if not ({"group", "prompt"} & set(fields) or several or form.derive is not None) and block is None:
         raise Refusal(
             f"{path} does not say which rollouts form a group: name the column with --columns prompt=..., or give "
             f"--group-size; {_seen(sample)}"
         )
-    return Plan(form, fields, parts, terms, free, rows, spread, block, _step_in(inside), wishes.where)
+    if form.one and block is None:
+        _must_fit(path, form, sample, fields, parts)
+    return Plan(form, fields, parts, terms, free, own, block, _step_in(inside), wishes.where)
 
 
-def _sample(records: Sequence[dict], rows: str) -> Sample:
-    flat = []
+def _must_fit(path: Path, form: Format, sample: Sample, fields: Mapping[str, str], parts: Sequence[str]) -> None:
+    """Refuse groups told from prompt tokens that the advantages contradict, as where these are placeholders."""
+    derive = form.derive or (lambda columns: columns)
+    columns = {f: sample[c] for f, c in fields.items()} | {c: sample[c] for c in form.also if c in sample}
+    prompt = hashes(derive({**columns, "reward": sample[parts[0]]})["prompt"])
+    reward = numbers(sample[parts[0]])
+    each = [only(v) for v in sample[fields["advantage"]]] if "advantage" in fields else [None] * len(reward)
+    advantage = np.array([v[-1] if isinstance(v, list) and v else number(v) for v in each], float)
+    fits = prompt.all() and not len(uneven(prompt, reward, advantage))
+    if not fits:
+        size = fitting_size(reward, advantage)
+        hint = f" ({size} fits the advantages)" if size else ""
+        raise Refusal(f"{path}: this log of {form.name} does not say the group size: give --group-size{hint}")
+
+
+def _sample(records: Sequence[dict], form: Shape) -> Sample:
+    flat: list[dict[str, Any]] = []
     for record in records:
-        elements = [e for e in dig(record, rows) or () if isinstance(e, dict)][:256] if rows else [None]
         parent = flatten(record)
-        parent.pop(rows, None)
-        flat += [parent if e is None else parent | flatten(e, f"{rows}.") for e in elements]
+        if form.rows:
+            elements = [e for e in dig(record, form.rows) or () if isinstance(e, dict)][:LIMIT]
+            parent.pop(form.rows, None)
+            flat += [parent | flatten(e, f"{form.rows}.") for e in elements]
+        elif form.spread:
+            try:
+                columns = opened(record, list(parent), form)
+            except ValueError:
+                continue
+            flat += [
+                {c: v[i] for c, v in columns.items()} for i in range(min(len(next(iter(columns.values()))), LIMIT))
+            ]
+        else:
+            flat.append(parent)
+        if len(flat) > 4 * LIMIT:
+            break
     names = dict.fromkeys(name for row in flat for name in row)
     return {name: [row.get(name) for row in flat] for name in names}
-
-
-def _list_of_rollouts(records: Sequence[dict], wishes: Wishes) -> str:
-    """The column that holds a list of objects with a reward each, where the record itself has none."""
-    first = records[0]
-    known = {_usual(name) for name in first}
-    wanted = wishes.columns.get("reward") or (wishes.reward or "").split("+")[0]
-    rewards = set(SYNONYMS["reward"]) | {_usual(wanted.rpartition(".")[2])}
-    for name, value in flatten(first).items():
-        if isinstance(value, list) and value and all(isinstance(e, dict) for e in value):
-            inner = {_usual(key) for key in value[0]}
-            if inner & rewards and not (known & rewards and wanted in first):
-                if known & (rewards - {"return", "r"}) and not wanted.startswith(f"{name}."):
-                    continue
-                return name
-    return ""
 
 
 def _recognise(path: Path, sample: Sample, wanted: str | None) -> Format:
@@ -194,13 +182,7 @@ def _has(sample: Sample, column: str) -> bool:
     return bool(inner and lists) and all(isinstance(e[0], dict) and dig(e[0], inner) is not None for e in lists[:4])
 
 
-def _usual(name: str) -> str:
-    """A name as the synonyms are written: rolloutReward, "Rollout Reward" -> rollout_reward."""
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
-    return re.sub(r"[\s/-]+", "_", name).lower()
-
-
-def _fields(path: Path, form: Format, sample: Sample, wishes: Wishes, rows: str) -> dict[str, str]:
+def _fields(path: Path, form: Format, sample: Sample, wishes: Wishes) -> dict[str, str]:
     for field in wishes.columns:
         if field not in FIELDS:
             raise no_such("field", field, FIELDS)
@@ -211,16 +193,18 @@ def _fields(path: Path, form: Format, sample: Sample, wishes: Wishes, rows: str)
         _column(path, sample, name)
     by_name: dict[str, str] = {}
     for column in sorted(sample, key=lambda c: c.count(".")):
-        by_name.setdefault(_usual(column), column)
+        by_name.setdefault(usual(column), column)
     for column in sorted(sample, key=lambda c: c.count(".")):
-        by_name.setdefault(_usual(column.rpartition(".")[2]), column)
+        by_name.setdefault(leaf(column), column)
     for field in FIELDS:
         if field in chosen or field in ("reward", "success"):
             continue
         own = form.fields.get(field)
         names = SYNONYMS.get(field, ()) if own is None else own
-        found = [n if "+" in n else (n if n in sample else by_name.get(n, "")) for n in names]
-        found = [c for c in found if c and all(p in sample for p in c.split("+")) and _fits(field, c, sample)]
+        found = [n if "+" in n or n == "#" else (n if n in sample else by_name.get(n, "")) for n in names]
+        found = [
+            c for c in found if c and all(p in sample or p == "#" for p in c.split("+")) and _fits(field, c, sample)
+        ]
         if field in ("group", "prompt"):
             found = _groups(found, sample, chosen.get("step"), strict=own is None)
         if found:
@@ -244,7 +228,9 @@ def _column(path: Path, sample: Sample, name: str) -> str:
     if len(ends) == 1:
         return ends[0]
     near = no_such("column", name, sample)
-    raise Refusal(f"{path}: {near}" if "Did you mean" in str(near) else f"{path} has no column {name!r}; {_seen(sample)}")
+    raise Refusal(
+        f"{path}: {near}" if "Did you mean" in str(near) else f"{path} has no column {name!r}; {_seen(sample)}"
+    )
 
 
 def _seen(sample: Sample) -> str:
@@ -259,7 +245,7 @@ def _safe(name: str) -> str:
 
 def _fits(field: str, column: str, sample: Sample) -> bool:
     """Whether the values of a column are of the kind that a field needs."""
-    if "+" in column:
+    if "+" in column or column == "#":
         return True
     values = [v for v in sample[column] if v is not None]
     if not values:
@@ -296,9 +282,9 @@ def _groups(columns: Sequence[str], sample: Sample, step: str | None, strict: bo
     at = np.zeros(len(next(iter(sample.values())))) if step is None else np.nan_to_num(steps(sample[step]))
 
     def rank(column: str) -> int:
+        if column == "#":
+            return 0
         joined = [tuple(map(repr, v)) for v in zip(*(sample[c] for c in column.split("+")), strict=True)]
-        if "+" not in column and any(isinstance(v, list) for v in sample[column]):
-            return 0  # one value a rollout of the record: told apart later
         keys = hashes([repr(v) for v in joined]) if "+" in column else hashes(sample[column])
         if not keys.all() and not keys.any():
             return 3
@@ -312,7 +298,7 @@ def _groups(columns: Sequence[str], sample: Sample, step: str | None, strict: bo
     ranked = [(rank(c), c) for c in columns]
     best = sorted((r, i) for i, (r, _) in enumerate(ranked))
     kept = [columns[i] for r, i in best if r < 3]
-    if strict and kept and ranked[columns.index(kept[0])][0] == 2 and _usual(kept[0]) in ("id", "idx", "index", "uid"):
+    if strict and kept and ranked[columns.index(kept[0])][0] == 2 and usual(kept[0]) in ("id", "idx", "index", "uid"):
         return []
     return kept
 
@@ -333,22 +319,25 @@ def _reward(path, form: Format, sample: Sample, fields: dict[str, str], wishes: 
         terms = reward_terms(wanted, sample, path)
         return terms.columns, terms, False
     names = form.fields.get("reward", SYNONYMS["reward"])
-    by_name = {_usual(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
-    leaves = {_usual(c.rpartition(".")[2]): c for c in sorted(sample, key=lambda c: -c.count("."))}
+    by_name = {usual(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
+    leaves = {leaf(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
     total = [n if n in sample else by_name.get(n) or (leaves.get(n) if form.name == "plain" else None) for n in names]
     total = [c for c in total if c and c not in used - {success}]
     main = next((c for c in total if _is_reward(sample[c]) or form.derive and _holds(sample[c])), None)
     inner = next((c for c in total if main is None and _holds(sample[c])), None)
     if inner is not None:  # a reward that is an object of named rewards
         found = [c for c in sample if c.startswith(f"{inner}.") and _is_reward(sample[c])][:MAX_PARTS]
-        found.sort(key=lambda c: _usual(c.rpartition(".")[2]) not in SYNONYMS["success"])
+        found.sort(key=lambda c: leaf(c) not in SYNONYMS["success"])
         if found:
             return tuple(found), Terms(tuple(found), (1.0,) * len(found)), True
-    others = [c for c in sample if c not in used and c != main and _is_reward(sample[c]) and not _redundant(c, main, form)]
+    others = [
+        c for c in sample if c not in used and c != main and _is_reward(sample[c]) and not _redundant(c, main, form)
+    ]
     if form.functions:
-        others = [c for c in others if not NOT_REWARDS.search(_usual(c)) and "." not in c]
+        others = [c for c in others if not NOT_REWARDS.search(usual(c)) and "." not in c]
+        others = [c for c in others if not any(isinstance(v, str) for v in sample[c])] or others
     else:
-        others = [c for c in others if REWARD_LIKE.search(_usual(c))]
+        others = [c for c in others if REWARD_LIKE.search(usual(c))]
     if main is not None:
         parts = (main, *others[: MAX_PARTS - 1]) if "advantage" in fields else (main,)
         return parts, Terms((main,), (1.0,)), True
@@ -377,29 +366,9 @@ def _redundant(column: str, main: str | None, form: Format) -> bool:
     return main is not None and column.startswith(f"{main}.")
 
 
-def _spread(sample: Sample, fields: Mapping[str, str], parts: Sequence[str]) -> frozenset[str]:
-    """Columns of lists with one value a rollout: those as long as the rewards, which are no rewards of tokens."""
-    rewards = [v for v in sample[parts[0]]]
-    listed = [isinstance(v, list) and v != [] and not isinstance(v[0], list) for v in rewards]
-    if not any(listed) or not any(isinstance(v, list) and len(v) > 1 for v in rewards):
-        return frozenset()
-    lengths = [len(v) if isinstance(v, list) else -1 for v in rewards]
-
-    def matches(column: str) -> bool:
-        values = [(v, n) for v, n in zip(sample[column], lengths, strict=True) if v is not None and n >= 0]
-        fit = [isinstance(v, list) and len(v) == n and not (v and isinstance(v[0], dict) and "role" in v[0]) for v, n in values]
-        return bool(fit) and all(fit)
-
-    names = {c for f in (fields.get(k) for k in FIELDS) if f for c in f.split("+")} | set(parts)
-    text = fields.get("text")
-    if text is not None and not matches(text):
-        return frozenset()  # one completion, and a reward for each of its tokens
-    return frozenset(c for c in names if matches(c))
-
-
-def _must_be_rollouts(path: Path, form: Format, sample: Sample, fields, spread, rows) -> None:
+def _must_be_rollouts(path: Path, form: Format, sample: Sample, fields: Mapping[str, str], several: bool) -> None:
     """Refuse a curve: one row a step, without anything that a rollout has."""
-    if form.name != "plain" or spread or rows or {"group", "prompt", "text", "id", "advantage"} & set(fields):
+    if form.name != "plain" or several or {"group", "prompt", "text", "id", "advantage"} & set(fields):
         return
     if "step" in fields:
         at = steps(sample[fields["step"]])
@@ -425,7 +394,10 @@ def reward_terms(text: str, sample: Collection[str], path: Path | str = "the log
     columns = dict.fromkeys(sample, [])
     if text in columns:
         return Terms((text,), (1.0,))
-    parts = [re.fullmatch(r"\s*(?:([-+.\deE]+)\s*\*\s*)?(.+?)\s*", part) for part in re.split(r"\+(?![\d.]+\b(?!\s*\*))", text)]
+    parts = [
+        re.fullmatch(r"\s*(?:([-+.\deE]+)\s*\*\s*)?(.+?)\s*", part)
+        for part in re.split(r"\+(?![\d.]+\b(?!\s*\*))", text)
+    ]
     try:
         found = [(float(m[1] or 1), m[2]) for m in parts if m]
     except ValueError:
@@ -442,16 +414,19 @@ def _guess(path: Path, sample: Sample, fields: Mapping[str, str]) -> str:
     """A command to paste, with the most likely columns."""
     used = set(fields.values())
     numeric = [c for c in sample if c not in used and _is_reward(sample[c]) and not isinstance(sample[c][0], list)]
-    numeric = [c for c in numeric if not NOT_REWARDS.search(_usual(c))] or numeric
+    numeric = [c for c in numeric if not NOT_REWARDS.search(usual(c))] or numeric
     if not numeric:
         return ""
     few = lambda c: len(np.unique(numbers(sample[c])))  # noqa: E731
-    reward = min(numeric, key=lambda c: (not re.search(r"rew|score|ret|grade|correct|pass", _usual(c)), few(c)))
+    reward = min(numeric, key=lambda c: (not re.search(r"rew|score|ret|grade|correct|pass", usual(c)), few(c)))
     guess = {"reward": reward}
     rest = [c for c in sample if c != reward and c not in used and not _holds(sample[c])]
-    for field, test in (("step", r"step|iter|epoch|round|version|update"), ("prompt", r"prompt|problem|question|task|group|query|id$")):
+    for field, test in (
+        ("step", r"step|iter|epoch|round|version|update"),
+        ("prompt", r"prompt|problem|question|task|group|query|id$"),
+    ):
         if field not in fields and not (field == "prompt" and "group" in fields):
-            match = next((c for c in rest if re.search(test, _usual(c)) and c not in guess.values()), None)
+            match = next((c for c in rest if re.search(test, usual(c)) and c not in guess.values()), None)
             guess |= {field: match} if match else {}
     shown = " ".join(f"{field}={_safe(column)}" for field, column in guess.items())
     return f". Perhaps: symtheory audit {_safe(str(path))} --columns {shown}"

@@ -16,7 +16,8 @@ from ..errors import InputError
 from . import formats
 from .files.parquet import first_line
 from .files.sources import find, is_evaluation, sample
-from .mapping import MAX_PARTS, Plan, Terms, Wishes, dig, plan
+from .mapping import MAX_PARTS, Plan, Terms, Wishes, plan
+from .opening import dig
 from .repeats import without_copies
 from .rollouts import is_evaluation_value, read_rows
 from .rows import FIELDS, Batch, Skipped, batches, row_type
@@ -42,6 +43,8 @@ class Log:
     """Field -> column of the first file"""
     block: int | None
     """Rows of a group, where --group-size counts them"""
+    evaluation_file: str = ""
+    """A file that was left out as part of an evaluation"""
     skipped: Skipped = field(default_factory=Skipped)
     """Filled while `batches` is consumed"""
     left: Counter = field(default_factory=Counter)
@@ -91,12 +94,12 @@ def read(
     paths = [path] if isinstance(path, str | Path) else list(path)
     wishes = Wishes(log_format, group_size, reward, success, dict(columns or {}), dict(where or {}))
     files, notes = find(paths)
-    plans, notes = _plans(files, wishes, notes)
+    skipped, left = Skipped(), Counter()
+    plans = _plans(files, wishes, notes, left)
     names = [str(f) for f, _ in plans]
     first = plans[0][1]
     if group_size is not None and first.block is None:
         notes.append("--group-size is not used: the log tells which rollouts form a group")
-    skipped, left = Skipped(), Counter()
     parts = tuple(dict.fromkeys(c for _, p in plans for c in p.parts))[:MAX_PARTS]
     keep_evaluation = _only_evaluation(plans[0])
     chunks = (
@@ -118,7 +121,8 @@ def read(
     stream = without_copies(scored(stream, score, first.fields.get("success"), asked), left)
     in_tokens = {"length", "token_mask", "logprob"} & set(first.fields)
     unit = "tokens" if in_tokens else "characters"
-    return Log(first.format.name, names, notes, unit, stream, score, first.fields, first.block, skipped, left)
+    aside = next((str(f) for f, inside in files if is_evaluation(inside)), "")
+    return Log(first.format.name, names, notes, unit, stream, score, first.fields, first.block, aside, skipped, left)
 
 
 def _terms(plans: Sequence[tuple[Path, Plan]], parts: tuple[str, ...]) -> Terms:
@@ -144,15 +148,14 @@ def _widened(chunk: np.ndarray, own: Sequence[str], parts: Sequence[str]) -> np.
 
 
 def _plans(
-    files: Sequence[tuple[Path, str]], wishes: Wishes, notes: list[str]
-) -> tuple[list[tuple[Path, Plan]], list[str]]:
-    """The files that are rollout logs of one format, with their plans; notes on what was left out."""
+    files: Sequence[tuple[Path, str]], wishes: Wishes, notes: list[str], left: Counter
+) -> list[tuple[Path, Plan]]:
+    """The files that are rollout logs of one format, with their plans; what was left out goes to `notes` and `left`."""
     training = [(f, inside) for f, inside in files if not is_evaluation(inside)]
     aside = len(files) - len(training)
     found, refused = _readable(training, wishes, single=len(files) == 1)
     if aside and found:
-        one = next(str(f) for f, inside in files if is_evaluation(inside))
-        notes.append(f"{aside} evaluation files are left out, such as {one}: name them to audit them")
+        left["evaluation files"] = aside
     elif aside:
         found, refused = _readable(files, wishes, single=len(files) == 1)
     if not found:
@@ -168,9 +171,11 @@ def _plans(
     form = found[0][1].format
     if form.leave_out and (kept := [(f, p) for f, p in found if not re.search(form.leave_out, str(f))]):
         if len(kept) < len(found):
-            notes.append(f"{len(found) - len(kept)} files repeat others and are left out ({form.name}: {form.leave_out})")
+            notes.append(
+                f"{len(found) - len(kept)} files repeat others and are left out ({form.name}: {form.leave_out})"
+            )
         found = kept
-    return found, notes
+    return found
 
 
 def _readable(

@@ -23,12 +23,13 @@ def without_copies(batches: Iterator[Batch], left: Counter) -> Iterator[Batch]:
     Groups of one are kept: a greedy evaluation writes the same answer again. `left` counts the rows.
     """
     seen: OrderedDict[int, int] = OrderedDict()
+    prompt_of: OrderedDict[int, int] = OrderedDict()  # texts of a group -> its prompt
     whole: OrderedDict[int, int] = OrderedDict()
     for batch in batches:
         if not len(batch.rows):
             continue
         groups, distinct = _signatures(batch)
-        telling = (distinct >= 2) & (batch.sizes >= 2)
+        telling = (distinct >= 2) & (batch.sizes >= 2) & _own_texts(batch, prompt_of)
         fresh = np.array([g not in seen or not t for g, t in zip(groups.tolist(), telling.tolist(), strict=True)])
         with np.errstate(over="ignore"):
             key = int(mixed(groups).sum())
@@ -37,8 +38,9 @@ def without_copies(batches: Iterator[Batch], left: Counter) -> Iterator[Batch]:
         for group in groups[telling].tolist():
             seen[group] = 0
         whole[key] = 0
-        while len(seen) > REMEMBERED:
-            seen.popitem(last=False)
+        for memory in (seen, prompt_of):
+            while len(memory) > REMEMBERED:
+                memory.popitem(last=False)
         while len(whole) > BATCHES:
             whole.popitem(last=False)
         if fresh.all():
@@ -62,6 +64,19 @@ def _signatures(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     if not text.all():
         return groups, np.zeros(len(batch.starts), int)
     return groups, distinct_texts(batch)
+
+
+def _own_texts(batch: Batch, prompt_of: OrderedDict[int, int]) -> np.ndarray:
+    """[m] whether the texts of a group are those of its prompt alone: placeholders are the same everywhere."""
+    first = batch.rows[batch.starts]
+    prompts = np.where(first["prompt"] != 0, first["prompt"], first["group"]).tolist()
+    texts = np.add.reduceat(mixed(batch.rows["text"]), batch.starts).tolist()
+    own = []
+    for text, prompt in zip(texts, prompts, strict=True):
+        own.append(prompt_of.setdefault(text, prompt) == prompt)
+        if not own[-1]:
+            prompt_of[text] = 0
+    return np.array(own) & np.array([prompt_of[text] != 0 for text in texts])
 
 
 def distinct_texts(batch: Batch) -> np.ndarray:

@@ -10,14 +10,13 @@ import numpy as np
 
 from .files import parquet
 from .files.sources import kind, records
-from .mapping import Plan, dig
+from .mapping import Plan
+from .opening import Shape, dig, opened
 from .rows import Skipped, row_type
 from .turns import Turns
 from .values import LIMIT, Coded, Column, combined, described, hashes, mixed, number, numbers, sizes, steps
 
 CHUNK = 8192
-MAX_ROLLOUTS = 1 << 18
-"""Rollouts in one record at most."""
 EVALUATION = {"eval", "evaluation", "val", "valid", "validation", "test", "dev", "heldout", "held_out", "holdout"}
 CUT = {"length", "truncated", "max_tokens", "max_length", "max_new_tokens", "aborted", "max_response_length_exceeded"}
 
@@ -43,7 +42,7 @@ def read_rows(
 
 
 def _is_flat_parquet(path: Path, plan: Plan) -> bool:
-    if kind(path) != "parquet" or plan.rows or plan.spread:
+    if kind(path) != "parquet" or plan.shape != Shape():
         return False
     kinds = parquet.schema(path)
     return all(c in kinds and parquet.is_flat(kinds[c]) for c in plan.columns if c != "#")
@@ -64,7 +63,7 @@ def _record_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
     lines: list[int] = []
     places: list[int] = []
     record_of: list[int] = []
-    simple = not plan.rows and not plan.spread
+    simple = plan.shape == Shape()
     place = -1
     for number_, line, record in _numbered(path, plan, skipped):
         if simple:
@@ -75,7 +74,7 @@ def _record_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
             places.append(place)
         else:
             try:
-                found = _opened(record, names, plan)
+                found = opened(record, names, plan.shape)
             except ValueError as reason:
                 skipped.add(f"{path}:{line}", str(reason))
                 continue
@@ -120,40 +119,9 @@ def _top(path: Path, column: str) -> str:
     return column if column in kinds else column.partition(".")[0]
 
 
-def _opened(record: dict, names: list[str], plan: Plan) -> dict[str, list]:
-    """The rollouts of one record, column by column; ValueError if its lists do not fit together."""
-    if plan.rows:
-        elements = [e for e in dig(record, plan.rows) or () if isinstance(e, dict)]
-        if len(elements) > MAX_ROLLOUTS:
-            raise ValueError(f"holds more than {MAX_ROLLOUTS} rollouts")
-        prefix = f"{plan.rows}."
-        own = {n: n.removeprefix(prefix) for n in names if n.startswith(prefix)}
-        found = {}
-        for name in names:
-            if name in own:
-                found[name] = [dig(e, own[name]) for e in elements]
-            else:
-                found[name] = [dig(record, name)] * len(elements)
-        if not plan.spread:
-            return found
-        raise ValueError("holds lists inside lists of rollouts")
-    rewards = dig(record, plan.parts[0])
-    size = len(rewards) if isinstance(rewards, list) else 1
-    if size > MAX_ROLLOUTS:
-        raise ValueError(f"holds more than {MAX_ROLLOUTS} rollouts")
-    found = {}
-    for name in names:
-        value = dig(record, name)
-        if name in plan.spread and isinstance(value, list):
-            if len(value) != size:
-                raise ValueError("its lists differ in length")
-            found[name] = value
-        else:
-            found[name] = [value] * size
-    return found
-
-
-def _assemble(part: Part, path, file: int, plan: Plan, keep_evaluation: bool, turns: Turns, skipped, left) -> np.ndarray:
+def _assemble(
+    part: Part, path, file: int, plan: Plan, keep_evaluation: bool, turns: Turns, skipped, left
+) -> np.ndarray:
     fields = _by_field(part, plan)
     n = len(part.lines)
     rows = np.zeros(n, row_type(len(plan.parts)))
@@ -189,10 +157,15 @@ def _by_field(part: Part, plan: Plan) -> dict[str, Column]:
             fields[field] = [repr(values) for values in zip(*(_list(part.columns[n]) for n in names), strict=True)]
     if plan.format.derive is None:
         return fields
-    prefix = f"{plan.rows}." if plan.rows else ""
-    also = {name.removeprefix(prefix): part.columns.get(f"{prefix}{name}", part.columns.get(name)) for name in plan.format.also}
+    prefix = f"{plan.shape.rows}." if plan.shape.rows else ""
+    also = {
+        name.removeprefix(prefix): part.columns.get(f"{prefix}{name}", part.columns.get(name))
+        for name in plan.format.also
+    }
     also = {name: column for name, column in also.items() if column is not None}
-    found = plan.format.derive({k: _list(v) for k, v in {**fields, "reward": part.columns[plan.parts[0]], **also}.items()})
+    found = plan.format.derive(
+        {k: _list(v) for k, v in {**fields, "reward": part.columns[plan.parts[0]], **also}.items()}
+    )
     if "reward" in found:
         part.columns[plan.parts[0]] = found.pop("reward")
     return {field: column for field, column in found.items() if field not in also}
@@ -224,7 +197,9 @@ def _chosen(part: Part, plan: Plan, fields: dict[str, Column], keep_evaluation: 
     """Rows that `--where` chooses, without those that a split column calls evaluation."""
     good = np.ones(len(part.lines), bool)
     for column, wanted in plan.where.items():
-        alike = {hash_ for hash_ in hashes([wanted, number(wanted), {"true": True, "false": False}.get(wanted.lower())])}
+        alike = {
+            hash_ for hash_ in hashes([wanted, number(wanted), {"true": True, "false": False}.get(wanted.lower())])
+        }
         good &= np.isin(hashes(part.columns[column]), list(alike - {0}))
     left["where"] += int((~good).sum())
     if "split" in fields and not keep_evaluation and plan.fields["split"] not in plan.where:
@@ -248,7 +223,9 @@ def _rewards(rows: np.ndarray, fields: dict[str, Column], part: Part, plan: Plan
     used = [plan.parts.index(name) for name in plan.terms.columns]
     own = parts[:, used]
     first = part.columns[plan.terms.columns[0]]
-    need(~np.isinf(own).any(1) & (np.abs(np.nan_to_num(own)) <= LIMIT).all(1), lambda i: f"{plan.parts[0]} is not finite")
+    need(
+        ~np.isinf(own).any(1) & (np.abs(np.nan_to_num(own)) <= LIMIT).all(1), lambda i: f"{plan.parts[0]} is not finite"
+    )
     need(~np.isnan(own).all(1), lambda i: f"{plan.parts[0]} is {described(_at(first, i))}")
     parts[~(np.abs(parts) <= LIMIT)] = np.nan
     rows["parts"] = parts
@@ -270,7 +247,9 @@ def _measures(rows: np.ndarray, fields: dict[str, Column]) -> None:
     if "length" in fields:
         rows["length"] = _lengths(fields["length"], mask)
     elif "logprob" in fields and not isinstance(fields["logprob"], np.ndarray | Coded):
-        rows["length"] = [len(v) if isinstance(v, list) and v and not isinstance(v[0], list) else np.nan for v in fields["logprob"]]
+        rows["length"] = [
+            len(v) if isinstance(v, list) and v and not isinstance(v[0], list) else np.nan for v in fields["logprob"]
+        ]
     rows["mask"] = 1.0
     if "mask" in fields:
         rows["mask"] = np.nan_to_num(numbers(fields["mask"]), nan=1.0).clip(0, 1)
@@ -306,7 +285,9 @@ def _inner(value: list) -> list:
 
 def _reduced(column: Column, mask: list | None, reduce) -> np.ndarray:
     """Numbers of a column in which lists hold one value a token: their sum or mean over the tokens of the mask."""
-    if isinstance(column, Coded | np.ndarray) or not any(isinstance(v, list) and (len(v) > 1 or v and isinstance(v[0], list)) for v in column):
+    if isinstance(column, Coded | np.ndarray) or not any(
+        isinstance(v, list) and (len(v) > 1 or v and isinstance(v[0], list)) for v in column
+    ):
         return numbers(column)
     found = np.full(len(column), np.nan)
     for i, value in enumerate(column):
@@ -340,7 +321,7 @@ def _groups(fields: dict[str, Column], part: Part, plan: Plan, file: int, n: int
     prompt = hashes(_asked(fields["prompt"])) if "prompt" in fields else np.zeros(n, np.uint64)
     if plan.block is not None:
         place = part.places
-        if plan.format.name == "nemo_rl" and "id" in fields:
+        if plan.format.one and "id" in fields:
             known = numbers(fields["id"])
             place = np.where(np.isfinite(known), np.nan_to_num(known), place).astype(np.int64)
         return mixed((place // plan.block).astype(np.uint64) * np.uint64(4096) + np.uint64(file + 1)), prompt
@@ -349,10 +330,10 @@ def _groups(fields: dict[str, Column], part: Part, plan: Plan, file: int, n: int
         return own, np.where(prompt != 0, prompt, 0 if plan.fields.get("group") == "#" else own) if prompt.any() else (
             np.zeros(n, np.uint64) if plan.fields.get("group") == "#" else own
         )
-    inside = f"{plan.rows}." if plan.rows else None
+    inside = f"{plan.shape.rows}." if plan.shape.rows else None
     column = plan.fields.get("prompt", "")
-    alone = column not in plan.spread and not (inside and column.startswith(inside))
-    if (plan.rows or plan.spread) and ("prompt" not in fields or alone):
+    alone = column not in plan.shape.spread and not (inside and column.startswith(inside))
+    if (plan.shape != Shape()) and ("prompt" not in fields or alone):
         return record, prompt
     return prompt, prompt
 
@@ -361,6 +342,8 @@ def _asked(column: Column) -> Column:
     """Conversations without the answers at their end."""
     from .formats.base import asked
 
-    if isinstance(column, Coded | np.ndarray) or not any(isinstance(v, list) and v and isinstance(v[0], dict) for v in column):
+    if isinstance(column, Coded | np.ndarray) or not any(
+        isinstance(v, list) and v and isinstance(v[0], dict) for v in column
+    ):
         return column
     return [asked(v) for v in column]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+
 def row_type(parts: int) -> np.dtype:
     """Record of one rollout, with `parts` reward columns."""
     return np.dtype([*FIELDS, ("parts", "f8", (parts,))])
@@ -75,7 +76,11 @@ class Batch(NamedTuple):
 
 
 def batches(
-    chunks: Iterable[np.ndarray], skip: Callable[[np.ndarray, str], None], left: Counter, split: bool, pending: int = PENDING
+    chunks: Iterable[np.ndarray],
+    skip: Callable[[np.ndarray, str], None],
+    left: Counter,
+    split: bool,
+    pending: int = PENDING,
 ) -> Iterator[Batch]:
     """Gather chunks of rows into one batch per step, holding at most about `pending` rows.
 
@@ -139,7 +144,7 @@ def _by_step(chunk: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _batch(step: int, rows: np.ndarray, skip, left: Counter, split: bool, again: bool) -> Batch:
-    rows = _without_repeats(rows, skip, left)
+    rows = _without_repeats(_without_copied_files(rows, left), skip, left)
     rows = rows[np.argsort(rows["group"], kind="stable")]
     starts = np.flatnonzero(np.append(True, np.diff(rows["group"]) != 0))
     sizes = np.diff(np.append(starts, len(rows)))
@@ -170,6 +175,28 @@ def drawn_twice(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> tupl
     return np.append(0, np.cumsum(cut)[:-1]).astype(np.int64), cut
 
 
+def _without_copied_files(rows: np.ndarray, left: Counter) -> np.ndarray:
+    """Rows of a step without those of a file that repeats another row by row."""
+    files = np.unique(rows["file"])
+    if len(files) < 2 or len(files) > 1024:
+        return rows
+    seen: set[bytes] = set()
+    for file in files:
+        own = rows["file"] == file
+        part = rows[own]
+        telling = len(part) >= 8 and len(np.unique(part["parts"][:, 0])) > 1
+        content = b"".join(np.ascontiguousarray(part[name]).tobytes() for name in COPIED)
+        if telling and content in seen:
+            left["copies"] += int(own.sum())
+            rows = rows[~own]
+        seen.add(content)
+    return rows
+
+
+COPIED = ("group", "prompt", "parts", "advantage", "length", "logprob", "text", "turn")
+"""Fields that two files share if one is a copy of the other."""
+
+
 def _without_repeats(rows: np.ndarray, skip, left: Counter) -> np.ndarray:
     """Rows without those whose id came before in the batch; of the outputs of one rollout the last, with all lengths."""
     named = np.flatnonzero(rows["id"])
@@ -183,6 +210,7 @@ def _without_repeats(rows: np.ndarray, skip, left: Counter) -> np.ndarray:
         ids = rows["id"][named][order]
         final = np.append(ids[1:] != ids[:-1], True)
         begin = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+        rows["prompt"][named[order[final]]] = rows["prompt"][named[order[begin]]]
         rows["length"][named[order[final]]] = np.add.reduceat(rows["length"][named[order]], begin)
         earlier = named[order[~final]]
         left["outputs"] += len(earlier)

@@ -1,5 +1,6 @@
 """A run over time: its first and last fifth side by side, a sparkline, and conditions on its numbers."""
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -8,6 +9,8 @@ from .tally import Census, Weight
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 40
+FLAT = 1e-6
+"""Range below which a line is flat: rounding."""
 MEASURES = {
     "dead": "dead_fraction",
     "success": "success",
@@ -48,12 +51,12 @@ def sparkline(values: Sequence[float | None], width: int = WIDTH) -> str:
     """
     if len(values) > width:
         cuts = [round(i * len(values) / width) for i in range(width + 1)]
-        values = [_mean(values[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+        values = [_mean(values[a:b]) for a, b in itertools.pairwise(cuts)]
     known = [v for v in values if v is not None]
     if not known:
         return ""
     low, high = min(known), max(known)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0
+    scale = (len(BARS) - 1) / (high - low) if high - low > FLAT else 0
     return "".join(" " if v is None else BARS[int((v - low) * scale + 0.5)] for v in values)
 
 
@@ -88,7 +91,9 @@ def _holds(condition: str, report: dict) -> bool:
     value = 0 if value is None and name in TRUST else value
     if not isinstance(value, int | float):
         return False
-    return {"<": value < limit, ">": value > limit, "<=": value <= limit, ">=": value >= limit, "==": value == limit}[match[2]]
+    return {"<": value < limit, ">": value > limit, "<=": value <= limit, ">=": value >= limit, "==": value == limit}[
+        match[2]
+    ]
 
 
 TRUST = (

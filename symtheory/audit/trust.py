@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .read import Log
+from .grouping import fitting_size, uneven_groups
 from .repeats import distinct_texts
 from .rows import Batch, where
 from .tally import equal_rewards, moving_groups
@@ -33,6 +34,11 @@ class Trust:
     logged: int = 0
     moving: int = 0
     moving_at: str = ""
+    uneven: int = 0
+    """groups in which one reward has several advantages"""
+    uneven_at: str = ""
+    fitting: int | None = None
+    """block size that the advantages of the first batch fit"""
     silent: int = 0
     """groups of unequal rewards whose advantages are all 0"""
     paired: int = 0
@@ -40,6 +46,9 @@ class Trust:
     largest: list[tuple[float, str]] = field(default_factory=list)
     cut_blocks: int = 0
     blocks: int = 0
+    text: int = 0
+    varied: bool = False
+    """whether there are different texts at all: a placeholder is no text"""
     texts: int = 0
     repeated: int = 0
     """rollouts whose text came before in their group"""
@@ -59,11 +68,15 @@ class Trust:
         self.paired += int(paired.sum())
         self._advantages(batch, paired)
         if self.log.block is not None and rows["prompt"].all():
-            mixed = np.maximum.reduceat(rows["prompt"], batch.starts) != np.minimum.reduceat(rows["prompt"], batch.starts)
+            mixed = np.maximum.reduceat(rows["prompt"], batch.starts) != np.minimum.reduceat(
+                rows["prompt"], batch.starts
+            )
             self.cut_blocks += int(mixed.sum())
             self.blocks += len(mixed)
         if rows["text"].all() and paired.any():
             self.texts += int(batch.sizes[paired].sum())
+            self.text = self.text or int(rows["text"][0])
+            self.varied |= bool((rows["text"] != np.uint64(self.text)).any())
             self.repeated += int((batch.sizes - distinct_texts(batch))[paired].sum())
         told, cut = rows["cut"] >= 0, rows["cut"] == 1
         self.told_truncated += int(told.sum())
@@ -85,12 +98,21 @@ class Trust:
         if moving.any() and not self.moving_at:
             self.moving_at = self._place(rows[batch.starts[moving]])
         self.moving += int(moving.sum())
+        uneven = uneven_groups(batch) & ~moving
+        if uneven.any() and not self.uneven_at:
+            self.uneven_at = self._place(rows[batch.starts[uneven]])
+        if (uneven.any() or moving.any()) and self.log.block is not None and self.fitting is None:
+            order = np.lexsort((rows["line"], rows["file"]))
+            self.fitting = fitting_size(rows["reward"][order], rows["advantage"][order])
+        self.uneven += int(uneven.sum())
         whole = np.isfinite(np.add.reduceat(rows["advantage"], batch.starts))
         total = np.add.reduceat(size, batch.starts)
         self.silent += int((paired & whole & (total == 0) & ~equal_rewards(batch)).sum())
         self.absolute += float(size.sum())
         top = np.argsort(size)[-1:]
-        self.largest = sorted([*self.largest, *((float(size[i]), self._place(rows[i : i + 1])) for i in top)])[-LARGEST:]
+        self.largest = sorted([*self.largest, *((float(size[i]), self._place(rows[i : i + 1])) for i in top)])[
+            -LARGEST:
+        ]
 
     def _place(self, rows: np.ndarray) -> str:
         i = int(np.lexsort((rows["line"], rows["file"]))[0])
@@ -102,130 +124,140 @@ class Trust:
         return sorted(found, key=lambda f: not f["grave"])
 
     def _of_advantages(self, nearest: dict | None) -> list[dict]:
-        found, all_rows = [], self.rollouts
+        found, explained = [], bool(nearest and nearest["equal"])
         if self.missing:
-            share = "all" if self.missing == all_rows else f"{self.missing} of {all_rows}"
-            note = "" if self.logged else ", so those of an estimator are computed from the rewards"
-            found.append(
-                finding("nan_advantages", True, self.missing, all_rows, f"{share} advantages are NaN or missing, first at {self.missing_at}{note}")
+            share = "all" if self.missing == self.rollouts else f"{self.missing} of {self.rollouts}"
+            note = "" if self.logged else "; those of an estimator are computed from the rewards"
+            text = f"{share} advantages are NaN or missing, first at {self.missing_at}{note}"
+            found.append(finding("nan_advantages", True, self.missing, self.rollouts, text))
+        trained = "the reward column or the grouping is not the trained one"
+        if self.fitting is not None and self.fitting != self.log.block:
+            trained += f"; --group-size {self.fitting} fits the advantages"
+        if self.moving and not explained:
+            text = (
+                f"{many(self.moving, 'group')} of equal rewards {has(self.moving)} advantages (of {self.paired} groups), "
+                f"first at {self.moving_at}: {trained}"
             )
-        if self.moving and not (nearest and nearest["equal"]):
-            found.append(
-                finding(
-                    "equal_rewards_with_advantages", True, self.moving, self.paired,
-                    f"{self.moving} of {self.paired} groups of equal rewards have advantages, first at {self.moving_at}: the reward "
-                    "column or the grouping is not the trained one",
-                )
-            )  # fmt: skip
-        if self.silent and self.absolute and not (nearest and nearest["equal"]):
-            found.append(
-                finding(
-                    "unequal_rewards_without_advantages", self.silent > 0.1 * self.paired, self.silent, self.paired,
-                    f"{self.silent} of {self.paired} groups of unequal rewards have advantages of 0: they were filtered, or the reward column or the "
-                    "grouping is not the trained one",
-                )
-            )  # fmt: skip
-        if self.largest and self.logged > FEW and self.absolute and self.largest[-1][0] > 0.5 * self.absolute:
+            found.append(finding("equal_rewards_with_advantages", True, self.moving, self.paired, text))
+        if self.uneven and not explained:
+            text = (
+                f"in {self.uneven} of {self.paired} groups rollouts of one reward have different advantages, first at "
+                f"{self.uneven_at}: {trained}"
+            )
+            grave = self.uneven > 0.05 * self.paired
+            found.append(finding("unequal_advantages_for_equal_rewards", grave, self.uneven, self.paired, text))
+        if self.silent and self.absolute and not explained:
+            text = (
+                f"{self.silent} of {self.paired} groups of unequal rewards have advantages of 0: they were filtered, or "
+                "the reward column or the grouping is not the trained one"
+            )
+            grave = self.silent > 0.1 * self.paired
+            found.append(finding("unequal_rewards_without_advantages", grave, self.silent, self.paired, text))
+        if self.largest and self.logged > FEW and self.largest[-1][0] > 0.5 * self.absolute > 0:
             size, place = self.largest[-1]
-            share = size / self.absolute
-            shown = f"{share:.0%}" if share < 0.995 else "100%" if share > 0.9999 else f"{share:.2%}"
-            found.append(
-                finding("one_rollout_dominates", True, 1, self.logged, f"1 rollout of {self.logged} carries {shown} of sum |A|, at {place}")
-            )
+            text = f"1 rollout of {self.logged} carries {size / self.absolute:.0%} of sum |A|, at {place}"
+            found.append(finding("one_rollout_dominates", True, 1, self.logged, text))
         return found
 
     def _of_rows(self) -> list[dict]:
         left, found = self.log.left, []
+
+        def say(key: str, grave: bool, text: str, count: int | None = None) -> None:
+            found.append(finding(key, grave, left[key] if count is None else count, None, text))
+
         if left["rewritten"]:
-            found.append(
-                finding(
-                    "steps_written_twice", True, left["rewritten steps"], None,
-                    f"{left['rewritten steps']} steps are written twice, as by a resumed run: only the last writing counts, {left['rewritten']} rows are left out",
-                )
-            )  # fmt: skip
+            steps = left["rewritten steps"]
+            text = (
+                f"{many(steps, 'step')} {was(steps)} written twice, as by a resumed run: only the last writing counts"
+            )
+            say("steps_written_twice", True, f"{text}, {left['rewritten']} rows are left out", steps)
         if left["copies"]:
-            steps = f" ({left['copied steps']} steps hold nothing else)" if left["copied steps"] else ""
-            found.append(
-                finding("copies", True, left["copies"], None, f"{left['copies']} rows are exact copies of earlier groups{steps}: each group counts once")
+            steps = f" ({many(left['copied steps'], 'step')} of nothing else)" if left["copied steps"] else ""
+            say(
+                "copies", True, f"{left['copies']} rows are exact copies of earlier ones{steps}: each group counts once"
             )
         if left["evaluation"]:
             column = self.log.columns.get("split", "split")
-            found.append(
-                finding(
-                    "evaluation_mixed_in", True, left["evaluation"], None,
-                    f"{left['evaluation']} rows of an evaluation are mixed in (column {column}) and left out; --where {column}=... chooses them",
-                )
-            )  # fmt: skip
+            text = f"{left['evaluation']} rows of an evaluation are mixed in (column {column}) and left out"
+            say("evaluation_mixed_in", True, f"{text}; --where {column}=... chooses them", left["evaluation"])
+        if left["evaluation files"]:
+            files, which = left["evaluation files"], self.log.evaluation_file
+            text = f"{many(files, 'file')} of an evaluation left out, such as {which}; name one to audit it"
+            say("evaluation_files", False, text, files)
         if left["turns"]:
-            found.append(
-                finding(
-                    "turns", False, left["turns"], None,
-                    f"{left['turns']} rows continue the prompt of another row, as later turns of a rollout: each rollout counts once, by its first turn",
-                )
-            )  # fmt: skip
+            text = f"{left['turns']} rows continue the prompt of another row, as later turns of a rollout"
+            say("turns", False, f"{text}: each rollout counts once, by its first turn")
         if left["outputs"]:
-            found.append(
-                finding("outputs", False, left["outputs"], None, f"{left['outputs']} rows are earlier outputs of a rollout, of which the last counts")
-            )
-        if self.log.skipped.total:
-            (place, reason), total = self.log.skipped.examples[0], self.log.skipped.total
-            found.append(
-                finding("skipped", total > 0.05 * (total + self.rollouts), total, None, f"{total} rows were skipped, the first at {place}: {reason}")
-            )
+            say("outputs", False, f"{left['outputs']} rows are earlier outputs of a rollout, of which the last counts")
+        if total := self.log.skipped.total:
+            place, reason = self.log.skipped.examples[0]
+            grave = total > 0.05 * (total + self.rollouts)
+            say("skipped", grave, f"{many(total, 'row')} skipped, the first at {place}: {reason}", total)
         return found
 
     def _of_groups(self) -> list[dict]:
         found = []
         if self.cut_blocks:
-            found.append(
-                finding(
-                    "blocks_cut_prompts", True, self.cut_blocks, self.blocks,
-                    f"{self.cut_blocks} of {self.blocks} blocks of --group-size {self.log.block} mix several prompts: the group size is another, or ranks are interleaved",
-                )
-            )  # fmt: skip
+            text = (
+                f"{self.cut_blocks} of {self.blocks} blocks of --group-size {self.log.block} mix several prompts: the group "
+                "size is another, or ranks are interleaved"
+            )
+            found.append(finding("blocks_cut_prompts", True, self.cut_blocks, self.blocks, text))
         singles = self.sizes.get(1, 0)
         if singles and not self.paired:
-            found.append(finding("single_rollouts", True, singles, singles, "no group holds two rollouts: there is nothing to compare a rollout with"))
+            text = "no group holds two rollouts: there is nothing to compare a rollout with"
+            found.append(finding("single_rollouts", True, singles, singles, text))
         elif singles:
-            found.append(finding("single_rollouts", False, singles, singles + self.paired, f"{singles} groups hold one rollout, which has no group to be compared with; they do not count as dead"))
+            text = (
+                f"{many(singles, 'group')} of one rollout, which has no group to be compared with, not counted as dead"
+            )
+            found.append(finding("single_rollouts", False, singles, singles + self.paired, text))
         sizes = {size: count for size, count in self.sizes.items() if size > 1}
         if len(sizes) > 1:
             most = sorted(sizes.items(), key=lambda item: -item[1])
             listed = ", ".join(f"{count} of {size}" for size, count in most[:6]) + (" ..." if len(sizes) > 6 else "")
-            found.append(
-                finding("group_sizes_differ", False, len(sizes), None, f"groups differ in size ({listed}): rows are missing, an evaluation is mixed in, or a prompt drawn twice is one group")
+            text = (
+                f"groups differ in size ({listed}): rows are missing, an evaluation is mixed in, or a prompt drawn twice "
+                "is one group"
             )
+            found.append(finding("group_sizes_differ", False, len(sizes), None, text))
         if self.reopened:
-            found.append(
-                finding("steps_reopened", False, self.reopened, None, f"rows of one step lie far apart ({self.reopened} times), so groups may have been split")
-            )
+            text = f"rows of one step lie far apart ({self.reopened} times), so groups may have been split"
+            found.append(finding("steps_reopened", False, self.reopened, None, text))
         return found
 
     def _of_texts(self) -> list[dict]:
         found = []
-        if self.repeated > REPEATED * self.texts:
-            found.append(
-                finding(
-                    "duplicate_texts", self.repeated > 0.5 * self.texts, self.repeated, self.texts,
-                    f"{self.repeated} of {self.texts} rollouts repeat a text of their group: processes that sample with one seed, or a policy without entropy",
-                )
-            )  # fmt: skip
+        if self.varied and self.repeated > REPEATED * self.texts:
+            text = (
+                f"{self.repeated} of {self.texts} rollouts repeat a text of their group: processes that sample with one "
+                "seed, or a policy without entropy"
+            )
+            grave = self.repeated > 0.5 * self.texts
+            found.append(finding("duplicate_texts", grave, self.repeated, self.texts, text))
         if self.truncated_rewarded:
-            found.append(
-                finding(
-                    "truncated_with_reward", False, self.truncated_rewarded, self.truncated,
-                    f"{self.truncated_rewarded} of {self.truncated} truncated rollouts keep a reward for success",
-                )
-            )  # fmt: skip
+            text = f"{self.truncated_rewarded} of {self.truncated} truncated rollouts keep a reward for success"
+            found.append(finding("truncated_with_reward", False, self.truncated_rewarded, self.truncated, text))
         elif self.truncated > 0.1 * max(self.told_truncated, 1):
-            found.append(
-                finding("truncated", False, self.truncated, self.told_truncated, f"{self.truncated / self.told_truncated:.0%} of rollouts are truncated; none of them succeeds")
-            )
+            text = f"{self.truncated / self.told_truncated:.0%} of rollouts are truncated, none of which succeeds"
+            found.append(finding("truncated", False, self.truncated, self.told_truncated, text))
         if self.masked:
-            found.append(
-                finding("masked", False, self.masked, self.rollouts, f"{self.masked} of {self.rollouts} rollouts are masked out of the loss, and count with weight 0")
-            )
+            text = f"{self.masked} of {self.rollouts} rollouts are masked out of the loss, and count with weight 0"
+            found.append(finding("masked", False, self.masked, self.rollouts, text))
         return found
+
+
+def many(count: int, noun: str) -> str:
+    """1 group, 2 groups."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def has(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def finding(key: str, grave: bool, count: int, of: int | None, sentence: str) -> dict:

@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 
 from .mapping import Plan
+from .opening import Shape
 from .values import Coded, Column
 
 MORE = 8
@@ -28,7 +29,7 @@ class Turns:
 
     def applies(self, plan: Plan, fields: dict[str, Column], prompt: np.ndarray) -> bool:
         """Whether this file logs turns; decided on its first rows."""
-        if "prompt" not in fields or "group" in fields or plan.block or plan.rows or plan.spread:
+        if "prompt" not in fields or "group" in fields or plan.block or plan.shape != Shape():
             return False
         if self.on is None:
             texts = _texts(fields["prompt"])

@@ -13,7 +13,9 @@ def _reward(report: dict) -> list[str]:
     found = []
     if reward["default"] is not None:
         equal = f"equal {named(nearest)}" if nearest and nearest["equal"] else "a scaling of it"
-        found.append(f"--reward {reward['option']} makes the advantages {equal}; the default would be {reward['default']}")
+        found.append(
+            f"--reward {reward['option']} makes the advantages {equal}; the default would be {reward['default']}"
+        )
     elif len(reward["columns"]) > 1 and not reward["chosen"]:
         others = ", ".join(c for c in reward["columns"] if not reward["weights"][c])
         shown = f"the reward is {reward['option']}" + (f", without {others}" if others else "")
@@ -38,7 +40,12 @@ def _signal(report: dict) -> list[str]:
             parts += f", {dead['equal_graded']:.0%} at an equal reward in between"
         found.append(f"{report['dead_fraction']:.0%} of groups carry no signal, all their rewards being equal: {parts}")
     both = report["fifths"]
-    if both and both["first"]["dead_fraction"] is not None and both["last"]["dead_fraction"] is not None:
+    if (
+        both
+        and len(report["per_step"]) >= 5
+        and both["first"]["dead_fraction"] is not None
+        and both["last"]["dead_fraction"] is not None
+    ):
         early, late = both["first"]["dead_fraction"], both["last"]["dead_fraction"]
         if late - early > 0.15:
             found.append(f"groups without signal grow from {early:.0%} in the first fifth of the steps to {late:.0%}")

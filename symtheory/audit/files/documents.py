@@ -87,9 +87,7 @@ def _decoder(keys: Collection[str] | None):
 
         def strict(line: bytes) -> Any:
             found = parse(line)
-            return {
-                key: value for name, key in names.items() if (value := getattr(found, name)) is not msgspec.UNSET
-            }
+            return {key: value for name, key in names.items() if (value := getattr(found, name)) is not msgspec.UNSET}
 
     def decode(line: bytes) -> Any:
         try:

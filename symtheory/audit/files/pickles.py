@@ -26,7 +26,7 @@ TENSORS = {
     "torch float32", "torch float16", "torch bfloat16", "torch float64", "torch int64", "torch int32", "torch bool",
     "numpy dtype", "numpy ndarray", "numpy.core.multiarray scalar", "numpy._core.multiarray scalar",
     "numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct",
-    "collections OrderedDict",
+    "collections OrderedDict", "_codecs encode",
 }  # fmt: skip
 
 

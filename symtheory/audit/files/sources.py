@@ -13,7 +13,9 @@ from .streams import DAMAGE, open_utf8
 
 PACKED = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 NAMES = (".parquet", ".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".pt")
-EVALUATION = re.compile(r"(^|[/_.-])(val|valid|validation|eval|evals|evaluation|test|dev|dumped_evals)([/_.\d-]|$)", re.I)
+EVALUATION = re.compile(
+    r"(^|[/_.-])(val|valid|validation|eval|evals|evaluation|test|dev|dumped_evals)([/_.\d-]|$)", re.I
+)
 SAMPLE, SAMPLE_BYTES = 256, 8 << 20
 """Records, and about the bytes of them, from which a file's columns are told."""
 SMALL = 4096
@@ -79,7 +81,7 @@ def is_evaluation(inside: str) -> bool:
 
 
 def kind(path: Path) -> str:
-    """"parquet", "torch", "table" or "json"; `InputError` with one sentence for what is no log."""
+    """ "parquet", "torch", "table" or "json"; `InputError` with one sentence for what is no log."""
     with open(path, "rb") as stream:
         head = stream.read(8)
     if head[:4] == b"PAR1" or path.name.endswith(".parquet"):
@@ -98,7 +100,9 @@ def kind(path: Path) -> str:
         return "json"
     name = path.name.lower().split(".")
     text = not re.search(rb"[\x00-\x08]", first)
-    if text and (("csv" in name or "tsv" in name) or (tables.delimiter(first.decode(errors="replace")) and b"{" not in first)):
+    if text and (
+        ("csv" in name or "tsv" in name) or (tables.delimiter(first.decode(errors="replace")) and b"{" not in first)
+    ):
         return "table"
     return "json"
 

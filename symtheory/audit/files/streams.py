@@ -47,7 +47,7 @@ class _Pulled(io.RawIOBase):
 
 
 def packing(path: Path) -> str | None:
-    """"gzip", "zstd", "bz2", "xz", or None, by the first bytes and not by the name."""
+    """ "gzip", "zstd", "bz2", "xz", or None, by the first bytes and not by the name."""
     with open(path, "rb") as raw:
         head = raw.read(6)
     return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)

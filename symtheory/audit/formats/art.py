@@ -5,7 +5,9 @@ from .base import Format, asked
 
 def questions(columns: dict[str, list]) -> dict[str, list]:
     """The prompt is what stands before the answer."""
-    return {**columns, "prompt": [asked(messages) for messages in columns["text"]]}
+    prompts = [asked(messages) for messages in columns["text"]]
+    texts = [t if t != p else None for t, p in zip(columns["text"], prompts, strict=True)]
+    return {**columns, "prompt": prompts, "text": texts}
 
 
 FORMAT = Format(

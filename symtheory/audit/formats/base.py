@@ -53,6 +53,8 @@ class Format(NamedTuple):
     """Whether the trainer adds reward functions, those that returned nothing counting as 0"""
     ordered: bool = False
     """Whether rows are written group after group, so that a double group is a prompt drawn twice"""
+    one: bool = False
+    """Whether every value is a list of length 1, which holds a list for each rollout where there are tokens"""
     leave_out: str = ""
     """Regular expression of paths that repeat others or hold no rollouts"""
     derive: Derive | None = None

@@ -42,6 +42,7 @@ FORMAT = Format(
         "reward": ("filtered_rewards", "rewards"), "advantage": ("advantages",), "mask": ("sample_loss_mask",),
         "token_mask": ("token_loss_mask",), "logprob": ("generation_logprobs", "prev_logprobs"), "success": (),
     },
+    one=True,
     derive=prompts,
     also=("content", "token_ids"),
 )  # fmt: skip
