@@ -323,8 +323,9 @@ def _reward(path, form: Format, sample: Sample, fields: dict[str, str], wishes: 
     leaves = {leaf(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
     total = [n if n in sample else by_name.get(n) or (leaves.get(n) if form.name == "plain" else None) for n in names]
     total = [c for c in total if c and c not in used - {success}]
-    main = next((c for c in total if _is_reward(sample[c]) or form.derive and _holds(sample[c])), None)
-    inner = next((c for c in total if main is None and _holds(sample[c])), None)
+    found = next((c for c in total if _is_reward(sample[c]) or _holds(sample[c])), None)
+    inner = found if found and form.derive is None and _holds(sample[found]) else None
+    main = None if inner else found
     if inner is not None:  # a reward that is an object of named rewards
         found = [c for c in sample if c.startswith(f"{inner}.") and _is_reward(sample[c])][:MAX_PARTS]
         found.sort(key=lambda c: leaf(c) not in SYNONYMS["success"])
@@ -342,7 +343,9 @@ def _reward(path, form: Format, sample: Sample, fields: dict[str, str], wishes: 
         parts = (main, *others[: MAX_PARTS - 1]) if "advantage" in fields else (main,)
         return parts, Terms((main,), (1.0,)), True
     if not others:
-        raise Refusal(f"{path}: no reward of each rollout was found; {_seen(sample)}{_guess(path, sample, fields)}")
+        named = next((c for c in sample if leaf(c) in SYNONYMS["reward"] and c not in used), None)
+        why = f"column {named!r} holds no numbers" if named else "no reward of each rollout was found"
+        raise Refusal(f"{path}: {why}; {_seen(sample)}{_guess(path, sample, fields)}")
     parts = tuple(others[:MAX_PARTS])
     return parts, Terms(parts, (1.0,) * len(parts)), True
 
@@ -396,7 +399,7 @@ def reward_terms(text: str, sample: Collection[str], path: Path | str = "the log
         return Terms((text,), (1.0,))
     parts = [
         re.fullmatch(r"\s*(?:([-+.\deE]+)\s*\*\s*)?(.+?)\s*", part)
-        for part in re.split(r"\+(?![\d.]+\b(?!\s*\*))", text)
+        for part in text.split("+")
     ]
     try:
         found = [(float(m[1] or 1), m[2]) for m in parts if m]

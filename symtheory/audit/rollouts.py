@@ -129,12 +129,13 @@ def _assemble(
     good = _chosen(part, plan, fields, keep_evaluation, left)
     need = _Needs(good, rows["line"], path, skipped)
     step = steps(fields["step"]) if "step" in fields else np.full(n, float(plan.step))
-    need(np.isfinite(step), lambda i: f"step is no whole number ({described(_at(fields['step'], i))})")
+    need(np.isfinite(step), lambda i: f"step is {described(_at(fields['step'], i))}, not a whole number")
     rows["step"] = np.where(np.isfinite(step), step, 0)
     _rewards(rows, fields, part, plan, need)
     _measures(rows, fields)
     group, prompt = _groups(fields, part, plan, file, n)
-    need((group != 0), lambda i: "prompt is missing" if plan.fields.get("group") is None else "group is missing")
+    told = plan.fields.get("group", plan.fields.get("prompt", "prompt"))
+    need(group != 0, lambda i: f"{told} is missing or names no group")
     if turns.applies(plan, fields, prompt):
         continued = turns.continued(fields["prompt"], rows["step"])
         left["turns"] += int((continued & good).sum())
@@ -223,10 +224,8 @@ def _rewards(rows: np.ndarray, fields: dict[str, Column], part: Part, plan: Plan
     used = [plan.parts.index(name) for name in plan.terms.columns]
     own = parts[:, used]
     first = part.columns[plan.terms.columns[0]]
-    need(
-        ~np.isinf(own).any(1) & (np.abs(np.nan_to_num(own)) <= LIMIT).all(1), lambda i: f"{plan.parts[0]} is not finite"
-    )
-    need(~np.isnan(own).all(1), lambda i: f"{plan.parts[0]} is {described(_at(first, i))}")
+    usable = (np.abs(np.nan_to_num(own, posinf=np.inf, neginf=-np.inf)) <= LIMIT).all(1) & ~np.isnan(own).all(1)
+    need(usable, lambda i: f"{plan.terms.columns[0]} is {described(_at(first, i))}")
     parts[~(np.abs(parts) <= LIMIT)] = np.nan
     rows["parts"] = parts
     rows["success"] = np.nan

@@ -11,7 +11,7 @@ LIMIT = 1e100
 HASH = (1 << 64) - 1
 NODES = 2_000_000
 """Parts of a nested value that are looked at; a longer prompt counts as unknown."""
-TRUTH = dict.fromkeys(("true", "yes", "correct", "pass", "passed", "success", "right"), 1.0)
+TRUTH: dict[str, float] = dict.fromkeys(("true", "yes", "correct", "pass", "passed", "success", "right"), 1.0)
 TRUTH |= dict.fromkeys(("false", "no", "incorrect", "wrong", "fail", "failed", "failure"), 0.0)
 NUMBERS = {float, int, bool, type(None)}
 
@@ -69,7 +69,7 @@ def number(value: Any) -> float:
     try:
         return float(value) if isinstance(value, int | float) else np.nan
     except OverflowError:
-        return np.inf if value > 0 else -np.inf
+        return np.inf if str(value)[:1] != "-" else -np.inf
 
 
 def steps(column: Column) -> np.ndarray:
@@ -176,9 +176,13 @@ def _size(value: Any) -> float:
 
 
 def described(value: Any) -> str:
-    """What a value is, in the few words that a reason for skipping it needs."""
-    if value is None or (isinstance(value, float) and value != value):
-        return "missing or NaN"
+    """What a value is, in the few words that a reason for skipping it needs.
+
+    >>> described(None), described(float("-inf")), described("x")
+    ('missing', '-inf', 'no number but str')
+    """
+    if value is None:
+        return "missing"
     if isinstance(value, int | float):
-        return "not finite" if abs(value) == np.inf else "out of range"
+        return "NaN" if value != value else f"{float(value):g}" if abs(value) <= LIMIT or abs(value) == np.inf else "out of range"
     return f"no number but {type(value).__name__}"

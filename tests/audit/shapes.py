@@ -188,7 +188,7 @@ def open_instruct(folder, rows):
     lines(folder / "run_metadata.jsonl", [{"run_name": "run", "git_commit": "abc"}])
     lines(folder / "run_rollouts_000000.jsonl", [
         {"step": r["step"], "sample_idx": r["q"] * SIZE + r["i"], "prompt_idx": r["q"], "prompt_tokens": [1, r["q"]], "response_tokens": r["tokens"],
-         "reward": 10 * r["reward"], "advantage": r["a"], "finish_reason": "stop", "dataset": ["math"], "logprobs": r["logprobs"]} for r in rows
+         "reward": r["reward"], "advantage": r["a"], "finish_reason": "stop", "dataset": ["math"], "logprobs": r["logprobs"]} for r in rows
     ])  # fmt: skip
 
 

@@ -17,7 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from symtheory import InputError
-from symtheory.audit import FORMATS, audit, read
+from symtheory.audit import audit, formats, read
+
+FORMATS = formats()
 
 from .logs import SAMPLES
 

@@ -71,6 +71,8 @@ def _by_line(path: Path, skipped: Skipped, keys: Collection[str] | None) -> Iter
         except ValueError as reason:
             skipped.add(f"{path}:{number}", str(reason))
             continue
+        if isinstance(value, list) and not all(isinstance(e, dict) for e in value):
+            skipped.add(f"{path}:{number}", "expected object, got array")
         for record in objects(value):
             yield number, record
 

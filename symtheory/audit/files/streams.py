@@ -16,6 +16,8 @@ MAX_INFLATION = 200
 UNPACKED = 128 << 20
 """Bytes that may be unpacked before that ratio counts."""
 BLOCK = 1 << 20
+PART = 1 << 16
+"""Bytes unpacked at once: what is lost where the data are cut."""
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
 MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError, UnicodeError)
@@ -74,11 +76,11 @@ def open_utf8(path: Path) -> Iterator[BinaryIO]:
 
 def _unpacker(kind: str, raw: BinaryIO) -> Callable[[int], bytes]:
     if kind == "gzip":
-        return gzip.GzipFile(fileobj=raw).read
+        return gzip.GzipFile(fileobj=raw).read1
     if kind == "bz2":
-        return bz2.BZ2File(raw).read
+        return bz2.BZ2File(raw).read1
     if kind == "xz":
-        return lzma.LZMAFile(raw).read
+        return lzma.LZMAFile(raw).read1
     import pyarrow
 
     return pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, mode="r"), "zstd").read
@@ -89,7 +91,7 @@ def _guarded(raw: BinaryIO, read: Callable[[int], bytes]) -> Callable[[int], byt
 
     def pull(size: int) -> bytes:
         nonlocal total
-        block = read(min(size, BLOCK))
+        block = read(min(size, PART))
         total += len(block)
         if total > MAX_INFLATION * raw.tell() + UNPACKED:
             raise Inflated

@@ -14,7 +14,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "prompt_index", "problem_idx", "question_idx", "task_idx", "task_index", "example_idx", "task_hash",
         "prompt_hash", "data_id", "sample_uid", "qid", "pid", "problem", "question", "query", "prompt", "prompts",
         "input_prompt", "prompt_text", "input", "instruction", "messages", "source", "id", "idx", "index",
-        "prompt_tokens", "prompt_token_ids",
+        "prompt_tokens", "prompt_token_ids", "prompt_ids", "input_tokens", "input_ids",
     ),
     "id": (
         "rollout_id", "rollout_idx", "rollout_index", "completion_id", "response_id", "trajectory_id", "traj_idx",

@@ -11,7 +11,7 @@ def sessions(columns: dict[str, list]) -> dict[str, list]:
     """uid -> group, rollout and turn; a uid of another form is no group."""
     group, session, turn = [], [], []
     for uid in columns["group"]:
-        parts = uid.rsplit("_", 2) if isinstance(uid, str) else ()
+        parts = uid.rsplit("_", 2) if isinstance(uid, str) else []
         known = len(parts) == 3 and parts[2].isdecimal()
         group.append(parts[0] if known else None)
         session.append(f"{parts[0]}_{parts[1]}" if known else None)
