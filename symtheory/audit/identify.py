@@ -92,12 +92,15 @@ class Identification:
     """estimator -> why it cannot have made this log"""
     seen: int = 0
     tolerance: tuple[float, float] | None = None
+    usual: float = 0.0
+    """the median |A| other than 0 of the batch"""
 
     def add(self, batch: Batch) -> None:
         """Compare one batch; rollouts without a logged advantage are left out."""
         logged = batch.rows["advantage"]
         if not np.nanmax(np.abs(logged), initial=0) > 0:
             return
+        self.usual = float(np.median(np.abs(logged[np.isfinite(logged) & (logged != 0)])))
         self.tolerance = self.tolerance or tolerance(logged[np.isfinite(logged)])
         lengths = token_lengths(batch, self.unit)
         shared = statistics(batch, lengths)
@@ -138,16 +141,11 @@ class Identification:
 
     def _scale(self, candidate: Candidate, a: np.ndarray, b: np.ndarray, absolute: float, relative: float) -> None:
         """Compare up to the factor of this step, judged at every rollout: one huge advantage makes no factor."""
-        alive = np.abs(b) > 1e-9
-        if not alive.any():
-            candidate.residual += float(a @ a)
-            candidate.crooked += int((np.abs(a) > absolute + relative * 0.05).sum())
-            return
-        factor = float(np.median(a[alive] / b[alive]))
+        square = float(b @ b)
+        factor = float(a @ b) / square if square > 1e-18 else 0.0
         rest = a - factor * b
         candidate.residual += float(rest @ rest)
-        usual = float(np.median(np.abs(a[a != 0]))) if a.any() else 0.0
-        limit = 2 * absolute + 5 * relative * np.maximum(np.abs(a), 0.05 * usual)
+        limit = 2 * absolute + 5 * relative * np.maximum(np.abs(a), 0.05 * self.usual)
         candidate.crooked += int((np.abs(rest) > limit).sum())
         if factor:
             low, high = candidate.factors

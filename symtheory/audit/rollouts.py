@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .files import parquet
+from .files import documents, parquet
 from .files.sources import kind, records
 from .mapping import Plan
 from .opening import Shape, dig, opened
@@ -36,7 +36,7 @@ def read_rows(
 ) -> Iterator[np.ndarray]:
     """Chunks of `rows.row_type` records of a file; what is left out on purpose is counted in `left`."""
     turns = Turns()
-    parts = _parquet_parts if _is_flat_parquet(path, plan) else _record_parts
+    parts = _parquet_parts if _is_flat_parquet(path, plan) else _line_parts if _is_flat_lines(path, plan) else _record_parts
     for part in parts(path, plan, skipped):
         yield _assemble(part, path, file, plan, keep_evaluation, turns, skipped, left)
 
@@ -55,6 +55,20 @@ def _parquet_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
         places = start + np.arange(size)
         yield Part({**columns, "#": places.astype(float)}, places + 1, places)
         start += size
+
+
+def _is_flat_lines(path: Path, plan: Plan) -> bool:
+    """Whether a file has an object a line, with all that is needed in its top-level keys."""
+    if kind(path) != "json" or plan.shape != Shape() or any("." in c for c in plan.columns):
+        return False
+    return documents.is_by_line(path)
+
+
+def _line_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
+    names = [c for c in plan.columns if c != "#"]
+    for values, lines, places in documents.columns_by_line(path, names, skipped, CHUNK):
+        columns = {name: list(column) for name, column in zip(names, values, strict=True)}
+        yield Part({**columns, "#": places}, np.array(lines), np.array(places))
 
 
 def _record_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:

@@ -4,7 +4,8 @@ A damaged line costs that line and is located; memory does not grow with the fil
 """
 
 import json
-from collections.abc import Collection, Iterator
+import operator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,51 @@ def _by_line(path: Path, skipped: Skipped, keys: Collection[str] | None) -> Iter
         except ValueError as reason:
             skipped.add(f"{path}:{number}", str(reason))
             continue
-        if isinstance(value, list) and not all(isinstance(e, dict) for e in value):
+        if isinstance(value, dict):
+            yield number, value
+            continue
+        if not all(isinstance(e, dict) for e in value):
             skipped.add(f"{path}:{number}", "expected object, got array")
         for record in objects(value):
             yield number, record
+
+
+def columns_by_line(
+    path: Path, keys: Sequence[str], skipped: Skipped, size: int
+) -> Iterator[tuple[list[tuple], list[int], list[int]]]:
+    """(values of each top-level key, lines, places) of `size` objects at a time, for a file with an object a line.
+
+    Values that a line lacks are None. This is the fast way: no dict is made of a row.
+    """
+    msgspec = import_msgspec()
+    names = {f"f{i}": key for i, key in enumerate(keys)}
+    row = msgspec.defstruct("Row", [(name, Any, None) for name in names], rename=names)
+    decode = msgspec.json.Decoder(row).decode
+    values_of = operator.attrgetter(*names) if len(names) > 1 else lambda found: (found.f0,)
+    rows: list[tuple] = []
+    at: list[int] = []
+    places: list[int] = []
+    for place, (number, line) in enumerate(lines(path, skipped)):
+        if line is None:
+            continue
+        try:
+            rows.append(values_of(decode(line)))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            try:
+                value = lenient(line, error)
+                if not isinstance(value, dict):
+                    raise ValueError("expected object, got array")
+                rows.append(tuple(value.get(key) for key in keys))
+            except ValueError as reason:
+                skipped.add(f"{path}:{number}", str(reason))
+                continue
+        at.append(number)
+        places.append(place)
+        if len(rows) == size:
+            yield list(zip(*rows, strict=True)), at, places
+            rows, at, places = [], [], []
+    if rows:
+        yield list(zip(*rows, strict=True)), at, places
 
 
 def _decoder(keys: Collection[str] | None):

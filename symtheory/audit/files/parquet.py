@@ -85,16 +85,28 @@ def _slice(metadata) -> int:
 
 def _column(pa, array, kind) -> Any:
     types = pa.types
+    if not len(array):
+        return np.zeros(0) if is_flat(kind) and not is_text(kind) else []
     if types.is_boolean(kind):
         array = array.cast(pa.uint8())
     if types.is_null(kind):
         return np.full(len(array), np.nan)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind):
-        return array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return _numpy(array.cast(pa.float64(), safe=False), np.float64, np.nan)
     if hasattr(array, "indices"):
-        indices = array.indices.fill_null(len(array.dictionary)).to_numpy(zero_copy_only=False)
-        return Coded([*array.dictionary.to_pylist(), None], indices)
+        values = [*array.dictionary.to_pylist(), None]
+        return Coded(values, _numpy(array.indices.cast(pa.int64()), np.int64, len(values) - 1))
     return array.to_pylist()
+
+
+def _numpy(array, dtype, missing) -> np.ndarray:
+    """The values of an array, with `missing` for its nulls; arrow's own conversion would import pandas first."""
+    valid, values = array.buffers()
+    found = np.frombuffer(values, dtype, len(array), array.offset * np.dtype(dtype).itemsize).copy()
+    if array.null_count and valid is not None:
+        bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
+        found[bits[array.offset : array.offset + len(array)] == 0] = missing
+    return found
 
 
 def _plain(column: Any) -> list:
