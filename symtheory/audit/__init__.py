@@ -1,4 +1,4 @@
-"""Audit the rollout log of a real training run: whether it can be trusted, how zero-sum it is, where its weight goes."""
+"""Audit the rollout log of a real training run: can it be trusted, is it zero-sum, where does its weight go."""
 
 from .check import audit
 from .formats import named as formats

@@ -188,6 +188,7 @@ def _reward(log: Log) -> dict:
         "weights": {c: float(w) for c, w in zip(score.columns, score.weights, strict=True)},
         "default": None if score.default is None else str(score.default),
         "unexplained": score.fit.unexplained if known and score.fit else None,
+        "standardised": None if score.standardised is None else score.standardised._asdict(),
         "untold": [score.columns[i] for i in score.fit.unsure] if known and score.fit else [],
         "chosen": not score.free,
         "success": str(score.rule),

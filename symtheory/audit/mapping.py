@@ -23,6 +23,9 @@ NOT_REWARDS = re.compile(
     r"logprobs?|advantages?|std|mean|count|size|version|iteration|rank|turns?|latency|ms|timestamp|num|gen_step)([_.]|$)"
 )
 
+FUNCTION = re.compile(r"reward|penalty|bonus|score|correct|accuracy")
+"""What names of reward functions say, even if they are about lengths or tokens."""
+
 
 class Refusal(InputError):
     """A file that holds no rollouts which can be read: left out of a folder, an error alone."""
@@ -335,7 +338,7 @@ def _reward(path, form: Format, sample: Sample, fields: dict[str, str], wishes: 
         c for c in sample if c not in used and c != main and _is_reward(sample[c]) and not _redundant(c, main, form)
     ]
     if form.functions:
-        others = [c for c in others if not NOT_REWARDS.search(usual(c)) and "." not in c]
+        others = [c for c in others if (FUNCTION.search(leaf(c)) or not NOT_REWARDS.search(usual(c))) and "." not in c]
         others = [c for c in others if not any(isinstance(v, str) for v in sample[c])] or others
     else:
         others = [c for c in others if REWARD_LIKE.search(usual(c))]
@@ -394,13 +397,10 @@ def reward_terms(text: str, sample: Collection[str], path: Path | str = "the log
     >>> reward_terms("correct+0.2*brevity", ["correct", "brevity"])
     Terms(columns=('correct', 'brevity'), weights=(1.0, 0.2))
     """
-    columns = dict.fromkeys(sample, [])
+    columns: Sample = {name: [] for name in sample}
     if text in columns:
         return Terms((text,), (1.0,))
-    parts = [
-        re.fullmatch(r"\s*(?:([-+.\deE]+)\s*\*\s*)?(.+?)\s*", part)
-        for part in text.split("+")
-    ]
+    parts = [re.fullmatch(r"\s*(?:([-+.\deE]+)\s*\*\s*)?(.+?)\s*", part) for part in text.split("+")]
     try:
         found = [(float(m[1] or 1), m[2]) for m in parts if m]
     except ValueError:

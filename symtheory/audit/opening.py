@@ -69,13 +69,14 @@ def _objects(flat: Sequence[dict], reward: str) -> str:
     """The column that holds a list of objects with a reward each, where the record itself has none."""
     known = {leaf(c) for record in flat for c, v in record.items() if "." not in c and not isinstance(v, dict)}
     telling = set(SYNONYMS["reward"])
-    candidates = Counter(
-        name
-        for record in flat
-        for name, value in record.items()
-        if isinstance(value, list) and value and all(isinstance(e, dict) for e in value[:FEW])
-        and (telling & {leaf(k) for k in value[0]} or any(REWARD_LIKE.search(leaf(k)) for k in value[0]) or reward.startswith(f"{name}."))
-    )  # fmt: skip
+
+    def holds(name: str, value: Any) -> bool:
+        if not (isinstance(value, list) and value and all(isinstance(e, dict) for e in value[:FEW])):
+            return False
+        inner = {leaf(k) for k in value[0]}
+        return bool(telling & inner) or any(map(REWARD_LIKE.search, inner)) or reward.startswith(f"{name}.")
+
+    candidates = Counter(name for record in flat for name, value in record.items() if holds(name, value))
     asked = next((c for c in candidates if reward.startswith(f"{c}.")), None)
     if asked or reward:
         return asked or ""

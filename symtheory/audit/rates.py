@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import InputError
 from .read import Log
 
 
 class PassRates(NamedTuple):
-    """Correct rollouts of each prompt, in the order in which the prompts first came."""
+    """Correct rollouts of each prompt, in no particular order."""
 
     correct: np.ndarray
     """[m] sum of the successes; whole numbers where success is 0 or 1"""
@@ -33,8 +34,6 @@ def pass_rates(log: Log, last_steps: int | None = None) -> PassRates:
     Raises:
         InputError: if there is no usable rollout.
     """
-    from ..errors import InputError
-
     steps: dict[int, dict[int, tuple[float, int]]] = {}
     sizes: dict[int, int] = {}
     for batch in log.batches:

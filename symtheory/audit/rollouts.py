@@ -36,7 +36,9 @@ def read_rows(
 ) -> Iterator[np.ndarray]:
     """Chunks of `rows.row_type` records of a file; what is left out on purpose is counted in `left`."""
     turns = Turns()
-    parts = _parquet_parts if _is_flat_parquet(path, plan) else _line_parts if _is_flat_lines(path, plan) else _record_parts
+    parts = (
+        _parquet_parts if _is_flat_parquet(path, plan) else _line_parts if _is_flat_lines(path, plan) else _record_parts
+    )
     for part in parts(path, plan, skipped):
         yield _assemble(part, path, file, plan, keep_evaluation, turns, skipped, left)
 
@@ -202,7 +204,7 @@ class _Needs:
     def __init__(self, good: np.ndarray, lines: np.ndarray, path: Path, skipped: Skipped) -> None:
         self.good, self.lines, self.path, self.skipped = good, lines, path, skipped
 
-    def __call__(self, ok: np.ndarray, reason) -> None:
+    def __call__(self, ok: Any, reason) -> None:
         for i in np.flatnonzero(self.good & ~ok):
             self.skipped.add(f"{self.path}:{self.lines[i]}", reason(i))
         self.good &= ok
@@ -212,9 +214,7 @@ def _chosen(part: Part, plan: Plan, fields: dict[str, Column], keep_evaluation: 
     """Rows that `--where` chooses, without those that a split column calls evaluation."""
     good = np.ones(len(part.lines), bool)
     for column, wanted in plan.where.items():
-        alike = {
-            hash_ for hash_ in hashes([wanted, number(wanted), {"true": True, "false": False}.get(wanted.lower())])
-        }
+        alike = set(hashes([wanted, number(wanted), {"true": True, "false": False}.get(wanted.lower())]).tolist())
         good &= np.isin(hashes(part.columns[column]), list(alike - {0}))
     left["where"] += int((~good).sum())
     if "split" in fields and not keep_evaluation and plan.fields["split"] not in plan.where:
@@ -299,7 +299,7 @@ def _inner(value: list) -> list:
 def _reduced(column: Column, mask: list | None, reduce) -> np.ndarray:
     """Numbers of a column in which lists hold one value a token: their sum or mean over the tokens of the mask."""
     if isinstance(column, Coded | np.ndarray) or not any(
-        isinstance(v, list) and (len(v) > 1 or v and isinstance(v[0], list)) for v in column
+        isinstance(v, list) and (len(v) > 1 or (v and isinstance(v[0], list))) for v in column
     ):
         return numbers(column)
     found = np.full(len(column), np.nan)

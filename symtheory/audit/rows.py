@@ -198,7 +198,7 @@ COPIED = ("group", "prompt", "parts", "advantage", "length", "logprob", "text", 
 
 
 def _without_repeats(rows: np.ndarray, skip, left: Counter) -> np.ndarray:
-    """Rows without those whose id came before in the batch; of the outputs of one rollout the last, with all lengths."""
+    """Rows without those whose id came before; of the outputs of one rollout the last, with the length of all."""
     named = np.flatnonzero(rows["id"])
     if not len(named):
         return rows

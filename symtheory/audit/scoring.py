@@ -7,7 +7,7 @@ import numpy as np
 
 from .mapping import Terms
 from .rows import Batch
-from .weights import EXACT, Fit, fit
+from .weights import EXACT, Fit, Standardised, fit, fit_standardised
 
 FIRST = 1 << 15
 """Rollouts of the first batches on which the rule is settled."""
@@ -50,6 +50,8 @@ class Score:
     weights: np.ndarray = field(default_factory=lambda: np.zeros(0))
     fit: Fit | None = None
     """What the advantages tell of the weights, None without advantages or choice"""
+    standardised: Standardised | None = None
+    """Weights of rewards that were standardised one by one, where the advantages are such a sum"""
     default: Terms | None = None
     """The terms before a fit found others"""
     rule: Rule = field(default_factory=Rule)
@@ -120,6 +122,8 @@ def _settle(first: Sequence[Batch], score: Score, success_column: str | None, as
             used = np.flatnonzero(weights)
             order = sorted(used.tolist(), key=lambda i: -abs(weights[i]))
             score.terms = Terms(tuple(score.columns[i] for i in order), tuple(float(weights[i]) for i in order))
+        if score.fit is not None and score.fit.unexplained >= EXACT:
+            score.standardised = fit_standardised(first, len(score.columns))
     score.weights = weights
     rows = [b.rows for b in first]
     base = np.concatenate([_base(r, score, index) for r in rows]) if rows else np.zeros(0)
@@ -128,7 +132,9 @@ def _settle(first: Sequence[Batch], score: Score, success_column: str | None, as
         given = np.concatenate([r["success"] for r in rows])
         own = success_rule(given, success_column)
         binary = own.kind == "above" or np.isin(given[np.isfinite(given)], (0, 1)).all()
-        score.success_given = asked or (np.isfinite(given).mean() > 0.99 and binary and not np.isin(base, (0, 1)).all())
+        score.success_given = asked or bool(
+            np.isfinite(given).mean() > 0.99 and binary and not np.isin(base, (0, 1)).all()
+        )
         rule = own if score.success_given else rule
     else:
         score.success_given = False

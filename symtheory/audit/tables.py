@@ -75,7 +75,7 @@ def summary(report: dict) -> Table:
         ),
         (
             "by length",
-            f"C / sum|A| = {_signed(length.get('sequence_mean_asymmetry'))} where each rollout is divided by its length; "
+            f"C / sum|A| = {_signed(length.get('sequence_mean_asymmetry'))} if each rollout is divided by its length, "
             f"sum of token advantages {_signed(length.get('token_asymmetry'))} (lengths in {length.get('unit', '-')})",
         ),
         (

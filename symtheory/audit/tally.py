@@ -44,8 +44,9 @@ class Census(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """What the advantages of some groups add up to, each field [BINS] if not said otherwise; groups without advantages do not count.
+    """What the advantages of some groups add up to, each field [BINS] if not said otherwise.
 
+    Groups without advantages do not count.
     A rollout that is masked out of the loss counts with 0.
     """
 
@@ -58,7 +59,7 @@ class Weight(NamedTuple):
     unmasked: np.ndarray
     """sum of A with the masked rollouts"""
     inverse_signed: np.ndarray
-    """sum of A / length: C of a loss that divides each rollout by its length; groups with unknown lengths do not count"""
+    """sum of A / length: C of a loss that divides each rollout by its length; groups without lengths do not count"""
     inverse_absolute: np.ndarray
     token_signed: np.ndarray
     """sum of length times A: the sum of the advantages of the tokens"""

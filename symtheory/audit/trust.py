@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .read import Log
 from .grouping import fitting_size, uneven_groups
+from .read import Log
 from .repeats import distinct_texts
 from .rows import Batch, where
 from .tally import equal_rewards, moving_groups
@@ -124,7 +124,8 @@ class Trust:
         return sorted(found, key=lambda f: not f["grave"])
 
     def _of_advantages(self, nearest: dict | None) -> list[dict]:
-        found, explained = [], bool(nearest and nearest["equal"])
+        explained = bool(nearest and nearest["equal"]) or self.log.score.standardised is not None
+        found = []
         if self.missing:
             share = "all" if self.missing == self.rollouts else f"{self.missing} of {self.rollouts}"
             note = "" if self.logged else "; those of an estimator are computed from the rewards"
@@ -135,8 +136,8 @@ class Trust:
             trained += f"; --group-size {self.fitting} fits the advantages"
         if self.moving and not explained:
             text = (
-                f"{many(self.moving, 'group')} of equal rewards {has(self.moving)} advantages (of {self.paired} groups), "
-                f"first at {self.moving_at}: {trained}"
+                f"{many(self.moving, 'group')} of equal rewards {has(self.moving)} advantages (of {self.paired} groups)"
+                f", first at {self.moving_at}: {trained}"
             )
             found.append(finding("equal_rewards_with_advantages", True, self.moving, self.paired, text))
         if self.uneven and not explained:
@@ -148,8 +149,8 @@ class Trust:
             found.append(finding("unequal_advantages_for_equal_rewards", grave, self.uneven, self.paired, text))
         if self.silent and self.absolute and not explained:
             text = (
-                f"{self.silent} of {self.paired} groups of unequal rewards have advantages of 0: they were filtered, or "
-                "the reward column or the grouping is not the trained one"
+                f"{self.silent} of {self.paired} groups of unequal rewards have advantages of 0: they were filtered, "
+                "or the reward column or the grouping is not the trained one"
             )
             grave = self.silent > 0.1 * self.paired
             found.append(finding("unequal_rewards_without_advantages", grave, self.silent, self.paired, text))
@@ -199,8 +200,8 @@ class Trust:
         found = []
         if self.cut_blocks:
             text = (
-                f"{self.cut_blocks} of {self.blocks} blocks of --group-size {self.log.block} mix several prompts: the group "
-                "size is another, or ranks are interleaved"
+                f"{self.cut_blocks} of {self.blocks} blocks of --group-size {self.log.block} mix several prompts: the "
+                "group size is another, or ranks are interleaved"
             )
             found.append(finding("blocks_cut_prompts", True, self.cut_blocks, self.blocks, text))
         singles = self.sizes.get(1, 0)
@@ -217,8 +218,8 @@ class Trust:
             most = sorted(sizes.items(), key=lambda item: -item[1])
             listed = ", ".join(f"{count} of {size}" for size, count in most[:6]) + (" ..." if len(sizes) > 6 else "")
             text = (
-                f"groups differ in size ({listed}): rows are missing, an evaluation is mixed in, or a prompt drawn twice "
-                "is one group"
+                f"groups differ in size ({listed}): rows are missing, an evaluation is mixed in, or a prompt drawn "
+                "twice is one group"
             )
             found.append(finding("group_sizes_differ", False, len(sizes), None, text))
         if self.reopened:
@@ -230,8 +231,8 @@ class Trust:
         found = []
         if self.varied and self.repeated > REPEATED * self.texts:
             text = (
-                f"{self.repeated} of {self.texts} rollouts repeat a text of their group: processes that sample with one "
-                "seed, or a policy without entropy"
+                f"{self.repeated} of {self.texts} rollouts repeat a text of their group: processes that sample with "
+                "one seed, or a policy without entropy"
             )
             grave = self.repeated > 0.5 * self.texts
             found.append(finding("duplicate_texts", grave, self.repeated, self.texts, text))

@@ -159,7 +159,7 @@ def mixed(values: np.ndarray) -> np.ndarray:
 
 
 def sizes(column: Column) -> np.ndarray:
-    """float64 [n] length of texts in characters, of token lists in tokens, of messages in characters; NaN if missing."""
+    """float64 [n] length of texts and messages in characters, of token lists in tokens; NaN if missing."""
     if isinstance(column, Coded):
         return column.each(sizes)
     return np.array([np.nan if v is None else _size(v) for v in column], np.float64)
@@ -184,5 +184,11 @@ def described(value: Any) -> str:
     if value is None:
         return "missing"
     if isinstance(value, int | float):
-        return "NaN" if value != value else f"{float(value):g}" if abs(value) <= LIMIT or abs(value) == np.inf else "out of range"
+        return (
+            "NaN"
+            if value != value
+            else f"{float(value):g}"
+            if abs(value) <= LIMIT or abs(value) == np.inf
+            else "out of range"
+        )
     return f"no number but {type(value).__name__}"

@@ -2,6 +2,8 @@
 
 from fractions import Fraction
 
+from .mapping import Terms
+
 
 def warnings(report: dict) -> list[str]:
     """Sentences on what the numbers of a report mean for the run."""
@@ -21,6 +23,13 @@ def _reward(report: dict) -> list[str]:
         shown = f"the reward is {reward['option']}" + (f", without {others}" if others else "")
         equal = " and makes the advantages equal " + named(nearest) if nearest and nearest["equal"] else ""
         found.append(f"{shown}{equal}; --reward chooses a column or a weighted sum")
+    if reward["standardised"]:
+        each = reward["standardised"]
+        total = Terms(tuple(reward["columns"]), each["weights"])
+        found.append(
+            f"the advantages are those of GDPO times a factor per step: each reward is standardised in its group (ddof "
+            f"{each['ddof']}, eps {each['eps']:g}), and {total} of them is taken"
+        )
     if reward["untold"] and len(reward["columns"]) > 1:
         found.append(f"{', '.join(reward['untold'])}: constant in every group, so that nothing tells its weight")
     if not reward["success"].endswith(reward["option"]) or reward["graded"]:
@@ -88,6 +97,8 @@ def _signed(value: float) -> str:
 
 def _estimator(report: dict) -> list[str]:
     nearest = report["identification"]
+    if report["reward"]["standardised"]:
+        return []
     if nearest is None:
         if report["advantages"] == "logged":
             return []
@@ -101,8 +112,8 @@ def _estimator(report: dict) -> list[str]:
         if high - low < 1e-4 * abs(high):
             return [f"the advantages are those of {named(nearest)} times a constant, {_fraction(low)}"]
         return [
-            f"the advantages are those of {named(nearest)} times a factor per step ({low:.4g} to {high:.4g}), as dividing by "
-            "a statistic of the whole batch gives"
+            f"the advantages are those of {named(nearest)} times a factor per step ({low:.4g} to {high:.4g}), as "
+            "dividing by a statistic of the whole batch gives"
         ]
     first = nearest["first_disagreement"]
     place = f"first at {first['where']}: logged {first['logged']:.6g}, expected {first['expected']:.6g}"

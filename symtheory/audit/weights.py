@@ -9,7 +9,8 @@ which is the eigenvector of a K x K matrix for its smallest eigenvalue. The valu
 the share of the reward's variance that the advantages do not have.
 """
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,15 @@ class Fit(NamedTuple):
     """Columns that are constant in every group, whose weight nothing tells"""
 
 
+class Standardised(NamedTuple):
+    """Weights of rewards that were standardised in their groups before they were added."""
+
+    weights: tuple[float, ...]
+    ddof: int
+    eps: float
+    unexplained: float
+
+
 def fit(batches: Iterable[Batch], preferred: np.ndarray, nansum: bool = True) -> Fit | None:
     """The weights that the advantages of some batches come from, the simplest of equally good ones.
 
@@ -48,7 +58,7 @@ def fit(batches: Iterable[Batch], preferred: np.ndarray, nansum: bool = True) ->
     varies = np.diag(total) > 1e-12 * np.trace(total)
     unsure = tuple(np.flatnonzero(~varies).tolist())
     trials = [preferred, np.ones(size), *np.eye(size)]
-    values, vectors = np.linalg.eigh(matrix[np.ix_(varies, varies)])
+    vectors = np.linalg.eigh(matrix[np.ix_(varies, varies)])[1]
     best = np.zeros(size)
     best[varies] = vectors[:, 0]
     trials += [_rounded(best), best]
@@ -59,10 +69,34 @@ def fit(batches: Iterable[Batch], preferred: np.ndarray, nansum: bool = True) ->
     return Fit(tuple(_scaled(trials[good[0]] * varies).tolist()), shares[good[0]], unsure)
 
 
-def _matrices(batches: Iterable[Batch], size: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """(what the advantages leave of the rewards, all of them, whether there were any): [K, K], [K, K]."""
+def fit_standardised(batches: Sequence[Batch], size: int) -> Standardised | None:
+    """The weights of rewards that were each standardised in their group and then added up, as GDPO does.
+
+    A further scaling of a whole step, as GDPO's, is left open. None if no such sum gives the advantages.
+    """
+    for ddof, eps in itertools.product((1, 0), (1e-4, 1e-6, 0.0)):
+        left, total, compared = _matrices(batches, size, (ddof, eps))
+        if not compared or not np.trace(total) > 0 or (np.diag(total) == 0).any():
+            return None
+        w = np.linalg.eigh(left)[1][:, 0]
+        for weights in (_rounded(w), _scaled(w)):
+            share = _unexplained(weights, left, total)
+            if share < EXACT and np.count_nonzero(weights) > 1:
+                return Standardised(tuple(weights.tolist()), ddof, eps, share)
+    return None
+
+
+def _matrices(
+    batches: Iterable[Batch], size: int, standardise: tuple[int, float] | None = None
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """(what the advantages leave of the rewards, all of them, whether there were any): [K, K], [K, K].
+
+    Rewards are centred in their groups and compared group by group; with `standardise` = (ddof, eps) they are divided
+    by their standard deviation too, and compared over whole steps.
+    """
     left, total, compared = np.zeros((size, size)), np.zeros((size, size)), False
     for batch in batches:
+        step_x, step_a = [], []
         for _, rows in batch.by_size():
             if rows.shape[1] < 2:
                 continue
@@ -72,13 +106,25 @@ def _matrices(batches: Iterable[Batch], size: int) -> tuple[np.ndarray, np.ndarr
             x, a = x[known], a[known]
             x = x - x.mean(1, keepdims=True)
             a = a - a.mean(1, keepdims=True)
-            norm = np.linalg.norm(a, axis=1, keepdims=True)
             compared |= bool(len(a))
-            unit = np.divide(a, norm, out=np.zeros_like(a), where=norm > 1e-6)
-            along = np.einsum("gi,gik->gk", unit, x)
-            total += np.einsum("gik,gil->kl", x, x)
-            left += np.einsum("gik,gil->kl", x, x) - np.einsum("gk,gl->kl", along, along)
+            if standardise is not None:
+                deviation = x.std(1, keepdims=True, ddof=standardise[0]) + standardise[1]
+                step_x.append(np.divide(x, deviation, out=np.zeros_like(x), where=deviation > 1e-9).reshape(-1, size))
+                step_a.append(a.reshape(-1))
+                continue
+            left, total = left + _rest(x, a), total + np.einsum("gik,gil->kl", x, x)
+        if step_x:
+            x, a = np.concatenate(step_x)[None], np.concatenate(step_a)[None]
+            left, total = left + _rest(x, a), total + np.einsum("gik,gil->kl", x, x)
     return left, total, compared
+
+
+def _rest(x: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """Products of rewards [g, n, K] without their parts along the advantages [g, n]: [K, K]."""
+    norm = np.linalg.norm(a, axis=1, keepdims=True)
+    unit = np.divide(a, norm, out=np.zeros_like(a), where=norm > 1e-6)
+    along = np.einsum("gi,gik->gk", unit, x)
+    return np.einsum("gik,gil->kl", x, x) - np.einsum("gk,gl->kl", along, along)
 
 
 def _unexplained(w: np.ndarray, left: np.ndarray, total: np.ndarray) -> float:

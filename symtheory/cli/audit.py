@@ -45,8 +45,8 @@ def run(
     import json
 
     from ..audit import audit, read
-    from ..audit.watching import first_of_last
     from ..audit.trend import failing
+    from ..audit.watching import first_of_last
     from ..errors import InputError
 
     if last is not None and last < 1:
@@ -139,7 +139,8 @@ def _line(report: dict) -> str:
         "entropy": last["entropy_per_token"],
     }
     shown = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items() if value is not None)
-    return f"step {last['step']}: {shown}; whole run: dead {report['dead_fraction'] or 0:.3f}, {report['rollouts']} rollouts"
+    whole = f"dead {report['dead_fraction'] or 0:.3f}, {report['rollouts']} rollouts"
+    return f"step {last['step']}: {shown}; whole run: {whole}"
 
 
 def _show(report: dict) -> None:

@@ -30,10 +30,19 @@ def made(seed=5, estimator="grpo_ddof1", graded=False):
             for i in range(SIZE):
                 length = int(rng.integers(3, 9))
                 rows.append(
-                    dict(step=step, q=q, i=i, reward=float(reward[q, i]), a=float(np.float32(a[q, i])), length=length,
-                         prompt=f"user\nWhat is {q} + {q}?\nassistant\n", text=f"try {i} at {q}: {rng.integers(1e9)}",
-                         tokens=rng.integers(10, 99, length).tolist(), logprobs=(-rng.random(length)).round(3).tolist())
-                )  # fmt: skip
+                    dict(
+                        step=step,
+                        q=q,
+                        i=i,
+                        reward=float(reward[q, i]),
+                        a=float(np.float32(a[q, i])),
+                        length=length,
+                        prompt=f"user\nWhat is {q} + {q}?\nassistant\n",
+                        text=f"try {i} at {q}: {rng.integers(1e9)}",
+                        tokens=rng.integers(10, 99, length).tolist(),
+                        logprobs=(-rng.random(length)).round(3).tolist(),
+                    )
+                )
     return rows
 
 
@@ -54,7 +63,14 @@ def lines(path: Path, rows) -> None:
 
 
 def plain(r, **more):
-    return {"step": r["step"], "prompt_id": f"q{r['q']}", "reward": r["reward"], "advantage": r["a"], "text": r["text"], **more}
+    return {
+        "step": r["step"],
+        "prompt_id": f"q{r['q']}",
+        "reward": r["reward"],
+        "advantage": r["a"],
+        "text": r["text"],
+        **more,
+    }
 
 
 def chat(r):
@@ -68,17 +84,30 @@ def trl(folder, rows, functions=None):
     functions = functions or {"accuracy_reward": lambda r: r["reward"]}
     (folder / "completions").mkdir()
     for step, part in by_step(rows).items():
-        table = {"step": [step] * len(part), "prompt": [r["prompt"] for r in part], "completion": [r["text"] for r in part]}
+        table = {
+            "step": [step] * len(part),
+            "prompt": [r["prompt"] for r in part],
+            "completion": [r["text"] for r in part],
+        }
         table |= {name: [function(r) for r in part] for name, function in functions.items()}
         table["advantage"] = [r["a"] for r in part]
         pq.write_table(pa.table(table), folder / "completions" / f"completions_{step:05d}.parquet")
 
 
 def trl_rows(folder, rows):
-    lines(folder / "completions.jsonl", [
-        {"step": str(r["step"]), "prompt": chat(r), "completion": [{"role": "assistant", "content": r["text"]}], "reward_func": r["reward"], "advantage": r["a"]}
-        for r in rows
-    ])  # fmt: skip
+    lines(
+        folder / "completions.jsonl",
+        [
+            {
+                "step": str(r["step"]),
+                "prompt": chat(r),
+                "completion": [{"role": "assistant", "content": r["text"]}],
+                "reward_func": r["reward"],
+                "advantage": r["a"],
+            }
+            for r in rows
+        ],
+    )
 
 
 def wandb_table(folder, rows):
@@ -90,70 +119,151 @@ def wandb_table(folder, rows):
 
 
 def swift(folder, rows):
-    lines(folder / "completions.jsonl", [
-        {"step": [str(step)] * len(part), "prompt": [r["prompt"] for r in part], "completion": [r["text"] for r in part],
-         "MathAccuracy": [r["reward"] for r in part], "advantages": [r["a"] for r in part], "solution": ["0"] * len(part)}
-        for step, part in by_step(rows).items()
-    ])  # fmt: skip
+    lines(
+        folder / "completions.jsonl",
+        [
+            {
+                "step": [str(step)] * len(part),
+                "prompt": [r["prompt"] for r in part],
+                "completion": [r["text"] for r in part],
+                "MathAccuracy": [r["reward"] for r in part],
+                "advantages": [r["a"] for r in part],
+                "solution": ["0"] * len(part),
+            }
+            for step, part in by_step(rows).items()
+        ],
+    )
 
 
 def swift_megatron(folder, rows):
-    lines(folder / "completions.jsonl", [
-        {"gen_step": [step] * len(part), "prompt": [chat(r) for r in part], "completion": [r["text"] for r in part],
-         "Accuracy": [r["reward"] for r in part], "advantages": [r["a"] for r in part]}
-        for step, part in by_step(rows).items()
-    ])  # fmt: skip
+    lines(
+        folder / "completions.jsonl",
+        [
+            {
+                "gen_step": [step] * len(part),
+                "prompt": [chat(r) for r in part],
+                "completion": [r["text"] for r in part],
+                "Accuracy": [r["reward"] for r in part],
+                "advantages": [r["a"] for r in part],
+            }
+            for step, part in by_step(rows).items()
+        ],
+    )
 
 
 def swift_ray(folder, rows):
-    lines(folder / "completions.jsonl", [
-        {"gen_step": r["step"], "prompt": r["prompt"], "completion": r["text"], "reward": r["reward"], "advantages": r["a"]} for r in rows
-    ])  # fmt: skip
+    lines(
+        folder / "completions.jsonl",
+        [
+            {
+                "gen_step": r["step"],
+                "prompt": r["prompt"],
+                "completion": r["text"],
+                "reward": r["reward"],
+                "advantages": r["a"],
+            }
+            for r in rows
+        ],
+    )
 
 
 def verl(folder, rows):
     for step, part in by_step(rows).items():
-        lines(folder / f"{step}.jsonl", [
-            {"input": r["prompt"], "output": r["text"], "gts": "0", "score": r["reward"], "step": step, "uid": f"u-{step}_{r['q']}_{r['i']}_0"} for r in part
-        ])  # fmt: skip
+        lines(
+            folder / f"{step}.jsonl",
+            [
+                {
+                    "input": r["prompt"],
+                    "output": r["text"],
+                    "gts": "0",
+                    "score": r["reward"],
+                    "step": step,
+                    "uid": f"u-{step}_{r['q']}_{r['i']}_0",
+                }
+                for r in part
+            ],
+        )
 
 
 def verl_legacy(folder, rows):
     for step, part in by_step(rows).items():
         order = np.random.default_rng(step).permutation(len(part))
-        lines(folder / "rollout" / f"{step}.jsonl", [
-            {"input": part[j]["prompt"], "output": part[j]["text"], "score": 2 * part[j]["reward"] - 1, "step": step, "acc": bool(part[j]["reward"])}
-            for j in order
-        ])  # fmt: skip
-    lines(folder / "validation" / "0.jsonl", [{"input": f"v{i}", "output": "x", "score": 1.0, "step": 0} for i in range(30)])
+        lines(
+            folder / "rollout" / f"{step}.jsonl",
+            [
+                {
+                    "input": part[j]["prompt"],
+                    "output": part[j]["text"],
+                    "score": 2 * part[j]["reward"] - 1,
+                    "step": step,
+                    "acc": bool(part[j]["reward"]),
+                }
+                for j in order
+            ],
+        )
+    lines(
+        folder / "validation" / "0.jsonl",
+        [{"input": f"v{i}", "output": "x", "score": 1.0, "step": 0} for i in range(30)],
+    )
 
 
 def nemo_row(r, place, content):
     n = 4 + r["length"]
     mask = [0] * 4 + [1] * r["length"]
     tokens = [1, 2, 3, 40 + r["q"], *r["tokens"]]
-    return {"content": content, "rewards": [r["reward"]], "input_lengths": [n], "token_ids": [tokens], "token_loss_mask": [mask], "sample_loss_mask": [r.get("mask", 1.0)],
-            "advantages": [[r["a"]] * n], "generation_logprobs": [[0.0] * 4 + r["logprobs"]], "idx": place}  # fmt: skip
+    return {
+        "content": content,
+        "rewards": [r["reward"]],
+        "input_lengths": [n],
+        "token_ids": [tokens],
+        "token_loss_mask": [mask],
+        "sample_loss_mask": [r.get("mask", 1.0)],
+        "advantages": [[r["a"]] * n],
+        "generation_logprobs": [[0.0] * 4 + r["logprobs"]],
+        "idx": place,
+    }
 
 
 def nemo_rl(folder, rows):
     for step, part in by_step(rows).items():
-        lines(folder / f"train_data_step{step}.jsonl", [nemo_row(r, j, [[r["prompt"], r["text"]]]) for j, r in enumerate(part)])
+        lines(
+            folder / f"train_data_step{step}.jsonl",
+            [nemo_row(r, j, [[r["prompt"], r["text"]]]) for j, r in enumerate(part)],
+        )
 
 
 def nemo_rl_text(folder, rows):
     for step, part in by_step(rows).items():
-        lines(folder / f"train_data_step{step}.jsonl", [nemo_row(r, j, [r["prompt"] + r["text"]]) for j, r in enumerate(part)])
-    lines(folder / "val_data_step1.jsonl", [{"content": [[{"role": "user", "content": "v"}]], "rewards": [1.0], "idx": 0}] * 9)
+        lines(
+            folder / f"train_data_step{step}.jsonl",
+            [nemo_row(r, j, [r["prompt"] + r["text"]]) for j, r in enumerate(part)],
+        )
+    lines(
+        folder / "val_data_step1.jsonl",
+        [{"content": [[{"role": "user", "content": "v"}]], "rewards": [1.0], "idx": 0}] * 9,
+    )
 
 
 def slime(folder, rows, reward=lambda r: r["reward"]):
     for step, part in by_step(rows).items():
         samples = [
-            {"group_index": r["q"], "index": r["q"] * SIZE + r["i"], "prompt": r["prompt"], "tokens": [1, 2, *r["tokens"]], "response": r["text"],
-             "response_length": r["length"], "label": "4", "reward": reward(r), "loss_mask": None, "rollout_log_probs": r["logprobs"],
-             "remove_sample": False, "status": "completed", "metadata": {}} for r in part
-        ]  # fmt: skip
+            {
+                "group_index": r["q"],
+                "index": r["q"] * SIZE + r["i"],
+                "prompt": r["prompt"],
+                "tokens": [1, 2, *r["tokens"]],
+                "response": r["text"],
+                "response_length": r["length"],
+                "label": "4",
+                "reward": reward(r),
+                "loss_mask": None,
+                "rollout_log_probs": r["logprobs"],
+                "remove_sample": False,
+                "status": "completed",
+                "metadata": {},
+            }
+            for r in part
+        ]
         write_pt(folder / f"rollout_{step}.pt", {"rollout_id": step, "samples": samples})
 
 
@@ -167,52 +277,130 @@ def write_pt(path, value, protocol=2):
 def prime_rl(folder, rows):
     for step, part in by_step(rows).items():
         for subset in ("all", "effective"):
-            lines(folder / "rollouts" / f"step_{step}" / "train" / subset / "traces.jsonl", [
-                {"id": f"e{r['q']}{r['i']}", "task": {"data": {"prompt": r["prompt"]}, "hash": f"h{r['q']}"}, "group": {"id": f"g{step}{r['q']}"},
-                 "run": {"type": "train", "work": {"type": "train", "step": step}},
-                 "traces": [{"id": "t0", "nodes": [{"message": {"role": "assistant", "content": r["text"]}}], "info": {"advantage": r["a"]},
-                             "rewards": {"correct": {"score": r["reward"], "weight": 1.0}, "format": {"score": 1.0, "weight": 0.1}}, "stop_condition": "done"}]}
-                for r in part
-            ])  # fmt: skip
+            lines(
+                folder / "rollouts" / f"step_{step}" / "train" / subset / "traces.jsonl",
+                [
+                    {
+                        "id": f"e{r['q']}{r['i']}",
+                        "task": {"data": {"prompt": r["prompt"]}, "hash": f"h{r['q']}"},
+                        "group": {"id": f"g{step}{r['q']}"},
+                        "run": {"type": "train", "work": {"type": "train", "step": step}},
+                        "traces": [
+                            {
+                                "id": "t0",
+                                "nodes": [{"message": {"role": "assistant", "content": r["text"]}}],
+                                "info": {"advantage": r["a"]},
+                                "rewards": {
+                                    "correct": {"score": r["reward"], "weight": 1.0},
+                                    "format": {"score": 1.0, "weight": 0.1},
+                                },
+                                "stop_condition": "done",
+                            }
+                        ],
+                    }
+                    for r in part
+                ],
+            )
 
 
 def prime_rl_samples(folder, rows):
-    pq.write_table(pa.table({
-        "run_id": ["x"] * len(rows), "step": [r["step"] for r in rows], "tag": [""] * len(rows), "problem_id": [r["q"] for r in rows],
-        "sample_id": [r["i"] for r in rows], "prompt": [""] * len(rows), "completion": [r["text"] for r in rows], "reward": [r["reward"] for r in rows],
-        "advantage": [r["a"] for r in rows], "num_output_tokens": [r["length"] for r in rows],
-    }), folder / "samples.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table(
+            {
+                "run_id": ["x"] * len(rows),
+                "step": [r["step"] for r in rows],
+                "tag": [""] * len(rows),
+                "problem_id": [r["q"] for r in rows],
+                "sample_id": [r["i"] for r in rows],
+                "prompt": [""] * len(rows),
+                "completion": [r["text"] for r in rows],
+                "reward": [r["reward"] for r in rows],
+                "advantage": [r["a"] for r in rows],
+                "num_output_tokens": [r["length"] for r in rows],
+            }
+        ),
+        folder / "samples.parquet",
+    )
 
 
 def open_instruct(folder, rows):
     lines(folder / "run_metadata.jsonl", [{"run_name": "run", "git_commit": "abc"}])
-    lines(folder / "run_rollouts_000000.jsonl", [
-        {"step": r["step"], "sample_idx": r["q"] * SIZE + r["i"], "prompt_idx": r["q"], "prompt_tokens": [1, r["q"]], "response_tokens": r["tokens"],
-         "reward": r["reward"], "advantage": r["a"], "finish_reason": "stop", "dataset": ["math"], "logprobs": r["logprobs"]} for r in rows
-    ])  # fmt: skip
+    lines(
+        folder / "run_rollouts_000000.jsonl",
+        [
+            {
+                "step": r["step"],
+                "sample_idx": r["q"] * SIZE + r["i"],
+                "prompt_idx": r["q"],
+                "prompt_tokens": [1, r["q"]],
+                "response_tokens": r["tokens"],
+                "reward": r["reward"],
+                "advantage": r["a"],
+                "finish_reason": "stop",
+                "dataset": ["math"],
+                "logprobs": r["logprobs"],
+            }
+            for r in rows
+        ],
+    )
 
 
 def areal(folder, rows):
     for (step, q), part in by_group(rows).items():
-        lines(folder / "rollout" / str(step) / f"{step * 9 + q}.jsonl", [
-            {"task_id": step * 9 + q, "sample_idx": r["i"], "seqlen": 5 + r["length"], "prompt_len": 5, "head_version": step, "tail_version": step, "reward": r["reward"],
-             "prompt": r["prompt"], "completion": r["text"]} for r in part
-        ])  # fmt: skip
+        lines(
+            folder / "rollout" / str(step) / f"{step * 9 + q}.jsonl",
+            [
+                {
+                    "task_id": step * 9 + q,
+                    "sample_idx": r["i"],
+                    "seqlen": 5 + r["length"],
+                    "prompt_len": 5,
+                    "head_version": step,
+                    "tail_version": step,
+                    "reward": r["reward"],
+                    "prompt": r["prompt"],
+                    "completion": r["text"],
+                }
+                for r in part
+            ],
+        )
 
 
 def roll(folder, rows):
     for step, part in by_step(rows).items():
-        lines(folder / f"rollout_dump_data.step_{step}.jsonl", [
-            {"global_step": [step] * len(part), "id": [f"q{r['q']}" for r in part], "difficulty": ["3"] * len(part), "prompt": [r["prompt"] for r in part],
-             "responses": [r["text"] for r in part], "scores": [r["reward"] for r in part], "tag": ["math"] * len(part)}
-        ])  # fmt: skip
+        lines(
+            folder / f"rollout_dump_data.step_{step}.jsonl",
+            [
+                {
+                    "global_step": [step] * len(part),
+                    "id": [f"q{r['q']}" for r in part],
+                    "difficulty": ["3"] * len(part),
+                    "prompt": [r["prompt"] for r in part],
+                    "responses": [r["text"] for r in part],
+                    "scores": [r["reward"] for r in part],
+                    "tag": ["math"] * len(part),
+                }
+            ],
+        )
 
 
 def rllm(folder, rows):
     for r in rows:
-        episode = {"training_step": r["step"], "episode_id": f"{r['q']}:{r['i']}", "task": {"question": r["prompt"]}, "task_hash": f"h{r['q']}",
-                   "is_correct": bool(r["reward"]), "trajectories": [{"name": "solver", "uid": f"u{r['i']}", "reward": r["reward"],
-                   "steps": [{"reward": r["reward"], "model_response": r["text"]}]}]}  # fmt: skip
+        episode = {
+            "training_step": r["step"],
+            "episode_id": f"{r['q']}:{r['i']}",
+            "task": {"question": r["prompt"]},
+            "task_hash": f"h{r['q']}",
+            "is_correct": bool(r["reward"]),
+            "trajectories": [
+                {
+                    "name": "solver",
+                    "uid": f"u{r['i']}",
+                    "reward": r["reward"],
+                    "steps": [{"reward": r["reward"], "model_response": r["text"]}],
+                }
+            ],
+        }
         path = folder / f"train_step_{r['step']}_epoch_0" / f"episode_hash{r['q']}_id{r['q']}_{r['i']}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(episode, indent=2))
@@ -221,18 +409,42 @@ def rllm(folder, rows):
 def art(folder, rows):
     for step in by_step(rows):
         groups = [g for (s, _), g in by_group(rows).items() if s == step]
-        lines(folder / "trajectories" / "train" / f"{step:04d}.jsonl", [
-            {"trajectories": [{"reward": r["reward"], "metrics": {}, "messages_and_choices": [*chat(r), {"role": "assistant", "content": r["text"]}]} for r in g]}
-            for g in groups
-        ])  # fmt: skip
+        lines(
+            folder / "trajectories" / "train" / f"{step:04d}.jsonl",
+            [
+                {
+                    "trajectories": [
+                        {
+                            "reward": r["reward"],
+                            "metrics": {},
+                            "messages_and_choices": [*chat(r), {"role": "assistant", "content": r["text"]}],
+                        }
+                        for r in g
+                    ]
+                }
+                for g in groups
+            ],
+        )
 
 
 def tinker(folder, rows):
     for step, part in by_step(rows).items():
-        lines(folder / f"iteration_{step:06d}" / "train_rollout_summaries.jsonl", [
-            {"schema_version": 1, "split": "train", "iteration": step, "group_idx": r["q"], "traj_idx": r["i"], "total_reward": r["reward"], "final_reward": r["reward"],
-             "steps": [{"step_idx": 0, "ac_len": 9, "reward": r["reward"]}]} for r in part
-        ])  # fmt: skip
+        lines(
+            folder / f"iteration_{step:06d}" / "train_rollout_summaries.jsonl",
+            [
+                {
+                    "schema_version": 1,
+                    "split": "train",
+                    "iteration": step,
+                    "group_idx": r["q"],
+                    "traj_idx": r["i"],
+                    "total_reward": r["reward"],
+                    "final_reward": r["reward"],
+                    "steps": [{"step_idx": 0, "ac_len": 9, "reward": r["reward"]}],
+                }
+                for r in part
+            ],
+        )
     lines(folder / "metrics.jsonl", [{"step": s, "env/all/reward/total": 0.5} for s in range(3)])
     lines(folder / "checkpoints.jsonl", [{"name": "000002", "batch": 2}])
 
@@ -248,21 +460,48 @@ def tunix(folder, rows):
 
 
 def other_names(folder, rows):
-    lines(folder / "log.jsonl", [
-        {"globalStep": r["step"], "problemId": r["q"], "Score": r["reward"], "adv": r["a"], "numTokens": r["length"]} for r in rows
-    ])  # fmt: skip
+    lines(
+        folder / "log.jsonl",
+        [
+            {
+                "globalStep": r["step"],
+                "problemId": r["q"],
+                "Score": r["reward"],
+                "adv": r["a"],
+                "numTokens": r["length"],
+            }
+            for r in rows
+        ],
+    )
 
 
 def nested(folder, rows):
-    lines(folder / "log.jsonl", [
-        {"meta": {"train_step": r["step"], "run": "x"}, "task": {"question_id": r["q"]}, "result": {"reward": [[r["reward"]]], "advantage": r["a"]}} for r in rows
-    ])  # fmt: skip
+    lines(
+        folder / "log.jsonl",
+        [
+            {
+                "meta": {"train_step": r["step"], "run": "x"},
+                "task": {"question_id": r["q"]},
+                "result": {"reward": [[r["reward"]]], "advantage": r["a"]},
+            }
+            for r in rows
+        ],
+    )
 
 
 def texts(folder, rows):
-    lines(folder / "log.jsonl", [
-        {"step": f"{r['step']}", "prompt_id": f"{r['q']}", "reward": "True" if r["reward"] else "False", "advantage": f"{r['a']}"} for r in rows
-    ])  # fmt: skip
+    lines(
+        folder / "log.jsonl",
+        [
+            {
+                "step": f"{r['step']}",
+                "prompt_id": f"{r['q']}",
+                "reward": "True" if r["reward"] else "False",
+                "advantage": f"{r['a']}",
+            }
+            for r in rows
+        ],
+    )
 
 
 def float_steps(folder, rows):
@@ -270,29 +509,66 @@ def float_steps(folder, rows):
 
 
 def group_rows(folder, rows):
-    lines(folder / "log.jsonl", [
-        {"step": step, "question": g[0]["prompt"], "rewards": [r["reward"] for r in g], "advantages": [r["a"] for r in g], "responses": [r["text"] for r in g]}
-        for (step, _), g in by_group(rows).items()
-    ])  # fmt: skip
+    lines(
+        folder / "log.jsonl",
+        [
+            {
+                "step": step,
+                "question": g[0]["prompt"],
+                "rewards": [r["reward"] for r in g],
+                "advantages": [r["a"] for r in g],
+                "responses": [r["text"] for r in g],
+            }
+            for (step, _), g in by_group(rows).items()
+        ],
+    )
 
 
 def group_rows_parquet(folder, rows):
-    pq.write_table(pa.Table.from_pylist([
-        {"step": step, "prompt": chat(g[0]), "rewards": [r["reward"] for r in g], "advantages": [r["a"] for r in g]} for (step, _), g in by_group(rows).items()
-    ]), folder / "log.parquet")  # fmt: skip
+    pq.write_table(
+        pa.Table.from_pylist(
+            [
+                {
+                    "step": step,
+                    "prompt": chat(g[0]),
+                    "rewards": [r["reward"] for r in g],
+                    "advantages": [r["a"] for r in g],
+                }
+                for (step, _), g in by_group(rows).items()
+            ]
+        ),
+        folder / "log.parquet",
+    )
 
 
 def batch_rows(folder, rows):
-    lines(folder / "log.jsonl", [
-        {"iteration": step, "prompts": [r["prompt"] for r in part], "completions": [r["text"] for r in part], "rewards": [r["reward"] for r in part],
-         "advantages": [r["a"] for r in part]} for step, part in by_step(rows).items()
-    ])  # fmt: skip
+    lines(
+        folder / "log.jsonl",
+        [
+            {
+                "iteration": step,
+                "prompts": [r["prompt"] for r in part],
+                "completions": [r["text"] for r in part],
+                "rewards": [r["reward"] for r in part],
+                "advantages": [r["a"] for r in part],
+            }
+            for step, part in by_step(rows).items()
+        ],
+    )
 
 
 def objects_in_rows(folder, rows):
-    lines(folder / "log.jsonl", [
-        {"step": step, "problem": f"q{q}", "rollouts": [{"response": r["text"], "reward": r["reward"], "advantage": r["a"]} for r in g]} for (step, q), g in by_group(rows).items()
-    ])  # fmt: skip
+    lines(
+        folder / "log.jsonl",
+        [
+            {
+                "step": step,
+                "problem": f"q{q}",
+                "rollouts": [{"response": r["text"], "reward": r["reward"], "advantage": r["a"]} for r in g],
+            }
+            for (step, q), g in by_group(rows).items()
+        ],
+    )
 
 
 def json_array(folder, rows):
@@ -301,12 +577,18 @@ def json_array(folder, rows):
 
 def json_columns(folder, rows):
     table = [plain(r) for r in rows]
-    (folder / "log.json").write_text(json.dumps({name: {str(i): row[name] for i, row in enumerate(table)} for name in table[0]}))
+    (folder / "log.json").write_text(
+        json.dumps({name: {str(i): row[name] for i, row in enumerate(table)} for name in table[0]})
+    )
 
 
 def json_split(folder, rows):
     table = [plain(r) for r in rows]
-    (folder / "log.json").write_text(json.dumps({"columns": list(table[0]), "index": list(range(len(table))), "data": [list(t.values()) for t in table]}))
+    (folder / "log.json").write_text(
+        json.dumps(
+            {"columns": list(table[0]), "index": list(range(len(table))), "data": [list(t.values()) for t in table]}
+        )
+    )
 
 
 def json_in_object(folder, rows):
@@ -315,7 +597,10 @@ def json_in_object(folder, rows):
 
 def steps_in_names(folder, rows):
     for step, part in by_step(rows).items():
-        lines(folder / f"step_{step}" / "samples.jsonl", [{k: v for k, v in plain(r).items() if k != "step"} for r in part])
+        lines(
+            folder / f"step_{step}" / "samples.jsonl",
+            [{k: v for k, v in plain(r).items() if k != "step"} for r in part],
+        )
 
 
 def csv_table(folder, rows, delimiter=","):
@@ -371,7 +656,10 @@ def with_evaluation_rows(folder, rows):
 def resumed(folder, rows):
     """The last two steps were written once before the run was resumed, with other rollouts."""
     before = [plain(r) for r in made(seed=6) if r["step"] > 1]
-    lines(folder / "log.jsonl", [*(plain(r) for r in rows if r["step"] == 1), *before, *(plain(r) for r in rows if r["step"] > 1)])
+    lines(
+        folder / "log.jsonl",
+        [*(plain(r) for r in rows if r["step"] == 1), *before, *(plain(r) for r in rows if r["step"] > 1)],
+    )
 
 
 def repeated(folder, rows):
@@ -380,11 +668,43 @@ def repeated(folder, rows):
 
 
 WITH_ADVANTAGES = (
-    trl, trl_rows, wandb_table, swift, swift_megatron, swift_ray, nemo_rl, nemo_rl_text, prime_rl, prime_rl_samples, open_instruct,
-    other_names, nested, texts, float_steps, group_rows, group_rows_parquet, batch_rows, objects_in_rows, json_array, json_columns,
-    json_split, json_in_object, steps_in_names, csv_table, semicolons, with_other_files, shuffled, per_rank, with_evaluation_rows,
-    resumed, repeated, packed(gzip.compress, "log.jsonl.gz"), packed(zstd, "log.jsonl.zst"), packed(bz2.compress, "log.jsonl.bz2"),
-    packed(lzma.compress, "log.jsonl.xz"), packed(lambda d: d.decode().encode("utf-16"), "log.jsonl"),
+    trl,
+    trl_rows,
+    wandb_table,
+    swift,
+    swift_megatron,
+    swift_ray,
+    nemo_rl,
+    nemo_rl_text,
+    prime_rl,
+    prime_rl_samples,
+    open_instruct,
+    other_names,
+    nested,
+    texts,
+    float_steps,
+    group_rows,
+    group_rows_parquet,
+    batch_rows,
+    objects_in_rows,
+    json_array,
+    json_columns,
+    json_split,
+    json_in_object,
+    steps_in_names,
+    csv_table,
+    semicolons,
+    with_other_files,
+    shuffled,
+    per_rank,
+    with_evaluation_rows,
+    resumed,
+    repeated,
+    packed(gzip.compress, "log.jsonl.gz"),
+    packed(zstd, "log.jsonl.zst"),
+    packed(bz2.compress, "log.jsonl.bz2"),
+    packed(lzma.compress, "log.jsonl.xz"),
+    packed(lambda d: d.decode().encode("utf-16"), "log.jsonl"),
     packed(lambda d: b"\xef\xbb\xbf" + d.replace(b"\n", b"\r\n\r\n"), "crlf.jsonl"),
-)  # fmt: skip
+)
 REWARDS_ONLY = (verl, verl_legacy, slime, areal, roll, rllm, art, tinker, tunix)

@@ -110,6 +110,45 @@ def test_trl_batch_scaling_of_two_rewards_is_the_centred_sum_times_a_factor():
     assert found["identification"]["proportional"]
 
 
+def two_rewards(tmp_path, advantages_of):
+    """A TRL file with two rewards, and advantages made from both."""
+    rng = np.random.default_rng(2)
+    x = np.stack([rng.random((16, 8)) < 0.5, rng.random((16, 8)) < 0.7]).astype(float)
+    a = advantages_of(x).astype(np.float32).astype(float).ravel()
+    table = {
+        "step": [1] * 128,
+        "prompt": [f"q{i // 8}" for i in range(128)],
+        "completion": [f"c{i}" for i in range(128)],
+    }
+    table |= {"accuracy": x[0].ravel(), "format": x[1].ravel(), "length_penalty": rng.random(128), "advantage": a}
+    pq.write_table(pa.table(table), tmp_path / "completions_00001.parquet")
+    return audit(read(tmp_path))
+
+
+@pytest.mark.parametrize("weight", [0.2, 0.5, -1.0, 0.0])
+def test_the_weights_of_reward_columns_are_found_from_the_advantages(tmp_path, weight):
+    found = two_rewards(tmp_path, lambda x: symtheory.advantages(x[0] + weight * x[1], "grpo_ddof1", eps=1e-4))
+    weights = found["reward"]["weights"]
+    assert weights == pytest.approx({"accuracy": 1.0, "format": weight, "length_penalty": 0.0})
+    assert found["identification"]["equal"]
+    option = "accuracy" + (f"+{weight:g}*format" if weight else "")
+    (sentence,) = [w for w in found["warnings"] if w.startswith("--reward")]
+    assert sentence.startswith(f"--reward {option} makes the advantages equal grpo_ddof1(ddof=1, eps=0.0001)")
+
+
+def test_rewards_that_are_standardised_one_by_one_are_named(tmp_path):
+    def gdpo(x):
+        centred = x - x.mean(-1, keepdims=True)
+        each = centred / (x.std(-1, ddof=1, keepdims=True) + 1e-4)
+        total = each[0] + 0.5 * each[1]
+        return (total - total.mean()) / (total.std(ddof=1) + 1e-4)
+
+    found = two_rewards(tmp_path, gdpo)
+    assert found["nearest_estimator"] is None
+    assert found["reward"]["standardised"]["weights"] == pytest.approx((1, 0.5, 0))
+    assert any("those of GDPO" in w and "accuracy+0.5*format of them" in w for w in found["warnings"])
+
+
 def test_the_default_of_nemo_rl_is_named_and_is_not_zero_sum():
     found = audit(read(SAMPLES / "nemo_rl", group_size=4))
     assert found["identification"]["equal"]

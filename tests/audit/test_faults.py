@@ -32,7 +32,13 @@ def said(found, key):
 
 def trl_file(path, prompts, advantages, **rewards):
     n = len(prompts)
-    table = {"step": [1] * n, "prompt": prompts, "completion": [f"c{i} {i * i}" for i in range(n)], **rewards, "advantage": advantages}
+    table = {
+        "step": [1] * n,
+        "prompt": prompts,
+        "completion": [f"c{i} {i * i}" for i in range(n)],
+        **rewards,
+        "advantage": advantages,
+    }
     pq.write_table(pa.table(table), path / "completions_00001.parquet")
     return path
 
@@ -66,7 +72,9 @@ def test_placeholder_prompt_tokens_are_no_group_and_the_group_size_that_fits_is_
 def test_a_reward_function_that_returned_nothing_counts_as_nothing(tmp_path):
     nan = float("nan")
     a = symtheory.advantages([[1, 0], [1, 0]], "grpo_ddof1", eps=1e-4).ravel()
-    found = audit(read(trl_file(tmp_path, ["m", "m", "c", "c"], a, math_reward=[1, 0, nan, nan], code_reward=[nan, nan, 1, 0])))
+    found = audit(
+        read(trl_file(tmp_path, ["m", "m", "c", "c"], a, math_reward=[1, 0, nan, nan], code_reward=[nan, nan, 1, 0]))
+    )
     assert (found["rollouts"], found["skipped_rows"], found["success"]) == (4, 0, 0.5)
     assert found["identification"]["equal"]
     found = audit(read(trl_file(tmp_path, ["m"] * 4, [1.0, -1, 0, 0], judge=[1, 0, nan, nan])))
@@ -76,7 +84,9 @@ def test_a_reward_function_that_returned_nothing_counts_as_nothing(tmp_path):
 # F3
 def test_verl_counts_the_last_output_of_a_session_once(tmp_path):
     uids = {"u_0_0": 1.0, "u_1_0": 0.0, "u_1_1": 0.0, "u_1_2": 0.0}
-    rows = [{"input": "q" * (1 + int(u[-1])), "output": "abc", "score": s, "step": 1, "uid": u} for u, s in uids.items()]
+    rows = [
+        {"input": "q" * (1 + int(u[-1])), "output": "abc", "score": s, "step": 1, "uid": u} for u, s in uids.items()
+    ]
     for order in (rows, rows[::-1]):
         found = audit(read(write_rows(tmp_path / "1.jsonl", order)))
         assert (found["rollouts"], found["success"], found["group_sizes"]) == (2, 0.5, {"2": 1})
@@ -87,7 +97,9 @@ def test_verl_counts_the_last_output_of_a_session_once(tmp_path):
 @pytest.mark.parametrize("broken", [float("nan"), float("inf"), None])
 def test_advantages_that_are_no_numbers_come_first(tmp_path, broken):
     good = group("a", [1, 0], [1.0, -1.0])
-    bad = [row | {"advantage": broken} for row in group("b", [1, 0])] + [row | {"advantage": broken} for row in group("b", [1, 1], step=2)]
+    bad = [row | {"advantage": broken} for row in group("b", [1, 0])] + [
+        row | {"advantage": broken} for row in group("b", [1, 1], step=2)
+    ]
     found = report(tmp_path, [*good, *bad])
     first = found["trust"]["findings"][0]
     assert first["sentence"] == f"4 of 6 advantages are NaN or missing, first at {tmp_path}/log.jsonl:3"
@@ -114,7 +126,10 @@ def test_a_masked_rollout_keeps_its_advantage_and_leaves_the_loss(tmp_path):
 
 # F6
 def test_equal_rewards_with_advantages_say_that_the_reward_or_the_grouping_is_another(tmp_path):
-    found = report(tmp_path, [*group("a", [1, 1, 1, 1], [1.5, -0.5, -0.5, -0.5]), *group("b", [1, 0, 0, 0], [1.5, -0.5, -0.5, -0.5])])
+    found = report(
+        tmp_path,
+        [*group("a", [1, 1, 1, 1], [1.5, -0.5, -0.5, -0.5]), *group("b", [1, 0, 0, 0], [1.5, -0.5, -0.5, -0.5])],
+    )
     assert "1 group of equal rewards has advantages" in said(found, "equal_rewards_with_advantages")
     assert found["dead_fraction"] == 0
     assert not any("carry no signal" in w for w in found["warnings"])
@@ -131,7 +146,9 @@ def test_an_estimator_that_moves_dead_groups_is_no_fault_of_the_log(tmp_path):
     rewards = [[1.0, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]]
     a = symtheory.advantages(rewards, "psr")
     assert a[0].any()
-    found = report(tmp_path, [row for p, r, x in zip("abc", rewards, a.tolist(), strict=True) for row in group(p, r, x)])
+    found = report(
+        tmp_path, [row for p, r, x in zip("abc", rewards, a.tolist(), strict=True) for row in group(p, r, x)]
+    )
     assert found["identification"]["equal"]
     assert found["trust"]["ok"]
 
@@ -150,7 +167,11 @@ def test_a_larger_group_is_not_cut_where_its_pieces_are_not_zero_sum(tmp_path):
     large = symtheory.advantages([[1, 0, 0, 0, 0, 0, 1, 0]], "grpo_ddof1", eps=1e-4)[0]
     pair = symtheory.advantages([[1, 0]], "grpo_ddof1", eps=1e-4)[0]
     a = np.concatenate([large, pair, pair])
-    found = audit(read(trl_file(tmp_path, ["train"] * 8 + ["v"] * 2 + ["w"] * 2, a, acc=[1.0, 0, 0, 0, 0, 0, 1, 0] + [1.0, 0] * 2)))
+    found = audit(
+        read(
+            trl_file(tmp_path, ["train"] * 8 + ["v"] * 2 + ["w"] * 2, a, acc=[1.0, 0, 0, 0, 0, 0, 1, 0] + [1.0, 0] * 2)
+        )
+    )
     assert found["group_sizes"] == {"2": 2, "8": 1}
     assert found["identification"]["equal"]
 
@@ -206,7 +227,11 @@ def test_turns_with_their_own_prompts_are_rows_of_one_rollout(tmp_path):
 
 
 def test_questions_that_begin_alike_are_no_turns(tmp_path):
-    rows = [{"input": p, "output": f"x{i}", "score": float(i % 2), "step": 1} for p in ("What is 1 + 1", "What is 1 + 1 + 12345?") for i in range(4)]
+    rows = [
+        {"input": p, "output": f"x{i}", "score": float(i % 2), "step": 1}
+        for p in ("What is 1 + 1", "What is 1 + 1 + 12345?")
+        for i in range(4)
+    ]
     assert audit(read(write_rows(tmp_path / "1.jsonl", rows)))["group_sizes"] == {"4": 2}
 
 
@@ -240,7 +265,16 @@ def test_a_column_of_success_can_be_named(tmp_path):
 
 # F12
 def test_plural_names_and_empty_prompts(tmp_path):
-    rows = [{"step": 1, "problem_id": i // 4, "prompt": "", "rewards": float(i % 4 == 0), "advantages": 0.75 if i % 4 == 0 else -0.25} for i in range(8)]
+    rows = [
+        {
+            "step": 1,
+            "problem_id": i // 4,
+            "prompt": "",
+            "rewards": float(i % 4 == 0),
+            "advantages": 0.75 if i % 4 == 0 else -0.25,
+        }
+        for i in range(8)
+    ]
     found = report(tmp_path, rows)
     assert (found["groups"], found["advantages"], found["nearest_estimator"]) == (2, "logged", "dr_grpo")
 
@@ -271,7 +305,12 @@ def test_a_constant_factor_is_called_constant(tmp_path):
 
 
 def test_a_resumed_run_counts_the_last_writing_of_its_steps(tmp_path):
-    rows = [row for step in (1, 2, 3, 4, 3, 4, 5) for q in range(4) for row in group(q, [float(step > 2)] * 3 + [0.0], step=step)]
+    rows = [
+        row
+        for step in (1, 2, 3, 4, 3, 4, 5)
+        for q in range(4)
+        for row in group(q, [float(step > 2)] * 3 + [0.0], step=step)
+    ]
     found = report(tmp_path, rows)
     assert (found["steps"], found["rollouts"], found["group_sizes"]) == (5, 80, {"4": 20})
     assert said(found, "steps_written_twice").startswith("2 steps were written twice")
@@ -286,13 +325,17 @@ def test_steps_that_overlap_in_an_asynchronous_run_are_not_written_twice(tmp_pat
 
 
 def test_the_same_completions_on_every_process_are_said(tmp_path):
-    rows = [row | {"completion": f"long answer {i % 2}"} for q in range(6) for i, row in enumerate(group(q, [1, 0] * 4))]
+    rows = [
+        row | {"completion": f"long answer {i % 2}"} for q in range(6) for i, row in enumerate(group(q, [1, 0] * 4))
+    ]
     assert said(report(tmp_path, rows), "duplicate_texts").startswith("36 of 48 rollouts repeat a text of their group")
 
 
 def test_truncated_rollouts_that_keep_a_reward_are_counted(tmp_path):
     rows = [row | {"finish_reason": "length" if i < 2 else "stop"} for i, row in enumerate(group("a", [1, 0, 1, 0]))]
-    assert said(report(tmp_path, rows), "truncated_with_reward") == "1 of 2 truncated rollouts keep a reward for success"
+    assert (
+        said(report(tmp_path, rows), "truncated_with_reward") == "1 of 2 truncated rollouts keep a reward for success"
+    )
 
 
 def test_a_curve_of_means_is_no_log_whatever_the_group_size(tmp_path):
@@ -306,6 +349,10 @@ def test_rewards_as_objects_and_lists_of_one_are_numbers(tmp_path):
     assert report(tmp_path, group("a", [[[1.0]], [[0.0]]]))["success"] == 0.5
     assert report(tmp_path, group("a", [{"correct": 1}, {"correct": 0}]))["success"] == 0.5
     both = report(tmp_path, group("a", [{"format": 0.2, "correct": 1}, {"format": 0.0, "correct": 0}]))
-    assert (both["reward"]["option"], both["success"], both["mean_reward"]) == ("reward.correct+reward.format", 0.5, 0.6)
+    assert (both["reward"]["option"], both["success"], both["mean_reward"]) == (
+        "reward.correct+reward.format",
+        0.5,
+        0.6,
+    )
     tokens = [row | {"completion": "a b c"} for row in group("a", [[0, 0, 1.0], [0, 0, 0, 0.0]])]
     assert report(tmp_path, tokens)["success"] == 0.5

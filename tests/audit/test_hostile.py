@@ -31,7 +31,10 @@ class Calls:
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_plain_containers_come_out_of_every_pickle_protocol(protocol):
-    value = {"a": [1, -2, 300, 70000, 2**40, 1.5, None, True, False, "text ß", b"bytes"], "b": ({}, [], (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4))}
+    value = {
+        "a": [1, -2, 300, 70000, 2**40, 1.5, None, True, False, "text ß", b"bytes"],
+        "b": ({}, [], (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)),
+    }
     if protocol < 3:
         value["a"].remove(b"bytes")
     assert pickles.loads(pickle.dumps(value, protocol)) == value
@@ -52,7 +55,10 @@ def test_nothing_in_a_pickle_is_executed(tmp_path, function, protocol):
 
 
 def test_tensors_and_numpy_arrays_beside_the_rollouts_are_passed_over(tmp_path):
-    rows = [{"group_index": i // 2, "index": i, "reward": float(i % 2), "prompt": "q", "response": "r", "x": np.arange(3)} for i in range(8)]
+    rows = [
+        {"group_index": i // 2, "index": i, "reward": float(i % 2), "prompt": "q", "response": "r", "x": np.arange(3)}
+        for i in range(8)
+    ]
     for protocol in (2, 4):
         shapes.write_pt(tmp_path / "rollout_1.pt", {"rollout_id": 1, "samples": rows}, protocol)
         assert audit(read(tmp_path))["group_sizes"] == {"2": 4}
@@ -78,7 +84,8 @@ def own_self(path):
 def doubled(path):
     """Thirty lists, each holding the one before twice: 2^30 leaves if walked."""
     data = b"\x80\x02K\x01q\x00" + b"".join(b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(30))
-    prompt = b"}(X\x06\x00\x00\x00rewardG?\xf0\x00\x00\x00\x00\x00\x00X\x0b\x00\x00\x00group_indexK\x00X\x06\x00\x00\x00prompth\x1eu"
+    prompt = b"}(X\x06\x00\x00\x00rewardG?\xf0" + bytes(6)
+    prompt += b"X\x0b\x00\x00\x00group_indexK\x00X\x06\x00\x00\x00prompth\x1eu"
     shapes.write_pt(path, data + b"0}(X\x0a\x00\x00\x00rollout_idK\x01X\x07\x00\x00\x00samples](" + 4 * prompt + b"eu.")
 
 
@@ -119,9 +126,20 @@ def open_quote(path):
 
 
 HOSTILE = {
-    bomb: "a.pt", memo: "a.pt", lists: "a.pt", own_self: "a.pt", doubled: "a.pt", no_zip: "a.pt", bare: "a.pt", endless_json: "a.json",
-    many_objects: "a.jsonl", one_line: "a.jsonl", gzip_bomb: "a.jsonl.gz", many_cells: "a.csv", open_quote: "a.csv",
-}  # fmt: skip
+    bomb: "a.pt",
+    memo: "a.pt",
+    lists: "a.pt",
+    own_self: "a.pt",
+    doubled: "a.pt",
+    no_zip: "a.pt",
+    bare: "a.pt",
+    endless_json: "a.json",
+    many_objects: "a.jsonl",
+    one_line: "a.jsonl",
+    gzip_bomb: "a.jsonl.gz",
+    many_cells: "a.csv",
+    open_quote: "a.csv",
+}
 
 
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda m: m.__name__)
@@ -132,7 +150,10 @@ def test_a_hostile_file_ends_in_one_sentence_within_bounds(tmp_path, make):
     limits = {resource.RLIMIT_CPU: 20, resource.RLIMIT_DATA: 1 << 30}
     command = [sys.executable, "-m", "symtheory", "audit", str(file)]
     run = subprocess.run(
-        command, capture_output=True, text=True, preexec_fn=lambda: [resource.setrlimit(k, (v, v)) for k, v in limits.items()]
+        command,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: [resource.setrlimit(k, (v, v)) for k, v in limits.items()],
     )
     assert "Traceback" not in run.stderr
     assert run.returncode in (0, 2)
@@ -143,7 +164,14 @@ def test_a_hostile_file_ends_in_one_sentence_within_bounds(tmp_path, make):
 
 def test_deep_nesting_and_odd_bytes_cost_a_line_or_one_sentence(tmp_path):
     good = json.dumps({"step": 1, "prompt_id": 1, "reward": 1}).encode()
-    for odd in (b"[" * 100_000, b'{"step":' * 50_000, b"\x80\x04\x95", b"\xff\xfe\x00", b"9" * 10_000, b'{"reward": ' + b"9" * 6000 + b"}"):
+    for odd in (
+        b"[" * 100_000,
+        b'{"step":' * 50_000,
+        b"\x80\x04\x95",
+        b"\xff\xfe\x00",
+        b"9" * 10_000,
+        b'{"reward": ' + b"9" * 6000 + b"}",
+    ):
         file = tmp_path / "a.jsonl"
         file.write_bytes(good + b"\n" + odd + b"\n" + good + b"\n")
         assert audit(read(file))["rollouts"] == 2

@@ -160,7 +160,7 @@ def test_blocks_of_rows_form_groups_where_prompts_are_not_logged(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_text("\n".join(lines))
     assert [r.tolist() for r in groups(file, group_size=3)[1]] == [[1, 0], [1, 0, 0]]
-    with pytest.raises(InputError, match="--columns prompt=..., or give --group-size"):
+    with pytest.raises(InputError, match=r"--columns prompt=\.\.\., or give --group-size"):
         groups(file)
 
 

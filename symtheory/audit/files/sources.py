@@ -14,14 +14,17 @@ from .streams import DAMAGE, open_utf8
 PACKED = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 NAMES = (".parquet", ".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".pt")
 EVALUATION = re.compile(
-    r"(^|[/_.-])(val|valid|validation|eval|evals|evaluation|test|dev|dumped_evals)([/_.\d-]|$)", re.I
+    r"(^|[/_.-])(val|valid|validation|eval|evals|evaluation|test|dev|dumped_evals)([/_.\d-]|$)", re.IGNORECASE
 )
+ASIDE = re.compile(
+    r"(^|[/_.-])(metadata|config|args|tokenizer\w*|special_tokens_map|added_tokens|trainer_state|generation_config|vocab|"
+    r"merges|checkpoints?|package|manifest|schema|index|wandb-summary|wandb-metadata)\.jsonl?$",
+    re.IGNORECASE,
+)
+HIDDEN = re.compile(r"(^|/)(\.|__pycache__|node_modules)")
 SAMPLE, SAMPLE_BYTES = 256, 8 << 20
 """Records, and about the bytes of them, from which a file's columns are told."""
 SMALL = 4096
-HIDDEN = re.compile(r"(^|/)(\.|__pycache__|node_modules)")
-ASIDE = re.compile(r"(^|[/_.-])(metadata|config|args|tokenizer\w*|special_tokens_map|trainer_state|generation_config|vocab|merges|"
-                   r"checkpoints?|package|manifest|schema|index|added_tokens|wandb-summary|wandb-metadata)\.jsonl?$", re.I)  # fmt: skip
 
 
 def find(paths: Sequence[str | Path]) -> tuple[list[tuple[Path, str]], list[str]]:

@@ -1,7 +1,7 @@
 """A log format as data: the columns that tell it, and the column of each field where it is not the usual one.
 
-To add a trainer, add a file to this folder with one `FORMAT` (or several `FORMATS`). Columns are dotted paths into a record
-(`run.work.step`); of several candidates the first that a log has is used. Fields that a format does not name are
+To add a trainer, add a file to this folder with one `FORMAT` (or several `FORMATS`). Columns are dotted paths into a
+record (`run.work.step`); of several candidates the first that a log has is used. Fields that a format does not name are
 looked for under the names of `plain.SYNONYMS`.
 """
 

@@ -32,7 +32,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "accuracy_reward",
     ),
     "advantage": (
-        "advantage", "advantages", "adv", "advs", "group_advantage", "normalized_advantage", "grpo_advantage", "advantage_value",
+        "advantage", "advantages", "adv", "advs", "group_advantage", "normalized_advantage", "grpo_advantage",
+        "advantage_value",
     ),
     "length": (
         "length", "num_tokens", "n_tokens", "completion_length", "response_length", "num_output_tokens",
