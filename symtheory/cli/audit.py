@@ -71,7 +71,7 @@ def run(
     if format == "json":
         print(json.dumps(found, indent=1, allow_nan=False))
     elif format == "html":
-        from ..plotting.audit import page
+        from ..figures.audit import page
 
         print(page(found))
     else:
