@@ -147,10 +147,11 @@ def _print_rows(rows: list, format: Format) -> None:
 def _derive(target: str, format: Format) -> int:
     import json
 
+    from ..estimators.loading import resolve
     from ..theory import derivation, report
     from ..theory.ledger import theorem_row
 
-    derived = derivation.derive(derivation.resolve(target))
+    derived = derivation.derive(resolve(target))
     rows = [theorem_row(checked) for checked in derived.checked]
     texts = [(name, derivation.as_text(form)) for name, form in derived.forms]
     where = ["K right and F = G - K wrong rollouts of G"]

@@ -10,7 +10,8 @@ True
 from . import invariants, strategies
 from .check import Finding, Report, assert_laws, check_estimator
 from .invariants import INVARIANTS
-from .target import Target, as_target, load
+from .isolate import load
+from .target import Target, as_target
 
 __all__ = [
     "INVARIANTS",

@@ -9,7 +9,8 @@ import pytest
 
 from symtheory import InputError, estimators
 from symtheory.testing import INVARIANTS, as_target, assert_laws, check_estimator, invariants, load
-from symtheory.testing.check import as_test, small_batches
+from symtheory.testing.evidence import as_test
+from symtheory.testing.stock import small_batches
 
 from . import callables
 
