@@ -225,12 +225,19 @@ def _print_names(known) -> None:
     equal = [c for c in known if c.equal]
     for c in equal:
         print(f"equals {c.name}: {c.source}")
-    if not equal and known:
-        nearest = known[0]
-        how = "a multiple of a known one" if nearest.distance < 1e-6 else f"the nearest, apart by {nearest.distance:.2g}"
-        print(f"equals none of {len(known)} known estimators; {how}: {nearest.describe()} ({nearest.source})")
-        if nearest.rewards is not None:
-            print(f"  at rewards {show(nearest.rewards)} that gives {show(nearest.theirs)}, this {show(nearest.ours)}")
+    if equal or not known:
+        return
+    nearest = known[0]
+    multiples = ", ".join(c.describe() for c in known if c.distance < 1e-6)
+    if multiples:
+        print(f"equals none of {len(known)} known estimators, but is a multiple: {multiples}")
+    else:
+        print(
+            f"equals none of {len(known)} known estimators; the nearest, apart by {nearest.distance:.2g}, is "
+            f"{nearest.describe()} ({nearest.source})"
+        )
+    if nearest.rewards is not None:
+        print(f"  at rewards {show(nearest.rewards)} {nearest.name} gives {show(nearest.theirs)}, this {show(nearest.ours)}")
 
 
 def _check_all(format: str) -> int:

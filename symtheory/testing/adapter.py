@@ -1,15 +1,16 @@
 """One way to call a function: rewards `[P, G]` in, advantages `[P, G]` out, whatever the function takes and gives."""
 
+import contextlib
 import copy
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import InputError
-from .answers import brief, read
+from .answers import read
 from .arrays import as_numpy
 from .fill import TOKENS, Forms, Rollouts, arguments, filled, passed
 from .signature import Signature, name_of, role_of
@@ -27,6 +28,10 @@ LAYOUTS: dict[str, str] = {
 }
 
 
+class ChangesInput(InputError):
+    """A function that changes the rewards it is given."""
+
+
 @dataclass(frozen=True)
 class Adapter:
     """A callable of rewards `[P, G]` (float64, float32 or bfloat16) that gives float64 advantages `[P, G]`."""
@@ -36,6 +41,8 @@ class Adapter:
     forms: Forms
     jitted: Callable | None = field(default=None, compare=False)
     """The function as jax compiles it, where that gives the same."""
+    known: dict[bytes, np.ndarray] | None = field(default=None, compare=False)
+    """Answers for single groups, once it is known that they do not depend on earlier calls."""
 
     @property
     def name(self) -> str:
@@ -64,8 +71,7 @@ class Adapter:
         """
         tokens = np.full(rewards.shape, TOKENS) if lengths is None else lengths
         if self.layout == "group":
-            rows = [Rollouts(r, np.arange(len(r)), t) for r, t in zip(rewards, tokens, strict=True)]
-            return np.stack([self._ask(row) for row in rows])
+            return np.stack([self._group(Rollouts(r, np.arange(len(r)), t)) for r, t in zip(rewards, tokens, strict=True)])
         order = np.arange(rewards.size) if order is None else order
         return self._ask(Rollouts(rewards, order, tokens))
 
@@ -85,18 +91,20 @@ class Adapter:
         return ", ".join(sizes or hidden or ["the size in its configuration"])
 
     def _ask(self, rollouts: Rollouts) -> np.ndarray:
-        positional, named = arguments(self.signature, rollouts, self.forms)
-        f = self.jitted or self._bound(rollouts.size)
-        if self.forms.backend == "jax":
-            import jax
+        with _double_precision(self.forms.backend):
+            positional, named = arguments(self.signature, rollouts, self.forms)
+            result = (self.jitted or self._bound(rollouts.size))(*positional, **named)
+            given = dict(zip([p.name for p in passed(self.signature) if p.positional], positional, strict=True)) | named
+            self._must_be_unchanged(given, rollouts)
+            return self._answer(result, given, rollouts)
 
-            with jax.enable_x64(True):
-                result = f(*positional, **named)
-        else:
-            result = f(*positional, **named)
-        given = dict(zip([p.name for p in passed(self.signature) if p.positional], positional, strict=True)) | named
-        self._must_be_unchanged(given, rollouts)
-        return self._answer(result, given, rollouts)
+    def _group(self, group: Rollouts) -> np.ndarray:
+        if self.known is None or self.has_lengths:
+            return self._ask(group)
+        key = str(group.rewards.dtype).encode() + group.rewards.tobytes()
+        if key not in self.known:
+            self.known[key] = self._ask(group)
+        return self.known[key]
 
     def _bound(self, size: int) -> Callable:
         """The function; a method with a fresh object of its class, or with the group size set in its own."""
@@ -125,9 +133,18 @@ class Adapter:
         expected = rollouts.flat if self.forms.rewards == "flat" else rollouts.rewards
         now = as_numpy(given[self.signature.having("rewards")[0].name])
         if now.shape != expected.shape or not np.array_equal(now, expected.astype(np.float64)):
-            raise InputError(
+            raise ChangesInput(
                 f"{self.name} changes its input in place: rewards {expected.tolist()} became {now.tolist()}; work on a copy"
             )
+
+
+def _double_precision(backend: str) -> contextlib.AbstractContextManager:
+    """jax makes float32 of float64 unless told otherwise."""
+    if backend != "jax":
+        return contextlib.nullcontext()
+    import jax
+
+    return jax.enable_x64(True)
 
 
 def holder_of(f: Any) -> Any:
@@ -168,21 +185,23 @@ def _get(holder: Any, name: str) -> Any:
     return holder[name] if isinstance(holder, dict) else getattr(holder, name)
 
 
-def compiled(adapter: Adapter, rewards: np.ndarray) -> Adapter:
-    """The same with the function jitted, if it can be and gives the same: then each shape compiles once."""
+def settled(adapter: Adapter, rewards: np.ndarray) -> Adapter:
+    """The same for a function without memory: answers for single groups are kept, and jax code is compiled."""
+    kept = replace(adapter, known={})
+    return _compiled(kept, rewards) if adapter.forms.backend == "jax" else kept
+
+
+def _compiled(adapter: Adapter, rewards: np.ndarray) -> Adapter:
+    """With the function jitted, if it can be and gives the same: then each shape compiles once."""
     import jax
 
     f, signature = adapter.signature.function, adapter.signature
     still = [p.name for p in passed(signature) if p.role not in ("rewards", "tokens", "functions", "mask", "weights")]
     if signature.owner is not None or holder_of(f) is not None or signature.has("ids", "config", "verifier"):
         return adapter
-    fast = Adapter(signature, adapter.layout, adapter.forms, jax.jit(f, static_argnames=still))
+    fast = replace(adapter, jitted=jax.jit(f, static_argnames=still), known={})
     try:
         same = np.allclose(fast(rewards), adapter(rewards), rtol=1e-12, atol=1e-12, equal_nan=True)
     except Exception:
         return adapter
     return fast if same else adapter
-
-
-def complain(f: Any) -> InputError:
-    return InputError(f"an estimator must be callable or a registered name, got {brief(f)}")

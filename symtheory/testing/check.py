@@ -136,9 +136,9 @@ def law_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _stock(first: bool) -> list[np.ndarray]:
-    """Batches to judge on; in a second precision only those with other group sizes and values than 0 and 1 of size 4."""
-    small = small_batches()
-    return [*small, *large_batches()] if first else [*(r for r in small if len(r) <= 2), *large_batches()[:12]]
+    """Batches to judge on; in a second precision the smallest, those of equal rewards, and the large groups."""
+    small, large = small_batches(), large_batches()
+    return [*small, *large] if first else [*(r for r in small if r.size <= 4 or not np.ptp(r)), *large[:12]]
 
 
 def _search(f: Target, laws: list[str], examples: int) -> list[Finding]:

@@ -134,7 +134,15 @@ def compare(target: Target) -> list[Comparison]:
         if (made := _with_formula(name, formula, parameters, asked, ours, tolerance)) is not None
     ]
     found += [c for name, g in golden().items() if name not in formulas and (c := _with_file(precise, g)) is not None]
-    return sorted(_only_widest(found, target), key=lambda c: (not c.equal, c.distance, abs(np.log(abs(c.factor) or 1e-9))))
+    return sorted(_only_widest(found, target), key=_nearness)
+
+
+def _nearness(c: Comparison) -> tuple:
+    """Equal ones first, then by distance and factor; among those alike published functions before our own names."""
+    order = ("verl", "trl", *frameworks())
+    framework = c.name.split("_")[0] if c.name in golden() else ""
+    rank = order.index(framework) if framework else len(order)
+    return not c.equal, round(c.distance, 9), round(abs(np.log(abs(c.factor) or 1e-9)), 3), rank, c.name
 
 
 def _with_formula(name, formula, parameters, asked: list[Probe], ours, tolerance: float) -> Comparison | None:

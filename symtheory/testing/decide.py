@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from .adapter import Adapter, compiled, holder_of, sized_attributes
-from .arrays import DTYPES, installed
+from .adapter import LAYOUTS, Adapter, ChangesInput, holder_of, settled, sized_attributes
+from .arrays import DTYPES, installed, unit_roundoff
 from .fill import EPSILON, Forms, passed
 from .refuse import Refusal
 from .signature import Signature, describe, name_of
@@ -22,6 +22,7 @@ from .target import PROBE, Raised, Target, show
 
 OTHER = np.array([[7.0, 3.0, 4.0], [5.0, 1.0, 1.0]])
 """Two groups unlike the probe: what a function remembers of them shows."""
+GRADED = np.array([[0.1, 0.9, 0.5, 0.2], [0.3, 0.3, 0.8, 0.1], [1.0, 0.0, 0.0, 0.0]])
 UNIT_OTHER = np.array([[0.7, 0.3, 0.4], [0.5, 0.1, 0.1]])
 ARRAY_METHODS = {"mean", "std", "var", "sum", "reshape", "view", "shape", "ndim", "dtype", "tolist"}
 TORCH_METHODS = {"unsqueeze", "view", "float", "detach", "clamp", "repeat_interleave", "scatter", "expand", "numel", "item"}
@@ -71,11 +72,11 @@ def decide(f: Callable, name, rewards, layout, backend, dtype, time_limit) -> Ta
     target.signature = signature
     target.notes = [*notes, *_given(signature)]
     _settle_memory(target, chosen.adapter, memory, name)
-    if target.backend == "jax" and not target.state:
-        target._function = compiled(chosen.adapter, PROBE)
+    if not target.state:
+        target._function = settled(chosen.adapter, PROBE)
     target.dtypes = _precisions(target, dtype)
     target.options = {"layout": layout, "backend": backend, "dtype": dtype, "rewards": rewards}
-    return target.at(target.dtypes[0])
+    return target.settled()
 
 
 def candidates(signature: Signature, backend: str, layout: str | None) -> Iterator[Adapter]:
@@ -168,7 +169,8 @@ def likely_backends(signature: Signature) -> list[str]:
         order.append("torch")
     if not own & {"torch", "jax", "numpy"} and not arrays:
         order.append("list")
-    order += [kind for kind in ("torch", "jax") if kind in signature.around] + ["numpy", "list", "torch", "jax"]
+    order += ["torch"] if "torch" in signature.around else []  # numpy and jax agree where both run; torch's std differs
+    order += ["numpy", "jax", "list", "torch"] if arrays else ["list", "numpy", "jax", "torch"]
     return [kind for kind in dict.fromkeys(order) if installed(kind)]
 
 
@@ -183,9 +185,9 @@ def _working(signature, backend, layout, dtype, candidate) -> tuple[list[Candida
             try:
                 tried = candidate(adapter, precision)
             except (Raised, InputError) as problem:
-                if "did not return" in str(problem):
+                if isinstance(problem, ChangesInput) or "did not return" in str(problem):
                     raise
-                error = _likelier(error, problem)
+                error = error or problem
                 continue
             meant = _grouped(tried) if signature.unknown else adapter.layout != "flat" or _uses_size(tried)
             if meant:
@@ -193,12 +195,6 @@ def _working(signature, backend, layout, dtype, candidate) -> tuple[list[Candida
         if found:
             return found, None
     return [], error
-
-
-def _likelier(first: Exception | None, second: Exception) -> Exception:
-    """The error to tell: the first, but what the function returned says more than a guess that it did not take."""
-    told = isinstance(second, InputError) and not isinstance(first, InputError)
-    return second if first is None or (told and "in place" in str(second)) else first
 
 
 def _same_but_form(a: Adapter, b: Adapter) -> bool:
@@ -256,29 +252,32 @@ def _matrix_or_group(signature, matrix: Candidate, group: Candidate, name: str) 
         for_matrix += 1
     elif not any(word in text for word in ("whiten", "batch", "global", "reinforce_p")):
         for_group += 1
-    other = "as a matrix [prompts, G]" if for_group > for_matrix else "one group at a time"
-    answers = f"on rewards {show(PROBE)} it gives {_rounded(matrix)} as a matrix and {_rounded(group)} one group at a time"
+    rewards = next(r for r in (PROBE, GRADED) if not _agree_on(r, matrix, group))
+    answers = (
+        f"rewards {show(rewards)} give {_rounded(matrix, rewards)} as a matrix and {_rounded(group, rewards)} "
+        "one group at a time"
+    )
     if for_group == for_matrix:
         raise InputError(
             f"{name} may take a matrix [prompts, G] or one group, and nothing tells which: {answers}; "
             "choose with --layout matrix or --layout group"
         )
     chosen, option = (group, "matrix") if for_group > for_matrix else (matrix, "group")
-    return chosen, [f"called {other} it would answer otherwise: {answers} (--layout {option})"]
+    return chosen, [f"taken as {LAYOUTS[chosen.adapter.layout]}, which matters: {answers} (else: --layout {option})"]
 
 
-def _rounded(c: Candidate) -> str:
-    return show(np.round(c.answer, 3) + 0.0)
+def _rounded(c: Candidate, rewards: np.ndarray) -> str:
+    return show(np.round(_evaluated(c.target, rewards), 3) + 0.0)
 
 
 def _agree(a: Candidate, b: Candidate) -> bool:
     """Whether two ways of calling answer alike, on the probe and on graded groups of another shape."""
-    graded = np.array([[0.1, 0.9, 0.5, 0.2], [0.3, 0.3, 0.8, 0.1], [1.0, 0.0, 0.0, 0.0]])
-    try:
-        pairs = [(a.answer, b.answer), (a.target.evaluate(graded), b.target.evaluate(graded))]
-    except (Raised, InputError):
-        pairs = [(a.answer, b.answer)]
-    return all(np.allclose(x, y, rtol=1e-4, atol=1e-4, equal_nan=True) for x, y in pairs)
+    return _agree_on(PROBE, a, b) and _agree_on(GRADED, a, b)
+
+
+def _agree_on(rewards: np.ndarray, a: Candidate, b: Candidate) -> bool:
+    x, y = _evaluated(a.target, rewards), _evaluated(b.target, rewards)
+    return np.allclose(x, y, rtol=1e-4, atol=1e-4, equal_nan=True)
 
 
 def _settle_memory(target: Target, adapter: Adapter, memory: Memory, name: str) -> None:
@@ -301,7 +300,7 @@ def _settle_memory(target: Target, adapter: Adapter, memory: Memory, name: str) 
         return
     calls = f"two calls on the rewards {show(PROBE)} differ"
     target._function = seeded(adapter)
-    if _same(_evaluated(target, PROBE), _evaluated(target, PROBE)):
+    if not changed or _same(_evaluated(target, PROBE), _evaluated(target, PROBE)):
         raise InputError(f"{name} is random: {calls}; seed or remove it")
     raise InputError(f"{name} is random, or keeps state that cannot be put back: {calls}; seed or remove it")
 
@@ -334,6 +333,7 @@ def _precisions(target: Target, dtype: str | None) -> tuple[str, ...]:
         target.notes.append("it does not run in float64")
     elif noise(target.at("float64")) > 1e-10:
         target.notes.append("it computes in float32 inside, whatever it is given")
+        target.at("float64").unit_roundoff = unit_roundoff("float32")
         return ("float32",) if "float32" in running else ("float64",)
     return tuple(running)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from .arrays import maker
-from .signature import PASSED, Parameter, Signature, role_of
+from .signature import PASSED, Parameter, Signature, plain_function, role_of
 
 TOKENS = 3
 """Tokens of a rollout where all have the same length; the reward sits on the last valid one."""
@@ -93,7 +93,7 @@ def argument(p: Parameter, signature: Signature, rollouts: Rollouts, forms: Form
         "count": lambda: rollouts.prompts,
         "ids": lambda: ids(rollouts, forms),
         "mask": lambda: make(_mask(rollouts, forms)),
-        "lengths": lambda: make(rollouts.lengths),
+        "lengths": lambda: make(rollouts.tokens if forms.rewards in ("matrix", "group") else rollouts.lengths),
         "weights": lambda: make(np.ones(1, rollouts.rewards.dtype)),
         "config": lambda: configuration(p, signature, rollouts.size),
         "epsilon": lambda: EPSILON,
@@ -179,14 +179,14 @@ def _record_maker(p: Parameter, signature: Signature) -> Callable[..., Any]:
 
 
 def _element_type(p: Parameter, signature: Signature) -> type | None:
-    scope = getattr(signature.function, "__globals__", {})
+    """The class of the user's in `list[Class]`, if that is the annotation."""
+    f = plain_function(signature.function)
     try:
-        hint = eval(p.annotation, {**vars(typing), **scope}) if p.annotation else None
+        hint = typing.get_type_hints(f).get(p.name)
     except Exception:
         return None
-    inner = typing.get_args(hint)
-    own = [t for t in inner if inspect.isclass(t) and t.__module__ not in ("builtins", "typing", "numpy", "torch")]
-    return own[0] if own else None
+    own = [t for t in typing.get_args(hint) if inspect.isclass(t)]
+    return next((t for t in own if t.__module__.split(".")[0] not in ("builtins", "typing", "numpy", "torch")), None)
 
 
 def _filler(q: inspect.Parameter, known: dict[str, Any]) -> Any:

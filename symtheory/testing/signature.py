@@ -155,6 +155,8 @@ def _role(p: inspect.Parameter) -> str | None:
     role, kind = role_of(p.name), _text(p.annotation)
     if (kind == "bool" or isinstance(p.default, bool)) and role != "rewards":
         return "flag"
+    if role == "rewards" and "baseline" in p.name.lower():
+        return None
     if role in ("ids", "rewards") and kind == "int":
         return "size"
     if role in ("flag", "ids") and kind == "float":
@@ -167,8 +169,8 @@ def _role(p: inspect.Parameter) -> str | None:
 def _with_rewards(parameters: list[Parameter]) -> list[Parameter]:
     """Where no name says rewards, the first parameter that can hold them does."""
     if any(p.role in ("rewards", "tokens", "functions", "verifier") for p in parameters):
-        first = next((p for p in parameters if p.role == "rewards"), None)
-        return [  # only the first is the rewards; another required one is not known
+        first = next(p for role in ("tokens", "functions", "rewards", "verifier") for p in parameters if p.role == role)
+        return [  # only one is the rewards; another required one is not known
             replace(p, role=None) if p.role == "rewards" and p is not first else p for p in parameters
         ]
     for kind in ((None, "responses"), ("ids", "size", "weights", "truths")):

@@ -86,6 +86,14 @@ class Target:
             self._relatives[dtype] = other
         return self._relatives[dtype]
 
+    def settled(self) -> "Target":
+        """This target as it is now, in the first of its precisions; forgets the answers so far."""
+        rough = {n: t.unit_roundoff for n, t in self._relatives.items()}
+        self._known, self._raised, self._relatives = {}, {}, {self.dtype: self}
+        for dtype in self.dtypes:
+            self.at(dtype).unit_roundoff = rough.get(dtype, unit_roundoff(dtype))
+        return self.at(self.dtypes[0])
+
     def __call__(self, rewards: np.ndarray, order=None, lengths=None) -> np.ndarray:
         """Advantages; all nan where the function raises (`error_on` has the message).
 

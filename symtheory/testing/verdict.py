@@ -73,7 +73,7 @@ class Finding:
 def judge(target: Target, law: str, stock: list[np.ndarray]) -> Finding:
     """The verdict on a law over many batches; the first that breaks it is the counterexample."""
     check, applies = INVARIANTS[law].measured, False  # type: ignore[attr-defined]
-    excused: dict[Verdict, float] = {}
+    excused: dict[Verdict, tuple[bool, float]] = {}
     for rewards in stock:
         outcome = measure(check, target, rewards)
         if outcome is None:
@@ -84,11 +84,12 @@ def judge(target: Target, law: str, stock: list[np.ndarray]) -> Finding:
         excuse = _excuse(target, law, rewards, outcome)
         if excuse is None:
             return Finding(law, "fails", outcome.deviation, target.dtype, rewards, outcome.sides)
-        excused[excuse] = max(excused.get(excuse, 0.0), outcome.deviation if _ordinary(rewards) else 0.0)
+        seen = (_ordinary(rewards), outcome.deviation)  # an ordinary spread tells more than a tiny one
+        excused[excuse] = max(excused.get(excuse, seen), seen)
     if not applies:
         return Finding(law, None)
     verdict = max(excused, key=ORDER.index, default="holds")
-    return Finding(law, verdict, excused.get(verdict, 0.0), target.dtype if excused else "")
+    return Finding(law, verdict, excused[verdict][1] if excused else 0.0, target.dtype if excused else "")
 
 
 def worse(a: Finding, b: Finding) -> Finding:
