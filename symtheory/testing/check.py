@@ -136,9 +136,9 @@ def law_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _stock(first: bool) -> list[np.ndarray]:
-    """Batches to judge on; in a second precision the smallest, those of equal rewards, and the large groups."""
+    """Batches to judge on; in a second precision the smallest, those of equal rewards, and some large groups."""
     small, large = small_batches(), large_batches()
-    return [*small, *large] if first else [*(r for r in small if r.size <= 4 or not np.ptp(r)), *large[:12]]
+    return [*small, *large] if first else [*(r for r in small if r.size <= 3 or not np.ptp(r)), *large[:6]]
 
 
 def _search(f: Target, laws: list[str], examples: int) -> list[Finding]:

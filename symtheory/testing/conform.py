@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import estimators
 from ..errors import no_such
+from .fit import fit
 from .probes import Probe, answers, probes, within
 from .target import Target, as_target
 
@@ -131,10 +132,30 @@ def compare(target: Target) -> list[Comparison]:
     found = [
         made
         for name, (formula, parameters) in formulas.items()
-        if (made := _with_formula(name, formula, parameters, asked, ours, tolerance)) is not None
+        if (made := _with_formula(name, formula, parameters, target, asked, ours, tolerance)) is not None
     ]
     found += [c for name, g in golden().items() if name not in formulas and (c := _with_file(precise, g)) is not None]
+    if not any(c.equal for c in found):
+        found += _with_parameters(target, asked, ours, tolerance)
     return sorted(_only_widest(found, target), key=_nearness)
+
+
+def _with_parameters(target: Target, asked: list[Probe], ours, tolerance: float) -> list[Comparison]:
+    """The first registered estimator that equals it with other parameters: those of the fit."""
+    formula = fit(target)
+    if formula is None or not formula.fits or not formula.eps:
+        return []
+    fitted = {"eps": float(f"{formula.eps:.2e}"), "ddof": formula.ddof}
+    for name in estimators.names():
+        own = estimators.get(name).params
+        changed = {k: v for k, v in fitted.items() if k in own and own[k] != v and v is not None}
+        if "eps" not in changed:
+            continue
+        text = ", ".join(f"{k}={v:g}" for k, v in changed.items())
+        made = _with_formula(f"{name}({text})", name, changed, target, asked, ours, tolerance)
+        if made is not None and made.distance < tolerance:
+            return [made]
+    return []
 
 
 def _nearness(c: Comparison) -> tuple:
@@ -145,9 +166,9 @@ def _nearness(c: Comparison) -> tuple:
     return not c.equal, round(c.distance, 9), round(abs(np.log(abs(c.factor) or 1e-9)), 3), rank, c.name
 
 
-def _with_formula(name, formula, parameters, asked: list[Probe], ours, tolerance: float) -> Comparison | None:
+def _with_formula(name, formula, parameters, target: Target, asked: list[Probe], ours, tolerance: float) -> Comparison | None:
     """Compare with a registered estimator on the probes that both answer."""
-    theirs = answers(as_target(estimators.get(formula, **parameters)), asked)
+    theirs = _known_answers(formula, tuple(parameters.items()), target.rewards, target.has_lengths)
     both = [(p, t, o) for p, t, o in zip(asked, theirs, ours, strict=True) if t is not None and o is not None]
     if not both:
         return None
@@ -155,8 +176,14 @@ def _with_formula(name, formula, parameters, asked: list[Probe], ours, tolerance
     first = next(((p, t, o) for p, t, o in both if parts and p is parts[0]), None)
     widest = min((RANGES.index(within(p.rewards)) for p, _, _ in both), default=0)
     file = golden().get(name)
-    source = _source(file) if file else estimators.get(name).source
+    source = _source(file) if file else estimators.get(formula).source
     return _comparison(name, source, [(t, o) for _, t, o in both], not parts, first and (first[0].rewards, *first[1:]), RANGES[widest])
+
+
+@cache
+def _known_answers(formula: str, parameters: tuple, rewards: str, lengths: bool) -> list[np.ndarray | None]:
+    """What a registered estimator gives on the probes."""
+    return answers(as_target(estimators.get(formula, **dict(parameters))), probes(rewards, lengths))
 
 
 def _with_file(target: Target, file: dict[str, Any]) -> Comparison | None:

@@ -5,7 +5,10 @@ evidence decides (does the code name an axis? does it pool whatever it is given?
 speak of one group?), and where nothing decides, both answers are shown and the user is asked.
 """
 
+import dataclasses
+import inspect
 import itertools
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,9 +17,9 @@ import numpy as np
 from ..errors import InputError
 from .adapter import LAYOUTS, Adapter, ChangesInput, holder_of, settled, sized_attributes
 from .arrays import DTYPES, installed, unit_roundoff
-from .fill import EPSILON, Forms, passed
+from .fill import EPSILON, Forms, filled, passed
 from .refuse import Refusal
-from .signature import Signature, describe, name_of
+from .signature import Signature, describe, name_of, role_of
 from .state import Memory, fresh, seeded
 from .target import PROBE, Raised, Target, show
 
@@ -144,10 +147,6 @@ def _size_is_hidden(signature: Signature) -> bool:
 
 def describe_owner(owner: type) -> list[str | None]:
     """Roles of what a class asks for when it is made."""
-    import inspect
-
-    from .signature import role_of
-
     try:
         return [role_of(n) for n in inspect.signature(owner).parameters]
     except (ValueError, TypeError):
@@ -285,6 +284,7 @@ def _settle_memory(target: Target, adapter: Adapter, memory: Memory, name: str) 
     owner = adapter.signature.owner
     if owner is not None:
         target.notes.append(f"each call gets a fresh {owner.__name__}")
+        target.state = _state_of_one_object(target, adapter)
         return
     memory.restore()
     other = {"real": OTHER, "unit": UNIT_OTHER, "binary": 1 - PROBE}[target.rewards]
@@ -303,6 +303,19 @@ def _settle_memory(target: Target, adapter: Adapter, memory: Memory, name: str) 
     if not changed or _same(_evaluated(target, PROBE), _evaluated(target, PROBE)):
         raise InputError(f"{name} is random: {calls}; seed or remove it")
     raise InputError(f"{name} is random, or keeps state that cannot be put back: {calls}; seed or remove it")
+
+
+def _state_of_one_object(target: Target, adapter: Adapter) -> str:
+    """What an object would remember from one call to the next, if it were used twice."""
+    assert adapter.signature.owner is not None
+    method = types.MethodType(adapter.signature.function, filled(adapter.signature.owner, PROBE.shape[1]))
+    once = dataclasses.replace(adapter, signature=dataclasses.replace(adapter.signature, function=method, owner=None))
+    memory = Memory(method)
+    try:
+        first, _, third = once(PROBE), once(1 - PROBE), once(PROBE)
+    except Exception:
+        return ""
+    return "" if _same(first, third) else ", ".join(sorted(memory.changed()))
 
 
 def _evaluated(target: Target, rewards: np.ndarray) -> np.ndarray:

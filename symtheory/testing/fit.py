@@ -13,6 +13,7 @@ import numpy as np
 
 from ..estimators.group import Group, make_group
 from ..estimators.grpo import center, scale_by_std
+from ..estimators.opo import center_by_length
 from ..estimators.reinforce import divide_by_mean, keep, leave_one_out, only_wrong
 from ..ops import numpy_ops
 from .probes import Probe, answers, probes
@@ -23,7 +24,9 @@ BASELINES: dict[str, Callable[[Group], np.ndarray]] = {
     "none": lambda g: keep(g.rewards, g, OP),
     "group mean": lambda g: center(g.rewards, g, OP),
     "mean of the other rollouts": lambda g: leave_one_out(center(g.rewards, g, OP), g, OP),
-    "batch mean": lambda g: g.rewards - g.batch.token_mean,
+    "length-weighted group mean": lambda g: center_by_length(g.rewards, g, OP),
+    "batch mean": lambda g: g.rewards - g.batch.omega,
+    "token mean of the batch": lambda g: g.rewards - g.batch.token_mean,
     "group median": lambda g: g.rewards - np.median(g.rewards, axis=-1, keepdims=True),
     "group maximum": lambda g: g.rewards - g.rewards.max(-1, keepdims=True),
     "group minimum": lambda g: g.rewards - g.rewards.min(-1, keepdims=True),
@@ -86,7 +89,7 @@ class Fit:
 def fit(target: Target) -> Fit | None:
     """The formula of an estimator; None where its answers are not finite or all zero."""
     precise = target.at("float64") if "float64" in target.dtypes else target
-    rows = list(_answered(precise, probes(target.rewards)))
+    rows = list(_answered(precise, probes(target.rewards, target.has_lengths)))
     if not rows or not any(np.abs(a).max() > 0 for _, a, _ in rows):
         return None
     tolerance = 1e-9 if precise.unit_roundoff < 1e-10 else 1e-3
@@ -103,7 +106,7 @@ def _answered(target: Target, asked: list[Probe]) -> Iterator[Row]:
     """Group (of a whole batch), answers, and row, for each group of unequal rewards."""
     for probe, a in zip(asked, answers(target, asked), strict=True):
         if a is not None:
-            group = make_group(OP, probe.rewards)
+            group = make_group(OP, probe.rewards, length=probe.lengths)
             yield from ((group, a, i) for i in range(len(a)) if np.ptp(probe.rewards[i]) > 0)
 
 

@@ -44,12 +44,12 @@ def small_batches() -> list[np.ndarray]:
 def large_batches() -> list[np.ndarray]:
     """Groups of the sizes that are trained with, and of one: one correct, one wrong, half, graded, and all alike.
 
-    A clip at 3 first shows at G = 11, one at 5 at G = 27.
+    A clip at 3 shows from G = 11 on, one at 5 from G = 27 on.
     """
     batches = []
-    for size in (16, 32, 64):
+    for size in (16, 64):
         for correct in (1, size // 2, size - 1):
             batches.append(np.array([[1.0] * correct + [0.0] * (size - correct)]))
-    batches += [np.full((1, size), value) for size, value in ((12, 0.97), (16, 0.98), (64, 0.1))]
+    batches += [np.full((1, size), value) for size, value in ((16, 0.97), (16, 0.98), (64, 0.1))]
     batches.append((np.arange(16.0)[None] * 7 % 16) / 16)
     return [*batches, np.zeros((1, 1)), np.ones((1, 1))]
