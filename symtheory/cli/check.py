@@ -29,11 +29,11 @@ def run(
     estimator does not obey exactly the laws it declares (with --all).
 
     Args:
-        target: a registered name, `pkg.mod:func`, `path/to/file.py:func` or `path/to/file.py:Class.method`; it may take
-            one group, flat rewards with a group size or ids, a matrix, token-level rewards, objects with `.reward`, ...
+        target: a registered name, `pkg.mod:func`, `path/to/file.py:func` or `path/to/file.py:Class.method`, taking one
+            group, flat rewards with a group size or ids, a matrix, token-level rewards, objects with `.reward`, ...
         all: check every registered estimator, and hold the result against what it declares.
         require: laws that must hold, by name.
-        conform: ask that it equals a published estimator: of trl, verl, openrlhf, agrae-release, nemo, ..., or any (all).
+        conform: ask that it equals a published estimator: of trl, verl, openrlhf, agrae-release, nemo, ..., or all.
         format: a table, or JSON.
         rewards: rewards that the function is defined for.
         layout: how rewards come, where names and behaviour do not tell: matrix [prompts, G], one group, ...
@@ -209,12 +209,11 @@ def _print_report(report, place, formula, known) -> None:
 
 
 def _print_formula(formula) -> None:
-    if formula is None:
-        return
-    if formula.fits:
+    if formula is not None and formula.fits:
         print(f"fit: {formula.describe()}")
     else:
-        print(f"fit: no baseline, scale, epsilon and clip give it; the nearest leave a residual of {formula.residual:.2g}")
+        rest = "" if formula is None else f"; the nearest leave a residual of {formula.residual:.2g}"
+        print(f"fit: no baseline, scale, epsilon and clip give it{rest}")
 
 
 def _print_names(known) -> None:
@@ -236,7 +235,9 @@ def _print_names(known) -> None:
             f"{nearest.describe()} ({nearest.source})"
         )
     if nearest.rewards is not None:
-        print(f"  at rewards {show(nearest.rewards)} {nearest.name} gives {show(nearest.theirs)}, this {show(nearest.ours)}")
+        print(
+            f"  at rewards {show(nearest.rewards)} {nearest.name} gives {show(nearest.theirs)}, this {show(nearest.ours)}"
+        )
 
 
 def _check_all(format: str) -> int:
@@ -269,4 +270,6 @@ def _print_all(reports) -> None:
     for report in reports:
         print(f"{report.estimator:22}", *(f"{marks[f.verdict]:2}" for f in report.findings))
     print("\n" + ", ".join(f"{code} {law}" for code, law in zip(codes, INVARIANTS, strict=True)))
-    print("Y holds, e holds to its epsilon, . fails, - says nothing about the rewards that the estimator is defined for")
+    print(
+        "Y holds, e holds to its epsilon, . fails, - says nothing about the rewards that the estimator is defined for"
+    )

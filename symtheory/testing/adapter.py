@@ -71,7 +71,9 @@ class Adapter:
         """
         tokens = np.full(rewards.shape, TOKENS) if lengths is None else lengths
         if self.layout == "group":
-            return np.stack([self._group(Rollouts(r, np.arange(len(r)), t)) for r, t in zip(rewards, tokens, strict=True)])
+            return np.stack(
+                [self._group(Rollouts(r, np.arange(len(r)), t)) for r, t in zip(rewards, tokens, strict=True)]
+            )
         order = np.arange(rewards.size) if order is None else order
         return self._ask(Rollouts(rewards, order, tokens))
 
@@ -82,7 +84,11 @@ class Adapter:
             text += f" ({self._told_size()})"
         if self.layout in ("ids", "tokens"):
             text += f" ({', '.join(p.name for p in self.signature.having('ids')) or 'none'})"
-        form = {"objects": ", rollouts as objects with .reward", "records": ", rollouts as dicts", "mapping": ", in a dict"}
+        form = {
+            "objects": ", rollouts as objects with .reward",
+            "records": ", rollouts as dicts",
+            "mapping": ", in a dict",
+        }
         return text + form.get(self.forms.rewards, "")
 
     def _told_size(self) -> str:

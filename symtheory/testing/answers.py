@@ -78,7 +78,7 @@ def _public(x: Any) -> list[str]:
 def _field(record: Any) -> Any:
     """The advantage of one rollout's record, or its reward if that is what it has."""
     values = record if isinstance(record, Mapping) else {n: getattr(record, n) for n in _public(record)}
-    names = sorted(values, key=lambda n: ("adv" not in n, "reward" != n))
+    names = sorted(values, key=lambda n: ("adv" not in n, n != "reward"))
     return next((values[n] for n in names if isinstance(values[n], float | int) or hasattr(values[n], "shape")), None)
 
 

@@ -111,7 +111,9 @@ def conform(f, framework: str, **options) -> list[Comparison]:
     ['oat_drgrpo']
     """
     framework = checked_framework(framework)
-    return [c for c in compare(as_target(f, **options)) if c.name in golden() and framework in ("all", c.name.split("_")[0])]
+    return [
+        c for c in compare(as_target(f, **options)) if c.name in golden() and framework in ("all", c.name.split("_")[0])
+    ]
 
 
 def checked_framework(framework: str) -> str:
@@ -166,7 +168,9 @@ def _nearness(c: Comparison) -> tuple:
     return not c.equal, round(c.distance, 9), round(abs(np.log(abs(c.factor) or 1e-9)), 3), rank, c.name
 
 
-def _with_formula(name, formula, parameters, target: Target, asked: list[Probe], ours, tolerance: float) -> Comparison | None:
+def _with_formula(
+    name, formula, parameters, target: Target, asked: list[Probe], ours, tolerance: float
+) -> Comparison | None:
     """Compare with a registered estimator on the probes that both answer."""
     theirs = _known_answers(formula, tuple(parameters.items()), target.rewards, target.has_lengths)
     both = [(p, t, o) for p, t, o in zip(asked, theirs, ours, strict=True) if t is not None and o is not None]
@@ -177,7 +181,9 @@ def _with_formula(name, formula, parameters, target: Target, asked: list[Probe],
     widest = min((RANGES.index(within(p.rewards)) for p, _, _ in both), default=0)
     file = golden().get(name)
     source = _source(file) if file else estimators.get(formula).source
-    return _comparison(name, source, [(t, o) for _, t, o in both], not parts, first and (first[0].rewards, *first[1:]), RANGES[widest])
+    return _comparison(
+        name, source, [(t, o) for _, t, o in both], not parts, first and (first[0].rewards, *first[1:]), RANGES[widest]
+    )
 
 
 @cache

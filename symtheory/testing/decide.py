@@ -28,7 +28,18 @@ OTHER = np.array([[7.0, 3.0, 4.0], [5.0, 1.0, 1.0]])
 GRADED = np.array([[0.1, 0.9, 0.5, 0.2], [0.3, 0.3, 0.8, 0.1], [1.0, 0.0, 0.0, 0.0]])
 UNIT_OTHER = np.array([[0.7, 0.3, 0.4], [0.5, 0.1, 0.1]])
 ARRAY_METHODS = {"mean", "std", "var", "sum", "reshape", "view", "shape", "ndim", "dtype", "tolist"}
-TORCH_METHODS = {"unsqueeze", "view", "float", "detach", "clamp", "repeat_interleave", "scatter", "expand", "numel", "item"}
+TORCH_METHODS = {
+    "unsqueeze",
+    "view",
+    "float",
+    "detach",
+    "clamp",
+    "repeat_interleave",
+    "scatter",
+    "expand",
+    "numel",
+    "item",
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,7 @@ def _id_forms(signature: Signature, backend: str) -> list[str]:
     forms = ["texts", "list", "numbers", "array", "rows"]
     kind = "".join(p.annotation for p in signature.having("ids")).lower()
     first = "array" if "tensor" in kind or "jnp" in kind or "jax" in kind else "numbers" if "int" in kind else ""
-    if not first and "list" in kind or "sequence" in kind:
+    if (not first and "list" in kind) or "sequence" in kind:
         first = "list"
     return sorted(forms, key=lambda form: form != first)
 
@@ -141,7 +152,7 @@ def _size_is_hidden(signature: Signature) -> bool:
         return True
     if signature.owner is None:
         return False
-    made = [role for role in map(str, describe_owner(signature.owner))]
+    made = list(map(str, describe_owner(signature.owner)))
     return "size" in made or "config" in made
 
 
@@ -162,7 +173,11 @@ def likely_backends(signature: Signature) -> list[str]:
     order: list[str] = []
     if "list" in annotations or "sequence" in annotations or "iterable" in annotations:
         order.append("list")
-    order += [kind for kind in ("torch", "jax", "numpy") if kind in annotations or (kind == "numpy" and "ndarray" in annotations)]
+    order += [
+        kind
+        for kind in ("torch", "jax", "numpy")
+        if kind in annotations or (kind == "numpy" and "ndarray" in annotations)
+    ]
     order += [kind for kind in ("torch", "jax", "numpy") if kind in own]
     if signature.methods & TORCH_METHODS:
         order.append("torch")
@@ -243,9 +258,15 @@ def _matrix_or_group(signature, matrix: Candidate, group: Candidate, name: str) 
     """Whole matrix or row by row, where it makes a difference."""
     text = signature.text
     lists = any("list" in p.annotation.lower() for p in signature.having("rewards"))
-    nested = any(p.annotation.lower().count("list") + p.annotation.lower().count("sequence") > 1 for p in signature.parameters)
-    for_group = (lists and not nested) + any(w in text for w in ("[g]", "(g,)", "(group_size,)", "one group", "single group"))
-    for_matrix = 2 * nested + any(w in text for w in ("[p, g]", "[b, g]", "(p, g)", "[..., g]", "[prompts, g]", "matrix"))
+    nested = any(
+        p.annotation.lower().count("list") + p.annotation.lower().count("sequence") > 1 for p in signature.parameters
+    )
+    for_group = (lists and not nested) + any(
+        w in text for w in ("[g]", "(g,)", "(group_size,)", "one group", "single group")
+    )
+    for_matrix = 2 * nested + any(
+        w in text for w in ("[p, g]", "[b, g]", "(p, g)", "[..., g]", "[prompts, g]", "matrix")
+    )
     for_matrix += any(w in text for w in ("(num_prompts, ", "[num_prompts, ", "batch_size, group"))
     if signature.axis:
         for_matrix += 1
@@ -371,7 +392,12 @@ def noise(target: Target) -> float:
 
 def _given(signature: Signature) -> list[str]:
     """What was passed for parameters that say nothing about rewards."""
-    values = {"epsilon": f"{EPSILON:g}", "flag": "True", "one": "1", "config": "a configuration with the usual settings"}
+    values = {
+        "epsilon": f"{EPSILON:g}",
+        "flag": "True",
+        "one": "1",
+        "config": "a configuration with the usual settings",
+    }
     told = [f"{p.name} = {values[p.role]}" for p in passed(signature) if p.role in values]
     return [f"passed: {', '.join(told)}"] if told else []
 

@@ -160,7 +160,9 @@ def _fields(reward: float, group: int, length: int) -> dict[str, Any]:
     """What a rollout's record may be asked for."""
     prompt = f"prompt-{group}"
     same = dict.fromkeys(("reward", "score", "total_reward", "final_reward", "value"), reward)
-    named = dict.fromkeys(("prompt", "prompt_id", "group_id", "task_id", "uid", "question_id", "prefix", "index"), prompt)
+    named = dict.fromkeys(
+        ("prompt", "prompt_id", "group_id", "task_id", "uid", "question_id", "prefix", "index"), prompt
+    )
     return {**same, **named, "length": length, "advantage": 0.0}
 
 
@@ -257,7 +259,11 @@ def filled(cls: type, size: int) -> Any:
             inner = q.annotation if dataclasses.is_dataclass(q.annotation) else None
             scope = getattr(cls.__init__, "__globals__", {})
             inner = inner or scope.get(str(q.annotation).strip("\"'"))
-            given[name] = filled(inner, size) if isinstance(inner, type) and dataclasses.is_dataclass(inner) else Configuration(size)
+            given[name] = (
+                filled(inner, size)
+                if isinstance(inner, type) and dataclasses.is_dataclass(inner)
+                else Configuration(size)
+            )
         elif role == "size" and q.annotation not in (bool, "bool"):
             given[name] = size
         elif required:

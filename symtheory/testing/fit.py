@@ -8,6 +8,8 @@ tell the scale: 1 / slope is linear in it, and the intercept is the epsilon (und
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -81,11 +83,20 @@ class Fit:
         eps = "" if self.scale == "none" else f", eps {_number(self.eps)}"
         where = "" if self.eps_form == "added" or not self.eps else f" ({self.eps_form})"
         clip = "none" if self.clip is None else _clip(self.clip)
-        formula = f"baseline: {self.baseline}; scale: {self.scale}{ddof}{eps}{where}; clip {clip}; factor {self.factor:.3g}"
-        formula = formula.replace(f"factor {self.factor:.3g}", f"factor {self.factor:.2f}") if self.factor > 0.1 else formula
-        return f"{formula}; residual {self.residual:.1g}" if self.fits else f"{formula}, but with a residual of {self.residual:.2g}"
+        formula = (
+            f"baseline: {self.baseline}; scale: {self.scale}{ddof}{eps}{where}; clip {clip}; factor {self.factor:.3g}"
+        )
+        formula = (
+            formula.replace(f"factor {self.factor:.3g}", f"factor {self.factor:.2f}") if self.factor > 0.1 else formula
+        )
+        return (
+            f"{formula}; residual {self.residual:.1g}"
+            if self.fits
+            else f"{formula}, but with a residual of {self.residual:.2g}"
+        )
 
 
+@lru_cache(maxsize=4)
 def fit(target: Target) -> Fit | None:
     """The formula of an estimator; None where its answers are not finite or all zero."""
     precise = target.at("float64") if "float64" in target.dtypes else target
@@ -93,10 +104,32 @@ def fit(target: Target) -> Fit | None:
     if not rows or not any(np.abs(a).max() > 0 for _, a, _ in rows):
         return None
     tolerance = 1e-9 if precise.unit_roundoff < 1e-10 else 1e-3
-    low, high = _saturation(rows, tolerance)
-    found = [f for name in BASELINES for f in _fits(name, rows, low, high, precise.unit_roundoff, tolerance)]
-    found.sort(key=lambda f: (not f.fits, 0 if f.fits else f.residual, f.clip is not None, f.eps_form != "added"))
-    return found[0] if found else None
+    bounds = _saturation(rows, tolerance)
+    slopes = [s for name in BASELINES if (s := _slopes(name, rows, bounds)) is not None]
+    if not slopes:
+        return None
+    best = min(s.residual for s in slopes)
+    near = [s for s in slopes if s.residual <= max(best, tolerance)]
+    found = [f for s in near for f in _fits(s, rows, bounds, precise.unit_roundoff, tolerance)]
+    return min(
+        found,
+        key=lambda f: (not f.fits, 0 if f.fits else f.residual, f.clip is not None, f.eps_form != "added"),
+        default=None,
+    )
+
+
+class Slopes(NamedTuple):
+    """How advantages go with the deviations from one baseline."""
+
+    baseline: str
+    deviations: list[np.ndarray]
+    slope: np.ndarray
+    """Of each group, positive up to `sign`."""
+    free: np.ndarray
+    """Whether a group has answers that no clip touches."""
+    sign: float
+    residual: float
+    """What proportionality leaves unexplained."""
 
 
 Row = tuple[Group, np.ndarray, int]
@@ -119,29 +152,36 @@ def _saturation(rows: list[Row], tolerance: float) -> tuple[float, float]:
     return (low if len(at_low) > 1 else -np.inf), (high if len(at_high) > 1 else np.inf)
 
 
-def _fits(name: str, rows: list[Row], low: float, high: float, roundoff: float, tolerance: float) -> Iterator[Fit]:
-    """Every scale with one baseline, if advantages are proportional to its deviations."""
+def _slopes(name: str, rows: list[Row], bounds: tuple[float, float]) -> Slopes | None:
+    """Slope of each group; None where advantages do not all go the same way."""
     deviations = [BASELINES[name](g)[i] for g, _, i in rows]
-    slopes, kept = [], []
-    for d, (_, a, i) in zip(deviations, rows, strict=True):
-        free = (a[i] > low + 1e-4 * abs(low) if np.isfinite(low) else True) & (
-            a[i] < high - 1e-4 * abs(high) if np.isfinite(high) else True
-        ) & (d != 0)
-        kept.append(bool(free.any()))
-        slopes.append(float((d * a[i])[free].sum() / (d * d)[free].sum()) if free.any() else 0.0)
-    slope, keep_ = np.array(slopes), np.array(kept)
-    sign = float(np.sign(np.median(slope[keep_]))) if keep_.any() else 0.0
-    slope = sign * slope
-    if not sign or not (slope[keep_] > 0).all():
-        return
+    slope, free, residual = np.zeros(len(rows)), np.zeros(len(rows), bool), 0.0
+    for j, (d, (_, a, i)) in enumerate(zip(deviations, rows, strict=True)):
+        inside = _inside(a[i], bounds) & (d != 0)
+        if inside.any():
+            free[j] = True
+            slope[j] = (d * a[i])[inside].sum() / (d * d)[inside].sum()
+            residual = max(residual, np.abs(slope[j] * d - a[i])[inside].max() / max(1.0, np.abs(a[i]).max()))
+    sign = float(np.sign(np.median(slope[free]))) if free.any() else 0.0
+    one_way = bool(sign) and bool((sign * slope[free] > 0).all())
+    return Slopes(name, deviations, sign * slope, free, sign, float(residual)) if one_way else None
+
+
+def _inside(a: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+    low, high = bounds
+    above = a > low + 1e-4 * abs(low) if np.isfinite(low) else np.ones(a.shape, bool)
+    return above & (a < high - 1e-4 * abs(high)) if np.isfinite(high) else above
+
+
+def _fits(s: Slopes, rows: list[Row], bounds: tuple[float, float], roundoff: float, tolerance: float) -> Iterator[Fit]:
+    """Every scale with one baseline."""
     for (scale, ddof), divisor in SCALES.items():
         spread = np.array([divisor(g)[i][0] for g, _, i in rows])
-        usable = keep_ & np.isfinite(spread) & (spread > 0)
-        if not usable.all() and not (np.isfinite(spread) & (spread > 0)).all():
+        if not (np.isfinite(spread) & (spread > 0)).all():
             continue
-        for form, (factor, eps) in _solutions(slope[usable], spread[usable], scale, roundoff):
-            model = [sign * factor * d / _divisor(s, eps, form) for d, s in zip(deviations, spread, strict=True)]
-            yield _assessed(name, scale, ddof, eps, form, sign * factor, model, rows, (low, high), tolerance)
+        for form, (factor, eps) in _solutions(s.slope[s.free], spread[s.free], scale, roundoff):
+            model = [s.sign * factor * d / _divisor(x, eps, form) for d, x in zip(s.deviations, spread, strict=True)]
+            yield _assessed(s.baseline, scale, ddof, eps, form, s.sign * factor, model, rows, bounds, tolerance)
 
 
 def _solutions(slope: np.ndarray, spread: np.ndarray, scale: str, roundoff: float) -> Iterator[tuple[str, tuple]]:

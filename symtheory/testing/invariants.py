@@ -89,7 +89,7 @@ def group_symmetry(f, r):
 
 @invariant
 def sample_symmetry(f, r):
-    """Success rates p and 1 - p of one batch weigh the same: sum |A| is equal when correct and wrong swap (Theorem 2)."""
+    """Success rates p and 1 - p of a batch weigh the same: sum |A| stays when correct and wrong swap (Theorem 2)."""
     if _is_binary(r):
         a, flipped, room = _beside(f, r, 1 - r)
         yield difference(np.abs(a).sum(-1), np.abs(flipped).sum(-1)), room * r.shape[-1]
@@ -226,7 +226,7 @@ def dtype_stability(f, r):
     """Rewards in float32 give what the same numbers in float64 give, to 1e-3; equal rewards belong to another law."""
     single = r.astype(np.float32).astype(np.float64)
     spread = np.ptp(single, axis=-1)
-    if f.backend == "list" or len(f.dtypes) == 1 and f.dtype != "float64" or not f.admits(single):
+    if f.backend == "list" or (len(f.dtypes) == 1 and f.dtype != "float64") or not f.admits(single):
         return
     if (spread < 1e-3 * np.abs(single).max(-1)).any() or not np.abs(single).any():
         return  # float32 holds fewer than four digits of these differences

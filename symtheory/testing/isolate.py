@@ -135,7 +135,9 @@ def _import(statement: ast.Import | ast.ImportFrom, needed: set[str], path: Path
             if isinstance(statement, ast.ImportFrom) and statement.level:
                 module.__dict__[bound] = _relative(statement, alias.name, path)
             else:
-                exec(compile(ast.Module([ast.copy_location(single, statement)], []), str(path), "exec"), module.__dict__)
+                exec(
+                    compile(ast.Module([ast.copy_location(single, statement)], []), str(path), "exec"), module.__dict__
+                )
         except Exception as error:
             module.__dict__[bound] = _Missing(bound, f"{type(error).__name__}: {loading.first_line(error)}")
 

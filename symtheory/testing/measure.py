@@ -64,19 +64,21 @@ class Recorder:
 
 
 def measure(law: Callable[..., Iterator[Comparison] | None], target: Target, rewards: np.ndarray) -> Outcome | None:
-    """The comparison of a law that comes out worst on a batch; None where the law says nothing."""
-    recorder, worst = Recorder(target), None
-    for deviation, slack in law(recorder, rewards) or ():
+    """How a law fares on a batch: the comparison that comes out worst, or the first that is nearly as bad.
+
+    None where the law says nothing.
+    """
+    recorder, outcomes = Recorder(target), []
+    for deviation, room in law(recorder, rewards) or ():
         deviation = np.inf if np.isnan(deviation) else float(deviation)
-        outcome = Outcome(deviation, float(slack), tuple(recorder.calls))
+        if room < BLIND:
+            outcomes.append(Outcome(deviation, float(room), tuple(recorder.calls)))
         recorder.calls = []
-        if slack < BLIND and (worst is None or _excess(outcome) > _excess(worst)):
-            worst = outcome
-    return worst
-
-
-def _excess(outcome: Outcome) -> float:
-    return outcome.deviation / outcome.slack if outcome.slack else outcome.deviation * 1e300
+    broken = [o for o in outcomes if not o.holds]
+    if broken:
+        worst = max(o.deviation for o in broken)
+        return next(o for o in broken if o.deviation >= 0.1 * worst)
+    return max(outcomes, key=lambda o: o.deviation, default=None)
 
 
 def difference(x: np.ndarray, y: np.ndarray) -> float:

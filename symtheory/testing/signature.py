@@ -24,7 +24,10 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("size", rf"{ROLLOUTS}{PER}|(group|grpo|grp|rollout_group)_(size|n|len)|(rollout|repeat|group)_(n|num|times)"),
     ("size", r"(n|k|g|size|repeats?|n_resp_per_prompt|num_per_prompt|n_per_prompt|n_gen|num_gen)"),
     ("count", rf"(num_|n_){PROMPT}s?|num_queries"),
-    ("ids", rf"{PROMPT}s?(_?(ids?|idxs?|index|indexes|indices|uids?|keys?|hash(es)?))?|uids?|index|indices|ids?|inputs"),
+    (
+        "ids",
+        rf"{PROMPT}s?(_?(ids?|idxs?|index|indexes|indices|uids?|keys?|hash(es)?))?|uids?|index|indices|ids?|inputs",
+    ),
     ("mask", r".*mask"),
     ("lengths", r".*(length|len)s?"),
     ("weights", r".*weights?"),
@@ -101,7 +104,11 @@ def describe(f: Callable) -> Signature:
     packages, axis, methods = _uses(plain)
     module = inspect.getmodule(plain) or types.SimpleNamespace(**getattr(plain, "__globals__", {}))
     around = {_home(v) for v in vars(module).values() if isinstance(v, types.ModuleType)}
-    words = [getattr(plain, "__qualname__", ""), inspect.getdoc(plain) or "", *(f"{p.name} {p.annotation}" for p in parameters)]
+    words = [
+        getattr(plain, "__qualname__", ""),
+        inspect.getdoc(plain) or "",
+        *(f"{p.name} {p.annotation}" for p in parameters),
+    ]
     return Signature(
         f,
         parameters,
@@ -145,7 +152,8 @@ def _parameters(f: Callable, skip_self: bool) -> tuple[Parameter, ...]:
         return (Parameter("rewards", "rewards", True, positional=True),)
     found = [p for p in found[skip_self:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     parameters = [
-        Parameter(p.name, _role(p), p.default is p.empty, _text(p.annotation), p.kind is p.POSITIONAL_ONLY) for p in found
+        Parameter(p.name, _role(p), p.default is p.empty, _text(p.annotation), p.kind is p.POSITIONAL_ONLY)
+        for p in found
     ]
     return tuple(_with_rewards(parameters))
 
@@ -195,7 +203,7 @@ def _owner(f: Any) -> type | None:
         return None
     holder = functools.reduce(lambda h, n: getattr(h, n, None), parts[1:-1], f.__globals__.get(parts[0]))
     member = inspect.getattr_static(holder, parts[-1], None) if inspect.isclass(holder) else None
-    return holder if inspect.isfunction(member) and member is f or _wraps(member, f) else None
+    return holder if (inspect.isfunction(member) and member is f) or _wraps(member, f) else None
 
 
 def _wraps(member: Any, f: Any) -> bool:
@@ -210,7 +218,9 @@ def _main_method(cls: type) -> Callable:
 
 
 def _home(value: Any) -> str:
-    root = (value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None) or "").split(".")[0]
+    root = (value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None) or "").split(
+        "."
+    )[0]
     return "jax" if root == "jaxlib" else root
 
 

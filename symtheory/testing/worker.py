@@ -1,4 +1,4 @@
-"""Calls with a time limit, in one thread that is kept: starting a thread for each call would cost more than the call."""
+"""Calls with a time limit, in one thread that is kept: starting one for each call would cost more than the call."""
 
 import ctypes
 import queue
