@@ -1,4 +1,4 @@
-"""GRPO training steps per second of `symtheory.replay` against a plain PyTorch loop, sampling included.
+"""GRPO training steps per second of `symtheory.transformer` against a plain PyTorch loop, sampling included.
 
 Both train the same transformer (4 layers, width 128, vocabulary 32, 0.8 M parameters) on the same batch (64 prompts
 of 4 tokens, groups of 8, completions of 12 tokens): cached sampling, rewards, standardised advantages, clipped loss,
@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from symtheory import estimators
 from symtheory.dynamics import State, advantage_of
-from symtheory.replay import model, task, train
+from symtheory.transformer import model, task, train
 
 from .timing import interleave, skipped, speed_row
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from symtheory.dynamics import use_all_cores
-from symtheory.experiments import plane, store, sweep
+from symtheory.storage import store
+from symtheory.studies import phase_diagram, sweep, sweep_file
 
 ROUNDS = 5
 
@@ -28,7 +29,7 @@ def best(action):
 
 
 def sweep_tile(width: int) -> None:
-    described = sweep.parse(
+    described = sweep_file.parse(
         {
             "estimators": ["plane"],
             "difficulties": [0.1],
@@ -56,11 +57,11 @@ def sweep_tile(width: int) -> None:
 
 
 def plane_tile() -> None:
-    setting = plane.Sweep(points=5, seeds=4)
-    program = jax.jit(plane._program(setting))
-    tilt, asymmetry = jnp.linspace(-1, 1, plane.ROWS), jnp.linspace(-1, 1, setting.points)
+    setting = phase_diagram.Sweep(points=5, seeds=4)
+    program = jax.jit(phase_diagram._program(setting))
+    tilt, asymmetry = jnp.linspace(-1, 1, phase_diagram.ROWS), jnp.linspace(-1, 1, setting.points)
     seconds = best(lambda: jax.block_until_ready(program(tilt, asymmetry)))
-    steps = setting.seeds * plane.ROWS * setting.points * setting.steps
+    steps = setting.seeds * phase_diagram.ROWS * setting.points * setting.steps
     print(
         f"plane: {steps / seconds / 1e3:.1f} k run-steps/s, "
         f"{steps * setting.prompts / seconds / 1e6:.2f} M prompt-steps/s ({setting.prompts} prompts a run)"

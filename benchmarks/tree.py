@@ -20,7 +20,7 @@ import optax
 from symtheory import estimators
 from symtheory.dynamics import Update, across_devices, advantage_of, counter_key
 from symtheory.dynamics import train as train_world
-from symtheory.worlds import HashedTree, make_hashed_tree, make_tree, tree_search
+from symtheory.worlds import HashedTree, group_sources, make_hashed_tree, make_tree
 from symtheory.worlds.tree import level_starts
 
 from .native import library
@@ -66,7 +66,7 @@ def numpy_step(rng, params, solutions, slot, depth: int, size: int, learning_rat
 
 @partial(jax.jit, static_argnames="simulations")
 def search(key, params, world: HashedTree, simulations: int):
-    return tree_search.searched(key, world, params, simulations)
+    return group_sources.searched(key, world, params, simulations)
 
 
 RATE, GROUP = 0.05, 8  # step on the sum over the group

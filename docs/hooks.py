@@ -9,8 +9,8 @@ from mkdocs.structure.files import File
 
 import symtheory
 from symtheory import cli
-from symtheory.theory.ledger import load_claims, load_findings, saved_captions
-from symtheory.theory.report import experiments_table, settled_table
+from symtheory.claims.ledger import committed_figures, load_claims, load_findings
+from symtheory.claims.report import experiments_table, settled_table
 
 REPOSITORY = Path(__file__).parents[1]
 HIDDEN = ("symtheory.__main__", "symtheory.cli")
@@ -54,7 +54,7 @@ def commands_page() -> str:
 def claims_page() -> str:
     """The ledger: claims that experiments judge, and claims that proofs settle."""
     claims = load_claims()
-    measured = experiments_table(claims, load_findings(), saved_captions())
+    measured = experiments_table(claims, load_findings(), committed_figures())
     settled = settled_table(claims)
     return f"# Claims\n\n## Judged by experiments\n\n{measured}\n\n## Settled by proofs\n\n{settled}\n"
 
@@ -62,7 +62,8 @@ def claims_page() -> str:
 def figure_pages(config) -> list[File]:
     """The captions of figures/, which the ledger links, each with its picture where that is in the repository."""
     pages = []
-    for caption in sorted((REPOSITORY / "figures").rglob("*.md")):
+    for name in committed_figures():
+        caption = REPOSITORY / "figures" / f"{name}.md"
         place, picture = caption.relative_to(REPOSITORY), caption.with_suffix(".png")
         content = caption.read_text(encoding="utf-8")
         if picture.exists():

@@ -17,12 +17,11 @@ def _():
     import marimo as mo
     import xarray as xr
 
-    from symtheory.experiments import lab
-    from symtheory.plotting import lab as draw
-    from symtheory.plotting import page
-    from symtheory.plotting.style import look
+    from symtheory.apps import difficulty as lab
+    from symtheory.apps import svg as page
+    from symtheory.figures.style import look
 
-    return draw, lab, look, mo, page, time, xr
+    return lab, look, mo, page, time, xr
 
 
 @app.cell
@@ -106,7 +105,7 @@ def _(lab, mo, setting):
 
 
 @app.cell
-def _(at, draw, get_runs, lab, mo, names, page, ready, run_of, setting, shown_k, success, time):
+def _(at, lab, get_runs, mo, names, page, ready, run_of, setting, shown_k, success, time):
     assert ready
     _start = time.perf_counter()
     paths = lab.expected(*run_of)
@@ -114,9 +113,9 @@ def _(at, draw, get_runs, lab, mo, names, page, ready, run_of, setting, shown_k,
     _runs = _runs if _origin is run_of else None
     _population = setting.populations[-1]
     _charts = [
-        draw.course(paths, _population, shown_k.value, _runs),
-        draw.gains(lab.gain(paths, at.value), _population, at.value, _runs and lab.gain(_runs, at.value)),
-        draw.orbit(paths, _population, _runs),
+        lab.course(paths, _population, shown_k.value, _runs),
+        lab.gains(lab.gain(paths, at.value), _population, at.value, _runs and lab.gain(_runs, at.value)),
+        lab.orbit(paths, _population, _runs),
     ]
     _omega = paths.pass_at_k.sel(population="train", k=1, estimator=names[-1])[0]
     _pictures = mo.Html(page.legend(names) + page.row(_charts))
@@ -131,7 +130,7 @@ def _(at, draw, get_runs, lab, mo, names, page, ready, run_of, setting, shown_k,
                 f"from {success.min():.2g} to {success.max():.2g}. At equal training pass@1 the entropies of these "
                 f"estimators differ by at most **{lab.orbit_distance(paths):.3f} nats**. omega, the mean reward that "
                 f"A-GRAE weighs by, goes from {float(_omega[0]):.2f} to {float(_omega[-1]):.2f} under "
-                f"{draw.label(names[-1])}."
+                f"{lab.label(names[-1])}."
             ),
             mo.md(f"<small>Slider to picture: {1000 * seconds:.0f} ms of computing and drawing{_with}.</small>"),
         ]

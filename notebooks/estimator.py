@@ -17,13 +17,13 @@ def _():
     import marimo as mo
 
     from symtheory import estimators
+    from symtheory.apps import estimator as lab
+    from symtheory.apps import plane as plane_lab
+    from symtheory.apps import svg as page
     from symtheory.errors import InputError
-    from symtheory.experiments import point, workbench
     from symtheory.metrics.plane import place
-    from symtheory.plotting import page
-    from symtheory.plotting import point as draw
 
-    return InputError, draw, estimators, mo, page, place, point, time, workbench
+    return InputError, plane_lab, estimators, mo, page, place, time, lab
 
 
 @app.cell
@@ -46,18 +46,18 @@ def _(mo):
 
 
 @app.cell
-def _(mo, workbench):
-    typed = mo.ui.code_editor(workbench.EXAMPLE, language="python", min_height=150).form(submit_button_label="Run")
+def _(mo, lab):
+    typed = mo.ui.code_editor(lab.EXAMPLE, language="python", min_height=150).form(submit_button_label="Run")
     omega = mo.ui.slider(0, 1, 0.05, value=0.5, label="omega of the batch", show_value=True)
-    mo.vstack([typed, mo.md(f"Links at hand: {', '.join(f'`{link.__name__}`' for link in workbench.LINKS)}."), omega])
+    mo.vstack([typed, mo.md(f"Links at hand: {', '.join(f'`{link.__name__}`' for link in lab.LINKS)}."), omega])
     return omega, typed
 
 
 @app.cell
-def _(InputError, mo, typed, workbench):
-    code = typed.value or workbench.EXAMPLE
+def _(InputError, mo, typed, lab):
+    code = typed.value or lab.EXAMPLE
     try:
-        estimator = workbench.read(code)
+        estimator = lab.read(code)
         _said = None
     except InputError as error:
         estimator = None
@@ -67,15 +67,15 @@ def _(InputError, mo, typed, workbench):
 
 
 @app.cell
-def _(InputError, code, draw, estimator, estimators, mo, omega, page, place, point, time, workbench):
+def _(InputError, code, plane_lab, estimator, estimators, mo, omega, page, place, time, lab):
     mo.stop(estimator is None)
     _begin = time.perf_counter()
     try:
         _here = place(estimator, 8, omega.value)
         _charts = [
-            draw.plane_map(_here, point.places(8, omega.value)),
-            draw.update_curves(
-                point.groups(estimator, 8, omega.value), point.groups(estimators.get("grpo"), 8, omega.value)
+            plane_lab.plane_map(_here, plane_lab.places(8, omega.value)),
+            plane_lab.update_curves(
+                plane_lab.groups(estimator, 8, omega.value), plane_lab.groups(estimators.get("grpo"), 8, omega.value)
             ),
         ]
         _where = f"asymmetry **{_here.asymmetry:+.3f}**, tilt **{_here.tilt:+.3f}**"
@@ -83,7 +83,7 @@ def _(InputError, code, draw, estimator, estimators, mo, omega, page, place, poi
     except InputError as error:
         _where, _shown = str(error), mo.md("")
     except Exception as error:  # typed code may fail on some groups only
-        _where, _shown = workbench.where(code, error), mo.md("")
+        _where, _shown = lab.where(code, error), mo.md("")
     seconds = time.perf_counter() - _begin
     mo.vstack(
         [
@@ -98,30 +98,30 @@ def _(InputError, code, draw, estimator, estimators, mo, omega, page, place, poi
 
 
 @app.cell
-def _(InputError, code, estimator, mo, workbench):
+def _(InputError, code, estimator, mo, lab):
     mo.stop(estimator is None)
     with mo.status.spinner("testing the laws"):
         try:
-            _laws = workbench.law_table(workbench.laws(estimator))
+            _laws = lab.law_table(lab.laws(estimator))
         except InputError as error:
             _laws = str(error)
         except Exception as error:
-            _laws = workbench.where(code, error)
+            _laws = lab.where(code, error)
     mo.md(f"### Laws\n\n{_laws}")
     return
 
 
 @app.cell
-def _(InputError, code, estimator, mo, workbench):
+def _(InputError, code, estimator, mo, lab):
     mo.stop(estimator is None)
     with mo.status.spinner("deriving closed forms"):
         try:
-            _forms = "\n".join(f"| {name} | ${tex}$ |" for name, tex in workbench.closed_forms(estimator))
+            _forms = "\n".join(f"| {name} | ${tex}$ |" for name, tex in lab.closed_forms(estimator))
             _forms = f"| quantity | K right and F wrong of G |\n|---|---|\n{_forms}"
         except InputError as error:
             _forms = str(error)
         except Exception as error:
-            _forms = workbench.where(code, error)
+            _forms = lab.where(code, error)
     mo.md(f"### Closed forms\n\n{_forms}")
     return
 

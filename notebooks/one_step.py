@@ -18,11 +18,10 @@ def _():
     import numpy as np
 
     from symtheory import estimators
-    from symtheory.experiments import group_step
-    from symtheory.plotting import group_step as draw
-    from symtheory.plotting import page
+    from symtheory.apps import one_step as lab
+    from symtheory.apps import svg as page
 
-    return draw, estimators, group_step, mo, np, page, time
+    return lab, estimators, mo, np, page, time
 
 
 @app.cell
@@ -63,36 +62,34 @@ def _(estimators, mo):
 
 
 @app.cell
-def _(group_step, mo, np):
+def _(lab, mo, np):
     with mo.status.spinner("compiling once"):
-        group_step.step(
-            group_step.policy(12, 0.5), np.arange(12) < 4, group_step.draw(0, np.ones(12) / 12, 8), "grpo", 0.1
-        )
+        lab.step(lab.policy(12, 0.5), np.arange(12) < 4, lab.draw(0, np.ones(12) / 12, 8), "grpo", 0.1)
     ready = True
     return (ready,)
 
 
 @app.cell
-def _(concentration, draw, estimator, eta, group_step, mo, np, omega, page, ready, seed, time, verifier):
+def _(concentration, lab, estimator, eta, mo, np, omega, page, ready, seed, time, verifier):
     assert ready
     _begin = time.perf_counter()
-    _policy = group_step.policy(12, concentration.value)
-    result = group_step.step(
+    _policy = lab.policy(12, concentration.value)
+    result = lab.step(
         _policy,
         np.array(verifier.value),
-        group_step.draw(seed.value, _policy, 8),
+        lab.draw(seed.value, _policy, 8),
         estimator.value,
         eta.value,
         omega.value,
     )
-    _charts = [draw.advantages(result), draw.changes(result, "logit"), draw.changes(result, "log_prob")]
-    _pictures = mo.Html(draw.key() + page.row(_charts))
+    _charts = [lab.advantages(result), lab.changes(result, "logit"), lab.changes(result, "log_prob")]
+    _pictures = mo.Html(lab.key() + page.row(_charts))
     seconds = time.perf_counter() - _begin
     mo.vstack(
         [
             _pictures,
             mo.md(
-                f"{group_step.summary(result)} <small>Slider to picture: {1000 * seconds:.0f} ms of computing and "
+                f"{lab.summary(result)} <small>Slider to picture: {1000 * seconds:.0f} ms of computing and "
                 "drawing.</small>"
             ),
         ]

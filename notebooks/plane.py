@@ -17,15 +17,15 @@ def _():
     import marimo as mo
 
     from symtheory import estimators
-    from symtheory.data import cache
+    from symtheory.apps import plane as lab
+    from symtheory.apps import svg as page
     from symtheory.estimators.plane import PLANE
-    from symtheory.experiments import plane, point
+    from symtheory.figures.phase_diagram import PANELS
     from symtheory.metrics.plane import Position
-    from symtheory.plotting import page
-    from symtheory.plotting import point as draw
-    from symtheory.plotting.plane import PANELS
+    from symtheory.paths import cache
+    from symtheory.studies import phase_diagram as plane
 
-    return PANELS, PLANE, Position, cache, draw, estimators, mo, page, plane, point, time
+    return PANELS, PLANE, Position, cache, lab, estimators, mo, page, plane, time
 
 
 @app.cell
@@ -58,8 +58,8 @@ def _(mo):
 
 
 @app.cell
-def _(group_size, mo, point, start_at):
-    _here = point.places(group_size.value, 0.5).sel(estimator=start_at.value).values
+def _(group_size, mo, lab, start_at):
+    _here = lab.places(group_size.value, 0.5).sel(estimator=start_at.value).values
     asymmetry = mo.ui.slider(
         -1, 1, 0.05, value=round(float(_here[0]) / 0.05) * 0.05, label="asymmetry", show_value=True
     )
@@ -74,10 +74,10 @@ def _(asymmetry, group_size, mo, shown_k, start_at, success, tilt):
 
 
 @app.cell
-def _(Position, group_size, mo, point):
+def _(Position, group_size, mo, lab):
     with mo.status.spinner("compiling once for this group size"):
-        point.training(Position(0.0, 0.0), 0.5, group_size.value)
-        places = point.places(group_size.value, 0.5)
+        lab.training(Position(0.0, 0.0), 0.5, group_size.value)
+        places = lab.places(group_size.value, 0.5)
     return (places,)
 
 
@@ -86,7 +86,7 @@ def _(
     PLANE,
     Position,
     asymmetry,
-    draw,
+    lab,
     estimators,
     get_diagram,
     group_size,
@@ -94,7 +94,6 @@ def _(
     mo,
     page,
     places,
-    point,
     shown_k,
     success,
     tilt,
@@ -103,15 +102,15 @@ def _(
     _begin = time.perf_counter()
     here = Position(float(asymmetry.value), float(tilt.value))
     _size = group_size.value
-    _member = point.groups(PLANE.with_params(**point.member(here, _size)), _size)
-    paths = point.training(here, success.value, _size)
+    _member = lab.groups(PLANE.with_params(**lab.member(here, _size)), _size)
+    paths = lab.training(here, success.value, _size)
     _charts = [
-        draw.plane_map(here, places, get_diagram(), measure.value),
-        draw.update_curves(_member, point.groups(estimators.get("grpo"), _size)),
-        draw.course(paths, shown_k.value),
-        draw.entropy(paths),
+        lab.plane_map(here, places, get_diagram(), measure.value),
+        lab.update_curves(_member, lab.groups(estimators.get("grpo"), _size)),
+        lab.course(paths, shown_k.value),
+        lab.entropy(paths),
     ]
-    _steps = point.reached(paths, (1 + success.value) / 2)
+    _steps = lab.reached(paths, (1 + success.value) / 2)
     _said = {n: "more than these steps" if s is None else f"{s} steps" for n, s in _steps.items()}
     _pictures = mo.Html(page.legend(paths.estimator.values) + page.row(_charts))
     seconds = time.perf_counter() - _begin

@@ -17,13 +17,12 @@ def _():
 
     import marimo as mo
 
+    from symtheory.apps import replay as lab
+    from symtheory.apps import svg as page
     from symtheory.errors import InputError
-    from symtheory.experiments import replay_view
-    from symtheory.plotting import page
-    from symtheory.plotting import replay_view as draw
-    from symtheory.plotting.style import look
+    from symtheory.figures.style import look
 
-    return InputError, Path, draw, look, mo, page, replay_view, time
+    return InputError, Path, lab, look, mo, page, time
 
 
 @app.cell
@@ -58,7 +57,7 @@ def _(get_progress, mo, path, start, stop):
 
 
 @app.cell
-def _(Path, mo, path, replay_view, set_progress, start, stop):
+def _(Path, mo, path, lab, set_progress, start, stop):
     _target = Path(path.value)
 
     def _work():
@@ -69,10 +68,10 @@ def _(Path, mo, path, replay_view, set_progress, start, stop):
 
         try:
             set_progress("pretraining the base models")
-            replay_view.make(_target.parent, report)
+            lab.make(_target.parent, report)
             set_progress(f"done: {_target.parent / 'training-ci.nc'}")
         except InterruptedError:
-            set_progress("stopped; what is finished is kept, and the next start goes on from there")
+            set_progress("stopped. Finished parts are kept; start again to resume.")
         except Exception as error:
             set_progress(f"failed: {type(error).__name__}: {error}")
 
@@ -82,10 +81,10 @@ def _(Path, mo, path, replay_view, set_progress, start, stop):
 
 
 @app.cell
-def _(InputError, get_progress, mo, path, replay_view):
+def _(InputError, get_progress, mo, path, lab):
     get_progress()
     try:
-        result = replay_view.open_replay(path.value)
+        result = lab.open_replay(path.value)
         _said = None
     except InputError as error:
         result, _said = (
@@ -97,28 +96,28 @@ def _(InputError, get_progress, mo, path, replay_view):
 
 
 @app.cell
-def _(draw, look, mo, result):
+def _(lab, look, mo, result):
     mo.stop(result is None)
     _names = {look(n)["label"]: n for n in result.estimator.values}
     chosen = mo.ui.multiselect(_names, value=list(_names), label="estimators")
     split = mo.ui.radio(
-        {v: k for k, v in draw.SPLITS.items()}, value=draw.SPLITS["held_out"], label="prompts", inline=True
+        {v: k for k, v in lab.SPLITS.items()}, value=lab.SPLITS["held_out"], label="prompts", inline=True
     )
-    measure = mo.ui.dropdown(list(draw.MEASURES), value="pass@1", label="over time")
+    measure = mo.ui.dropdown(list(lab.MEASURES), value="pass@1", label="over time")
     record = mo.ui.slider(0, len(result.step) - 1, 1, value=len(result.step) - 1, label="record", show_value=True)
     mo.hstack([record, measure, split, chosen], justify="start", wrap=True, gap=1.5)
     return chosen, measure, record, split
 
 
 @app.cell
-def _(chosen, draw, measure, mo, page, record, replay_view, result, split, time):
+def _(chosen, lab, measure, mo, page, record, result, split, time):
     mo.stop(not chosen.value, mo.md("Choose at least one estimator."))
     _begin = time.perf_counter()
     _kept = result.sel(estimator=list(chosen.value))
     _charts = [
-        draw.course(_kept, measure.value, split.value, record.value),
-        draw.curves(_kept, split.value, record.value),
-        draw.difficulty(replay_view.by_difficulty(_kept, split.value, record.value)),
+        lab.course(_kept, measure.value, split.value, record.value),
+        lab.curves(_kept, split.value, record.value),
+        lab.difficulty(lab.by_difficulty(_kept, split.value, record.value)),
     ]
     _pictures = mo.Html(page.legend(_kept.estimator.values) + page.row(_charts))
     seconds = time.perf_counter() - _begin

@@ -17,11 +17,11 @@ def _():
     import marimo as mo
 
     from symtheory import estimators
-    from symtheory.experiments import tree_steps
-    from symtheory.plotting import page
-    from symtheory.plotting import tree_page as draw
+    from symtheory.apps import svg as page
+    from symtheory.apps import tree as lab
+    from symtheory.figures import tree_picture as tree_steps
 
-    return draw, estimators, mo, page, time, tree_steps
+    return lab, estimators, mo, page, time, tree_steps
 
 
 @app.cell
@@ -61,7 +61,7 @@ def _(estimator, mo, tree_steps):
 
 
 @app.cell
-def _(decoys, draw, estimator, mo, page, rate, ready, seed, step, success, time, tree_steps):
+def _(decoys, lab, estimator, mo, page, rate, ready, seed, step, success, time, tree_steps):
     assert ready
     _begin = time.perf_counter()
     config = tree_steps.Config(
@@ -73,8 +73,8 @@ def _(decoys, draw, estimator, mo, page, rate, ready, seed, step, success, time,
         seed=seed.value,
     )
     data = tree_steps.run(config)
-    _now, _largest = data.isel(step=step.value), draw.largest_leaf(data)
-    _charts = [draw.tree(_now, "mass", _largest), draw.tree(_now, "change", _largest), draw.course(data, step.value)]
+    _now, _largest = data.isel(step=step.value), lab.largest_leaf(data)
+    _charts = [lab.tree(_now, "mass", _largest), lab.tree(_now, "change", _largest), lab.course(data, step.value)]
     _pictures = mo.Html(page.row(_charts))
     seconds = time.perf_counter() - _begin
     mo.vstack(

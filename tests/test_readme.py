@@ -42,12 +42,12 @@ def test_every_generated_table_is_the_one_that_its_command_prints(capsys, monkey
 
 
 def test_every_verdict_says_where_to_see_it():
-    from symtheory.theory.ledger import load_claims, load_findings, saved_captions
-    from symtheory.theory.report import experiments_table
+    from symtheory.claims.ledger import committed_figures, load_claims, load_findings
+    from symtheory.claims.report import experiments_table
 
     findings = load_findings()
     judged = [claim for claim in load_claims() if claim.id in findings]
-    rows = experiments_table(judged, findings, saved_captions()).splitlines()[2:]
+    rows = experiments_table(judged, findings, committed_figures()).splitlines()[2:]
     assert len(rows) == len(judged) > 10
     for row, claim in zip(rows, judged, strict=True):
         paths = re.findall(r"\]\((.*?)\)", row)
@@ -57,8 +57,8 @@ def test_every_verdict_says_where_to_see_it():
 
 
 def test_links_of_a_verdict_are_the_captions_of_its_figure_and_of_the_transformer():
-    from symtheory.theory.ledger import load_claims
-    from symtheory.theory.report import experiments_table
+    from symtheory.claims.ledger import load_claims
+    from symtheory.claims.report import experiments_table
 
     captions = ("full-tree/fig2", "full/fig2", "full/fig3", "replay/one-step-full", "replay/training-full")
     claims = [c for c in load_claims() if c.id == "fig2_grpo_below_base"]

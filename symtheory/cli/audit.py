@@ -39,7 +39,7 @@ def run(
     if format == "json":
         print(json.dumps(report, indent=1, allow_nan=False))
     elif format == "html":
-        from ..plotting.audit import page
+        from ..figures.audit import page
 
         print(page(report))
     else:

@@ -27,7 +27,7 @@ def run(
     import sys
 
     from ..errors import InputError, no_such
-    from ..experiments import store
+    from ..storage import store
 
     root = Path(__file__).parents[2]
     available = benchmarks_in(root / "benchmarks")

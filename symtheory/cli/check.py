@@ -99,7 +99,7 @@ def _adapter_on_refusal(format: str):
     import contextlib
     import sys
 
-    from ..testing.refuse import Refusal
+    from ..testing.calling.refuse import Refusal
 
     @contextlib.contextmanager
     def block():
@@ -212,7 +212,7 @@ def _print_formula(formula) -> None:
     if formula is not None and formula.fits:
         print(f"fit: {formula.describe()}")
     else:
-        rest = "" if formula is None else f"; the nearest leave a residual of {formula.residual:.2g}"
+        rest = "" if formula is None else f"; the nearest leaves {formula.residual:.2g}"
         print(f"fit: no baseline, scale, epsilon and clip give it{rest}")
 
 
@@ -235,9 +235,8 @@ def _print_names(known) -> None:
             f"{nearest.describe()} ({nearest.source})"
         )
     if nearest.rewards is not None:
-        print(
-            f"  at rewards {show(nearest.rewards)} {nearest.name} gives {show(nearest.theirs)}, this {show(nearest.ours)}"
-        )
+        theirs, ours = show(nearest.theirs), show(nearest.ours)
+        print(f"  at rewards {show(nearest.rewards)} {nearest.name} gives {theirs}, this {ours}")
 
 
 def _check_all(format: str) -> int:

@@ -24,12 +24,12 @@ def run(name: Annotated[Name, Positional] = "index", browser: bool = True, port:
     import subprocess
     import sys
 
-    from ..data import cache, folder
     from ..errors import InputError
+    from ..paths import cache, notebooks
 
     if importlib.util.find_spec("marimo") is None:
         raise InputError('explore needs marimo; install it with: pip install "symtheory[explore]"')
-    place = folder("notebooks")
+    place = notebooks()
     apps = sorted(place.glob("*.py")) if name == "index" else [place / f"{name}.py"]
     if not apps or not apps[0].exists():
         raise InputError(f"no notebook {name!r} in {place}")

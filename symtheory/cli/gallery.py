@@ -12,12 +12,12 @@ def run(figures: Path = Path("figures"), out: Path = Path("figures/gallery")) ->
         figures: Folder in which `symtheory reproduce`, `plane` and others have written.
         out: Folder for the page.
     """
-    from ..experiments.store import replacing
-    from ..plotting import gallery
-    from ..theory.ledger import load_claims, load_findings
+    from ..claims.ledger import committed_figures, load_claims, load_findings
+    from ..figures import gallery
+    from ..storage.store import replacing
 
     entries = gallery.collect(figures)
-    document = gallery.page(entries, load_claims(), load_findings())
+    document = gallery.page(entries, load_claims(), load_findings(), committed_figures())
     with replacing(out / "index.html") as partial:
         partial.write_text(document, encoding="utf-8")
     pictures = sum(e.picture is not None for e in entries)

@@ -1,12 +1,13 @@
 """`symtheory paper`: the article's numbers, tables and captions from saved results, and its PDF."""
 
+import sys
 from pathlib import Path
 
 
 def run(check: bool = False, prove: bool = False, out: Path | None = None) -> int:
     r"""Write what the article in `paper/` asks for into paper/generated, and build its PDF where TeX is installed.
 
-    Numbers come from the ledger of claims, the checked theorems in paper/results, the verdicts in paper/verdicts, the
+    Numbers come from the ledger of claims and its verdicts, the checked theorems in paper/results, the committed
     captions in figures, the published tables and the estimators' code. Without TeX the inputs are written all the
     same, and the command says which Debian packages are missing.
 
@@ -19,17 +20,23 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
 
     from rich.console import Console
 
-    from ..article import build
+    from .. import paths
     from ..errors import InputError
-    from ..experiments import store
+    from ..storage import store
 
     if check and (prove or out is not None):
         raise InputError("check writes nothing, so it goes with neither prove nor out")
     console = Console(highlight=False, soft_wrap=True)
-    folder = build.article()
+    root = paths.checkout()
+    if root is None:
+        raise InputError("the article is not part of an installed package: run this in a clone of the repository")
+    sys.path.insert(0, str(root))
+    from paper.tools import build
+
+    folder = root / "paper"
     if prove:
-        from ..theory import report
-        from ..theory.proofs import theorems
+        from ..claims import report
+        from ..theory.theorems import theorems
         from .prove import check_all
 
         rows = check_all(list(theorems())).values()

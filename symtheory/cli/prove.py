@@ -40,11 +40,11 @@ def run(
 
 
 def _print_ledger(experiments: bool, claims: bool) -> int:
-    from ..theory.ledger import load_claims, load_findings, saved_captions
-    from ..theory.report import experiments_table, settled_table
+    from ..claims.ledger import committed_figures, load_claims, load_findings
+    from ..claims.report import experiments_table, settled_table
 
     ledger = load_claims()
-    tables = [experiments_table(ledger, load_findings(), saved_captions())] * experiments + [
+    tables = [experiments_table(ledger, load_findings(), committed_figures())] * experiments + [
         settled_table(ledger)
     ] * claims
     print("\n\n".join(tables))
@@ -53,8 +53,8 @@ def _print_ledger(experiments: bool, claims: bool) -> int:
 
 def _draw(path: Path) -> int:
     from ..errors import InputError
-    from ..plotting.atlas import draw
-    from ..plotting.style import write
+    from ..figures.atlas import draw
+    from ..figures.style import write
     from ..theory.atlas import atlas
 
     if path.suffix not in (".png", ".pdf", ".svg"):
@@ -65,17 +65,18 @@ def _draw(path: Path) -> int:
 
 def _checked_rows(ids: tuple[str, ...]) -> list:
     """Rows of the theorems and claims asked for, in the order of the ledger; theorems are checked in parallel."""
+    from ..claims import ledger
     from ..errors import no_such
-    from ..theory import ledger, proofs
+    from ..theory.theorems import theorems
 
     claims = {claim.id: claim for claim in ledger.load_claims()}
-    theorems = proofs.theorems()
+    known = theorems()
     for id in ids:
-        if id not in claims and id not in theorems:
-            raise no_such("theorem or claim", id, [*claims, *theorems])
-    wanted = ids or (*claims, *theorems)
+        if id not in claims and id not in known:
+            raise no_such("theorem or claim", id, [*claims, *known])
+    wanted = ids or (*claims, *known)
     needed = [t for c in wanted if c in claims for t in claims[c].proof + claims[c].refuted_by]
-    rows = check_all(list(dict.fromkeys([t for t in theorems if t in wanted] + needed)))
+    rows = check_all(list(dict.fromkeys([t for t in known if t in wanted] + needed)))
     findings = ledger.load_findings()
     return [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
 
@@ -112,14 +113,15 @@ def _slow_first(id: str) -> bool:
 
 
 def _check(id: str):
-    from ..theory.ledger import theorem_row
-    from ..theory.proofs import check, find
+    from ..claims.ledger import theorem_row
+    from ..theory.proofs import check
+    from ..theory.theorems import find
 
     return theorem_row(check(find(id)))
 
 
 def _print_rows(rows: list, format: Format) -> None:
-    from ..theory import report
+    from ..claims import report
 
     if format != "table":
         print({"json": report.as_json, "md": report.as_markdown, "latex": report.as_latex}[format](rows))
@@ -147,9 +149,10 @@ def _print_rows(rows: list, format: Format) -> None:
 def _derive(target: str, format: Format) -> int:
     import json
 
+    from ..claims import report
+    from ..claims.ledger import theorem_row
     from ..estimators.loading import resolve
-    from ..theory import derivation, report
-    from ..theory.ledger import theorem_row
+    from ..theory import derivation
 
     derived = derivation.derive(resolve(target))
     rows = [theorem_row(checked) for checked in derived.checked]

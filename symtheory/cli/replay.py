@@ -28,8 +28,8 @@ def run(
 ) -> None:
     """Train a small transformer by GRPO under several estimators, and hold single steps against the theory.
 
-    Results (NetCDF), figures and captions are written to OUT. What is finished is kept in OUT/cache: the same command
-    after a stop or a kill goes on from the last checkpoint and ends with the same numbers.
+    Results (NetCDF), figures and captions are written to OUT. Interrupted commands resume: finished parts are kept in
+    OUT/cache, and the same command continues from the last checkpoint and ends with the same numbers.
 
     Args:
         preset: ci (about a minute), cpu (about five minutes on two cores), full (over an hour on two cores: two blocks
@@ -58,13 +58,10 @@ def run(
     from rich.console import Console
 
     from ..errors import InputError
-    from ..experiments import tiles
-    from ..experiments.replay_presets import PRESETS
+    from ..storage import tiles
+    from ..studies.transformer.presets import PRESETS
 
     base = _given(task=task, layers=layers, width=width, steps=pretraining)
-    for name, value in _given(layers=layers, width=width, pretraining=pretraining).items():
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
     if part != "one-step" and seeds is not None and seeds < 2:
         raise InputError(f"seeds must be at least 2, since intervals are taken over seeds, got {seeds}")
     size = PRESETS[preset]
@@ -102,28 +99,31 @@ def run(
 
 def _train(settings, size, preset, out, command, report) -> list:
     """Results of every setting, published in `out`; the first also beside the simulators' predictions."""
-    from ..experiments import replay, replay_study, replay_worlds
-    from ..plotting import replay as figures
-    from ..plotting.focus import draw as draw_focus
-    from ..plotting.publish import publish
+    from ..figures import transformer as figures
+    from ..figures import transformer_captions
+    from ..figures.easy_focus import draw as draw_focus
+    from ..figures.publish import publish
+    from ..studies.transformer import twins
+    from ..studies.transformer.base import setting
+    from ..studies.transformer.training import training
 
     cache, results = out / "cache", []
     for i, config in enumerate(settings):
         options = {"runs_at_once": size.runs_at_once}
-        trained = replay.training(config, cache, report, seeds_at_once=size.seeds_at_once, **options)
-        name = replay.setting(config.update)
+        trained = training(config, cache, report, seeds_at_once=size.seeds_at_once, **options)
+        name = setting(config.update)
         trained.attrs.update(setting=name, command=command, preset=preset, title=f"Training a transformer ({name})")
-        trained.attrs["caption"] = replay_study.training_caption(trained, config)
+        trained.attrs["caption"] = transformer_captions.training_caption(trained, config)
         results.append(trained)
         path = out / f"training-{preset}{f'-{i + 1}' if i else ''}"
         publish(trained, figures.training(trained), path)
         if i == 0 and config.base.make_task().end is None:
-            simulated = replay_worlds.simulated(config, cache, report, **options)
+            simulated = twins.simulated(config, cache, report, **options)
             simulated.attrs.update(command=command, title="The transformer's path and that of the simulators")
-            simulated.attrs["caption"] = replay_study.worlds_caption(trained, simulated)
+            simulated.attrs["caption"] = transformer_captions.worlds_caption(trained, simulated)
             publish(simulated, figures.worlds(trained, simulated), out / f"worlds-{preset}")
     if len(settings[0].estimators) > 3 and "grpo" in settings[0].estimators:
-        focused = replay_study.focused(results, settings)
+        focused = transformer_captions.focused(results, settings)
         focused.attrs.update(command=command, title="The expected focus on easy prompts orders the estimators")
         publish(focused, draw_focus(focused), out / f"focus-{preset}")
     return results
@@ -131,15 +131,16 @@ def _train(settings, size, preset, out, command, report) -> list:
 
 def _step(config, size, preset, out, command, report, part):
     """The result of single steps, published in `out`, or None if only training was asked for."""
-    from ..experiments import replay, replay_study
-    from ..plotting import replay as figures
-    from ..plotting.publish import publish
+    from ..figures import transformer as figures
+    from ..figures import transformer_captions
+    from ..figures.publish import publish
+    from ..studies.transformer.steps import one_step
 
     if part == "training":
         return None
-    stepped = replay.one_step(config, out / "cache", report, runs_at_once=size.runs_at_once)
+    stepped = one_step(config, out / "cache", report, runs_at_once=size.runs_at_once)
     stepped.attrs.update(command=command, preset=preset, title="One GRPO step and three predictions of it")
-    stepped.attrs["caption"] = replay_study.step_caption(stepped)
+    stepped.attrs["caption"] = transformer_captions.step_caption(stepped)
     publish(stepped, figures.one_step(stepped), out / f"one-step-{preset}")
     return stepped
 
@@ -148,17 +149,18 @@ def _record(trained: list, stepped, command: str, path: Path) -> None:
     """Put the verdicts into the JSON file at `path`, beside those of claims that were not judged now."""
     import json
 
-    from ..experiments import replay_study, store
-    from ..experiments.claims import verdict_record
+    from ..claims.effects import verdict_record
+    from ..figures import transformer_captions
+    from ..storage import store
 
     record = json.loads(path.read_text()) if path.exists() else {}
     if trained:
-        first, *others = ({v.claim.id: v for v in replay_study.verdicts(result)} for result in trained)
+        first, *others = ({v.claim.id: v for v in transformer_captions.verdicts(result)} for result in trained)
         for id, v in first.items():
             elsewhere = {result.setting: found[id].verdict for result, found in zip(trained[1:], others, strict=True)}
             record[id] = verdict_record(v, elsewhere, command)
     if stepped is not None:
-        record |= {v.claim.id: verdict_record(v, {}, command) for v in replay_study.step_verdicts(stepped)}
+        record |= {v.claim.id: verdict_record(v, {}, command) for v in transformer_captions.step_verdicts(stepped)}
     with store.replacing(path) as partial:
         partial.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -169,7 +171,7 @@ def _given(**options) -> dict:
 
 
 def _progress(console):
-    """A context that yields the report function of `experiments.replay`, drawn as bars with rollouts per second."""
+    """A context that yields a `Report` function, drawn as bars with rollouts per second."""
     import contextlib
     import time
 
@@ -207,9 +209,9 @@ def _progress(console):
 def _training_table(trained):
     from rich.table import Table
 
-    from ..experiments.claims import collapsed
-    from ..experiments.replay_study import as_study, mean_pass_at_k
-    from ..plotting.style import look
+    from ..claims.effects import collapsed
+    from ..figures.style import look
+    from ..figures.transformer_captions import as_study, mean_pass_at_k
 
     study = as_study(trained)
     cut = mean_pass_at_k(trained, 256, cut=True)
@@ -238,7 +240,7 @@ def _training_table(trained):
 def _verdict_table(trained: list):
     from rich.table import Table
 
-    from ..experiments.replay_study import verdicts
+    from ..figures.transformer_captions import verdicts
 
     names = [result.setting for result in trained]
     table = Table("claim", *names, title="claims of arXiv:2602.05548, effects in their direction")
@@ -255,7 +257,7 @@ def _verdict_table(trained: list):
 def _step_table(stepped):
     from rich.table import Table
 
-    from ..experiments.replay_study import REGIME_HEADER, regime_rows
+    from ..figures.transformer_captions import REGIME_HEADER, regime_rows
 
     table = Table(*REGIME_HEADER, title="one GRPO step: explained by Theorem 1 (T1) ..., see the caption")
     for row in regime_rows(stepped):

@@ -17,24 +17,24 @@ def run(
     """Train every combination of estimators, parameters, difficulties, group sizes, learning rates and seeds.
 
     Writes OUT/NAME.nc, one labelled dataset with a dimension for every axis (open it with xarray). The work is cut into
-    tiles, kept in OUT/cache: a stopped or killed command goes on where it was, a grid that grew runs only what is new,
-    and any number of devices, shards or hosts gives the same bytes. To start, `symtheory sweep --example > my.toml`.
+    tiles, kept in OUT/cache: interrupted commands resume, a grid that grew runs only its new tiles, and any number of
+    devices, shards or hosts gives the same bytes. To start, `symtheory sweep --example > my.toml`.
 
     Args:
         config: TOML file of the sweep; --example prints one that explains itself.
         out: Folder for the results; shards and hosts share it.
         shard: i/n: only every n-th tile, from the i-th (0 to n - 1). Shards need not know of each other: in a Slurm
-            array of n, --shard $SLURM_ARRAY_TASK_ID/n. The one that finds all tiles finished writes the dataset.
+            array of n, --shard $SLURM_ARRAY_TASK_ID/n. The shard that finishes last writes the dataset.
         coordinator: HOST:PORT of process 0, to run as one job of several processes by jax.distributed; "auto" under
-            Slurm or Open MPI. Process 0 writes the dataset. One process that dies ends them all: prefer --shard.
+            Slurm or Open MPI. Process 0 writes the dataset. If one process dies, all of them end: prefer --shard.
         process: i/n: which of the n processes this is, with --coordinator HOST:PORT.
         example: Print an example configuration and stop.
     """
     from ..errors import InputError
-    from ..experiments import sweep
+    from ..studies import sweep, sweep_file
 
     if example:
-        print(sweep.EXAMPLE, end="")
+        print(sweep_file.EXAMPLE, end="")
         return
     if config is None:
         raise InputError("config is missing: give the TOML file of a sweep; --example prints one")
@@ -45,7 +45,7 @@ def run(
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from ..dynamics import use_all_cores
-    from ..experiments import store, tiles
+    from ..storage import store, tiles
 
     use_all_cores()
     if coordinator is not None:
@@ -55,7 +55,7 @@ def run(
             this, all_of_them = _part("process", process or "")
             jax.distributed.initialize(coordinator, all_of_them, this)
         index, count = jax.process_index(), jax.process_count()
-    described = sweep.read(config)
+    described = sweep_file.read(config)
     tiles.prepare(out)
     planned = sweep.plan(described)
     cache = out / "cache"

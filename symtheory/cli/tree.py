@@ -33,11 +33,13 @@ def run(
         seed: Random seed.
     """
     from .. import InputError
-    from ..experiments import store, tiles, tree_predict, tree_search, tree_steps
-    from ..plotting import tree_predict as draw_predict
-    from ..plotting import tree_search as draw_search
-    from ..plotting import tree_steps as draw_steps
-    from ..plotting.style import write
+    from ..figures import tree_picture, tree_prefix
+    from ..figures import tree_picture as tree_steps
+    from ..figures import tree_search as draw_search
+    from ..figures.style import write
+    from ..storage import store, tiles
+    from ..studies import tree_prefix as tree_predict
+    from ..studies import tree_search
 
     tiles.prepare(out)
     if what in ("picture", "animate"):
@@ -55,9 +57,9 @@ def run(
     suffix = ".gif" if what == "animate" else ".png"
     with store.replacing(out / f"{what}{suffix}") as partial:
         if what == "animate":
-            draw_steps.film(data, partial, every=max(1, steps // 60))
+            tree_picture.film(data, partial, every=max(1, steps // 60))
         else:
-            fig = {"picture": lambda d: draw_steps.picture(d, step), "predict": draw_predict.draw}.get(
+            fig = {"picture": lambda d: tree_picture.picture(d, step), "predict": tree_prefix.draw}.get(
                 what, draw_search.draw
             )(data)
             write(fig, partial)

@@ -14,8 +14,8 @@ from hypothesis.errors import NoSuchExample
 
 from ..errors import InputError, no_such
 from ..estimators.base import Rewards
-from .adapter import Layout
-from .arrays import Backend
+from .calling.adapter import Layout
+from .calling.arrays import Backend
 from .evidence import as_test
 from .invariants import INVARIANTS
 from .stock import large_batches, small_batches

@@ -1,7 +1,8 @@
 """Anyone's estimator as one kind of callable: float arrays `[prompts, G]` in, float64 advantages `[prompts, G]` out.
 
 What comes may want lists, numpy, torch or jax arrays in any layout; it may raise, hang, return the wrong shape, change
-its input, be random or remember. `decide.py` finds out how to call it; here it is called, once for equal inputs.
+its input, be random or remember. `calling/decide.py` finds out how to call it; here it is called, once for equal
+inputs.
 """
 
 import functools
@@ -15,9 +16,9 @@ from .. import estimators
 from ..errors import InputError
 from ..estimators.base import Estimator, Rewards
 from ..estimators.loading import first_line
-from .adapter import Layout
-from .answers import brief
-from .arrays import Backend, as_numpy, numpy_dtype, unit_roundoff
+from .calling.adapter import Layout
+from .calling.answers import brief
+from .calling.arrays import Backend, as_numpy, numpy_dtype, unit_roundoff
 from .worker import TimedOut, Worker
 
 PROBE = np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
@@ -191,7 +192,7 @@ def as_target(
 
     Args:
         f: a registered name, an `Estimator`, or a function, method, class or callable object that computes advantages
-            from rewards, in any layout of `adapter.LAYOUTS`.
+            from rewards, in any layout of `calling.adapter.LAYOUTS`.
         name: how reports call it; default its own name.
         rewards: rewards that a callable is defined for (registered estimators say it themselves).
         layout: how rewards come, if it cannot be told from names and behaviour.
@@ -214,7 +215,7 @@ def as_target(
         return _registered(f, name or f.name)
     if not callable(f):
         raise InputError(f"an estimator must be callable or a registered name, got {brief(f)}")
-    from .decide import decide
+    from .calling.decide import decide
 
     return decide(f, name, rewards, layout, backend, dtype, time_limit)
 

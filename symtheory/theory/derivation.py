@@ -11,10 +11,11 @@ from ..estimators import Estimator
 from ..estimators.loading import first_line
 from .algebra import NotProved
 from .closed_form import as_printed, closed_forms, display, guards
-from .difficulty import numeric_peak, peak_difficulty, per_rollout
-from .objectives import limit_objective, limit_slope
-from .proofs import Checked, about, check
+from .proofs import Checked, check
 from .symbols import Expr, omega
+from .theorems import about
+from .theorems.difficulty import numeric_peak, peak_difficulty, per_rollout
+from .theorems.objectives import limit_objective, limit_slope
 
 BERNSTEIN = "F_G(P) = (1/G) sum_j d_j Pr(Bin(G, P) > j), d_j = A+(j+1) - A-(j)"
 

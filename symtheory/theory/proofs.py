@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from .. import estimators
-from ..errors import no_such
 from ..estimators import Estimator
 from .algebra import NotProved
 from .certificates import Certificate
@@ -60,15 +58,17 @@ class Checked:
     trials: int
 
 
-_theorems: dict[str, Theorem] = {}
-_families: dict[str, tuple[Callable[[Estimator], Proof], str]] = {}
+THEOREMS: dict[str, Theorem] = {}
+"""Theorems by id; a module of `theorems` fills it when it is imported."""
+FAMILIES: dict[str, tuple[Callable[[Estimator], Proof], str]] = {}
+"""Theorems about each estimator: name -> (function, source)."""
 
 
 def theorem(source: str) -> Callable:
     """Register a function `() -> Proof` under its own name; the docstring is the statement."""
 
     def register(function: Callable[[], Proof]) -> Callable[[], Proof]:
-        _theorems[function.__name__] = Theorem(function.__name__, _statement(function), source, function)
+        THEOREMS[function.__name__] = Theorem(function.__name__, statement_of(function), source, function)
         return function
 
     return register
@@ -78,44 +78,16 @@ def theorem_of_each_estimator(source: str) -> Callable:
     """Register `(estimator) -> Proof` once per registered estimator, under `function_name:estimator_name`."""
 
     def register(function: Callable[[Estimator], Proof]) -> Callable[[Estimator], Proof]:
-        _families[function.__name__] = (function, source)
+        FAMILIES[function.__name__] = (function, source)
         return function
 
     return register
 
 
-def about(family: str, estimator: Estimator) -> Theorem:
-    """The theorem of a family about one estimator, which need not be registered."""
-    _load()
-    function, source = _families[family]
-    statement = _statement(function).replace("NAME", estimator.name)
-    return Theorem(f"{family}:{estimator.name}", statement, source, lambda: function(estimator))
-
-
-def families() -> tuple[str, ...]:
-    """Names of the theorem families that hold one theorem per estimator."""
-    _load()
-    return tuple(_families)
-
-
-def theorems() -> dict[str, Theorem]:
-    """All theorems by id, those about each registered estimator included."""
-    _load()
-    each = [about(family, estimators.get(name)) for family in _families for name in estimators.names()]
-    return {**_theorems, **{t.id: t for t in each}}
-
-
-def find(id: str) -> Theorem:
-    """The theorem of this id; raises `InputError` for an unknown one."""
-    known = theorems()
-    if id not in known:
-        raise no_such("theorem", id, known)
-    return known[id]
-
-
 def check(theorem: Theorem) -> Checked:
     """Derive the proof of a theorem and re-check it by the second path.
 
+    >>> from symtheory.theory.theorems import find
     >>> check(find("zero_sum:grpo")).rechecked
     True
     """
@@ -161,11 +133,8 @@ def mixed_groups(estimator: Estimator, largest: int = 12, least: int = 1) -> Ite
         yield from ((correct, size) for correct in range(least, size - wrong + 1))
 
 
-def _statement(function: Callable) -> str:
+def statement_of(function: Callable) -> str:
+    """The first paragraph of a docstring, on one line."""
     doc = inspect.getdoc(function)
     assert doc, f"theorem {function.__name__} has no statement"
     return " ".join(doc.split("\n\n")[0].split())
-
-
-def _load() -> None:
-    from . import difficulty, flow, identities, objectives, published, trees, updates  # noqa: F401

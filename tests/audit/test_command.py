@@ -10,7 +10,7 @@ import pytest
 
 from symtheory.audit import audit, read
 from symtheory.cli import main
-from symtheory.plotting.audit import page
+from symtheory.figures.audit import page
 
 from .logs import SAMPLES, run, write_rows
 

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from symtheory import InputError
-from symtheory.experiments.claims import CLAIMS as TRAINING_CLAIMS
-from symtheory.experiments.replay_study import STEP_CLAIMS
-from symtheory.theory import ledger
-from symtheory.theory.ledger import claim_row, load_claims, load_findings, theorem_row
-from symtheory.theory.proofs import check, find
+from symtheory.claims.effects import CLAIMS as TRAINING_CLAIMS
+from symtheory.claims.ledger import claim_row, load_claims, load_findings, theorem_row
+from symtheory.figures.transformer_captions import STEP_CLAIMS
+from symtheory.theory.proofs import check
+from symtheory.theory.theorems import find
 
 CLAIMS = load_claims()
 PROVED = [c for c in CLAIMS if not c.experiment]
@@ -114,11 +114,7 @@ def test_malformed_verdicts_get_one_sentence(tmp_path, content):
 
 
 def test_ids_of_claims_and_theorems_do_not_collide():
-    from symtheory.theory.proofs import theorems
+    from symtheory.theory.theorems import theorems
 
     assert not {c.id for c in CLAIMS} & set(theorems())
     assert {id for c in CLAIMS for id in c.proof + c.refuted_by} <= set(theorems())
-
-
-def test_ledger_folder_is_found():
-    assert (ledger.PAPER / "claims.toml").exists()

@@ -9,8 +9,8 @@ from scipy.integrate import quad
 import symtheory
 from symtheory import InputError, estimators
 from symtheory.estimators.plane import PLANE
-from symtheory.experiments.plane import tilt_parameters
 from symtheory.metrics.plane import Position, all_groups, place, position
+from symtheory.studies.phase_diagram import tilt_parameters
 
 
 @pytest.mark.parametrize("name", ["grpo", "grpo_ddof1", "dr_grpo", "dapo", "rloo", "opo"])

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from symtheory import InputError
-from symtheory.article import build, source
-from symtheory.article.results import load
-from symtheory.article.tables import TABLES
-from symtheory.article.tex import prose
-from symtheory.article.values import values
+from paper.tools import build, source
+from paper.tools.results import load
+from paper.tools.tables import TABLES
+from paper.tools.tex import prose
+from paper.tools.values import values
+from symtheory import InputError, paths
+from symtheory.claims.ledger import WORLDS
 from symtheory.cli import commands, main
-from symtheory.theory.ledger import WORLDS
-from symtheory.theory.proofs import check, find, theorems
+from symtheory.theory.proofs import check
+from symtheory.theory.theorems import find, theorems
 
 REPOSITORY = Path(__file__).parents[2]
 PAPER = REPOSITORY / "paper"
@@ -163,7 +164,7 @@ def test_saved_theorems_are_all_theorems_with_their_present_statements(results):
     ["group_symmetry", "entanglement", "negative_dominant_can_regress", "zero_sum:nemo_grpo", "undrawn_leaves_stay"],
 )
 def test_saved_verdict_of_a_theorem_is_the_one_that_its_proof_gives(results, id):
-    from symtheory.theory.ledger import theorem_row
+    from symtheory.claims.ledger import theorem_row
 
     row, saved = theorem_row(check(find(id))), results.theorems[id]
     assert (row.verdict, row.rechecked, dict(row.counterexample)) == (
@@ -212,7 +213,7 @@ def test_check_of_the_command_line_fails_where_an_input_is_stale(monkeypatch, ca
     copy = tmp_path / "paper"
     shutil.copytree(PAPER, copy, ignore=shutil.ignore_patterns("*.pdf"))
     (copy / "generated" / "values.tex").write_text("old")
-    monkeypatch.setattr(build, "PAPER", copy)
+    monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
     monkeypatch.setattr(build, "current_inputs", lambda folder: files)
     assert run(monkeypatch, "--check") == 1
     assert "generated/values.tex is stale" in capsys.readouterr().out
@@ -222,7 +223,7 @@ def test_check_of_the_command_line_fails_where_an_input_is_stale(monkeypatch, ca
 def test_without_tex_the_inputs_are_written_and_the_packages_named(monkeypatch, capsys, tmp_path, files):
     copy = tmp_path / "paper"
     shutil.copytree(PAPER, copy, ignore=shutil.ignore_patterns("generated", "*.pdf"))
-    monkeypatch.setattr(build, "PAPER", copy)
+    monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
     monkeypatch.setattr(build, "current_inputs", lambda folder: files)
     monkeypatch.setattr(shutil, "which", lambda program: None)
     assert run(monkeypatch) == 0
@@ -231,8 +232,8 @@ def test_without_tex_the_inputs_are_written_and_the_packages_named(monkeypatch, 
     assert not (copy / "main.pdf").exists()
 
 
-def test_an_installed_package_says_that_it_has_no_article(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(build, "PAPER", tmp_path)
+def test_an_installed_package_says_that_it_has_no_article(monkeypatch, capsys):
+    monkeypatch.setattr(paths, "checkout", lambda: None)
     assert run(monkeypatch, "--check") == 2
     assert "clone of the repository" in capsys.readouterr().err
 

@@ -9,9 +9,9 @@ import pytest
 
 from symtheory import InputError
 from symtheory.testing import as_target, check_estimator, load
+from symtheory.testing.calling.refuse import Refusal
 from symtheory.testing.conform import compare
 from symtheory.testing.fit import fit
-from symtheory.testing.refuse import Refusal
 
 HERE = Path(__file__).parent
 LAWS = ["zero_sum", "shift", "permutation_of_rollouts", "batch_independence", "duplication"]

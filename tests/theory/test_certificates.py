@@ -10,9 +10,10 @@ from hypothesis import given
 
 from symtheory.theory.algebra import NotProved, certify
 from symtheory.theory.certificates import Certificate, evaluate, parse, refuted_by_z3
-from symtheory.theory.proofs import check, find, recheck
+from symtheory.theory.proofs import check, recheck
 from symtheory.theory.surds import exp, sqrt, surd
 from symtheory.theory.symbols import F, K
+from symtheory.theory.theorems import find
 
 numbers = st.fractions(min_value=-5, max_value=5, max_denominator=9)
 surds = st.builds(lambda a, b, c, n: a + b * sqrt(n) + c * sqrt(3), numbers, numbers, numbers, st.integers(2, 12))

@@ -123,8 +123,8 @@ def test_atlas_must_name_a_figure(tmp_path):
 
 def test_atlas_is_drawn_with_every_registered_estimator(tmp_path):
     from symtheory import estimators
-    from symtheory.plotting.atlas import draw
-    from symtheory.plotting.style import look
+    from symtheory.figures.atlas import draw
+    from symtheory.figures.style import look
     from symtheory.theory.atlas import atlas
 
     data = atlas()

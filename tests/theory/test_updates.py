@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symtheory import InputError, advantages, estimators
-from symtheory.theory.objectives import slope_polynomial
 from symtheory.theory.symbols import P
-from symtheory.theory.trees import leaf_update, node_values, uniform_binary_tree
-from symtheory.theory.updates import log_prob_update, logit_update, success_update, underdrawn_probability
+from symtheory.theory.theorems.objectives import slope_polynomial
+from symtheory.theory.theorems.trees import leaf_update, node_values, uniform_binary_tree
+from symtheory.theory.theorems.updates import log_prob_update, logit_update, success_update, underdrawn_probability
 
 TENTH = Fraction(1, 10)
 

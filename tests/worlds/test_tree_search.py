@@ -7,8 +7,8 @@ import pytest
 
 from symtheory import InputError, estimators
 from symtheory.worlds import make_tree
+from symtheory.worlds.group_sources import branching, group_advantages, independent, node_advantages, searched
 from symtheory.worlds.tree import path
-from symtheory.worlds.tree_search import branching, group_advantages, independent, node_advantages, searched
 
 branch = jax.jit(branching, static_argnames=("budget", "trunks"))
 search = jax.jit(searched, static_argnames=("budget", "gumbel"))

@@ -1,0 +1,280 @@
+"""Every number that the article may ask for, by key. A sentence that depends on a verdict asks for the verdict."""
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from symtheory import estimators
+from symtheory.claims.ledger import FOUND, WORLDS, Claim, Finding
+from symtheory.estimators import advantages
+from symtheory.evidence import infer_success, published
+from symtheory.evidence.findings import MAX_RUNS
+from symtheory.metrics.intervals import bootstrap
+from symtheory.metrics.plane import all_groups
+from symtheory.metrics.slope import expected_slope
+from symtheory.testing.conform import frameworks, golden
+from symtheory.theory.theorems import families
+from symtheory.theory.theorems.difficulty import magnitude
+from symtheory.theory.theorems.flow import mean_field_orbit, stability_index
+from symtheory.theory.theorems.published import fisher_two_sided
+
+from .results import Results
+from .tex import escape, exact, number, prose, signed
+
+START, CORRECT = (0.05, 0.25, 0.45, 0.15, 0.10), (1, 1, 0, 0, 0)
+"""The policy whose orbit the article shows."""
+
+
+def values(results: Results) -> dict[str, str]:
+    """LaTeX text of each value by key; pure, and cheap but for `Results.evidence` and `Results.conformance`."""
+    parts = (_verdicts, _ledger, _theory, _orbit, _released, _evidence, _published, _conformance, _designs, _captions)
+    return {key: text for part in parts for key, text in part(results)}
+
+
+def unit_of(claim: str, finding: Finding) -> str:
+    """Unit of an effect; fractions have none. Experiments write one unit for all claims: entropies are in nats."""
+    entropy = "nats" in finding.unit and claim.startswith(("fig3_", "fig10_"))
+    return " nat" if finding.unit == "nat" or entropy else ""
+
+
+def measured(claim: str, finding: Finding) -> str:
+    """Effect, interval and seeds, as they stand in a sentence."""
+    low, high = (signed(x) for x in finding.interval)
+    return f"{signed(finding.effect)} [{low}, {high}]{unit_of(claim, finding)}, {finding.seeds} seeds"
+
+
+def _verdicts(results: Results) -> Iterator[tuple[str, str]]:
+    for world in WORLDS:
+        found = {c.id: f for c in results.empirical if (f := results.finding(c.id, world))}
+        counts = Counter(f.verdict for f in found.values())
+        yield f"{world}.judged", str(len(found))
+        for verdict in FOUND:
+            yield f"{world}.{verdict}", str(counts[verdict])
+        yield f"{world}.seeds", _span([f.seeds for f in found.values()])
+        passed = [f for id, f in found.items() if id.startswith(("fig2_", "table"))]
+        yield f"{world}.resolution", number(100 * float(np.median([np.ptp(f.interval) / 2 for f in passed])))
+        for id, finding in found.items():
+            yield f"{world}.{id}", verdict_macro(finding.verdict)
+            yield f"{world}.{id}.measured", measured(id, finding)
+    yield "confidence", f"{100 * inspect.signature(bootstrap).parameters['level'].default:.0f}\\%"
+    yield "claims.empirical", str(len(results.empirical))
+    for claim in results.empirical:
+        found = [(w, f.verdict) for w in WORLDS if (f := results.finding(claim.id, w))]
+        yield f"statement.{claim.id}", prose(claim.statement.rstrip("."))
+        yield f"verdicts.{claim.id}", _phrase(dict(found))
+        numbers = [f"{measured(claim.id, f)} ({WORLD_NAMES[f.world]})" for f in results.findings.get(claim.id, ())]
+        yield f"measured.{claim.id}", "; ".join(numbers) or "no run yet"
+    for verdict in FOUND:
+        alike = [c for c in results.empirical if {f.verdict for f in results.findings.get(c.id, ())} == {verdict}]
+        yield f"everywhere.{verdict}", _listed(alike)
+    sides = {c.id: {f.verdict for f in results.findings.get(c.id, ())} for c in results.empirical}
+    yield "everywhere.disputed", _listed([c for c in results.empirical if {"found", "contradicted"} <= sides[c.id]])
+
+
+WORLD_NAMES = {"bandit": "bandit", "tree": "tree", "replay": "transformer"}
+
+
+def verdict_macro(word: str) -> str:
+    r"""A verdict as the macro that sets its colour; a dash stays.
+
+    >>> verdict_macro("found"), verdict_macro("--")
+    ('\\found{}', '--')
+    """
+    return rf"\{word}{{}}" if word in FOUND else word
+
+
+def _phrase(verdicts: dict[str, str]) -> str:
+    r"""Verdicts by world as the end of a sentence that begins "The claim is".
+
+    >>> _phrase({"bandit": "undecided", "tree": "undecided", "replay": "found"})
+    '\\undecided{} in the bandit and the tree, \\found{} in the transformer'
+    >>> _phrase(dict.fromkeys(WORLDS, "found"))
+    '\\found{} in all three worlds'
+    """
+    if not verdicts:
+        return "open until a run judges it"
+    if len(verdicts) == len(WORLDS) and len(set(verdicts.values())) == 1:
+        return f"{verdict_macro(verdicts[WORLDS[0]])} in all three worlds"
+    places = {
+        verdict: [f"the {WORLD_NAMES[w]}" for w in verdicts if verdicts[w] == verdict] for verdict in verdicts.values()
+    }
+    return ", ".join(f"{verdict_macro(verdict)} in {' and '.join(names)}" for verdict, names in places.items())
+
+
+def _span(numbers: list[int]) -> str:
+    return " to ".join(map(str, sorted({min(numbers), max(numbers)}))) if numbers else "no"
+
+
+def _listed(claims: list[Claim]) -> str:
+    r"""Claims in one sentence, each as the paper says it."""
+    return "; ".join(f"{prose(c.paper.rstrip('.'))} ({escape(c.source)})" for c in claims) or "none"
+
+
+def _ledger(results: Results) -> Iterator[tuple[str, str]]:
+    proved = [c for c in results.claims if not c.experiment]
+    counts = Counter(c.verdict for c in proved)
+    yield "claims", str(len(results.claims))
+    yield "claims.proved", str(len(proved))
+    for verdict in ("exact", "holds when", "fails"):
+        yield f"claims.{verdict}", str(counts[verdict])
+    yield "theorems", str(len(results.theorems))
+    yield "theorems.rechecked", str(sum(row["rechecked"] for row in results.theorems.values()))
+    yield "theorems.families", str(len(families()))
+    yield "estimators", str(len(estimators.names()))
+    for id, row in results.theorems.items():
+        for name, value in row["counterexample"].items():
+            yield f"{id}.{_key(name)}", exact(value) if set(value) <= set("0123456789/(), +-*sqrt.") else escape(value)
+
+
+LOW, HARD, EASY, END, EARLY = 0.1, 0.01, 0.95, 0.99, 0.3
+"""Success probabilities at which weights are compared, and omega early in A-GRAE's training."""
+
+
+COLLAPSES = (3, 10, 0, 10)
+"""Published collapses and runs (D.5): Negative-Dominant, then with attenuation."""
+
+
+def _key(name: str) -> str:
+    """A name of a counterexample's part as a key: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _theory(results: Results) -> Iterator[tuple[str, str]]:
+    for name, P in (("low", LOW), ("hard", HARD), ("easy", EASY), ("end", END)):
+        yield f"at.{name}", f"$P = {P:g}$"
+    for size, name in ((8, "8"), (64, "64")):
+        yield f"slope.grpo.{name}", number(float(expected_slope("grpo", size, LOW)))
+    yield "slope.grpo.large", "$64$"
+    yield "slope.grpo.limit", number((LOW * (1 - LOW)) ** -0.5)
+    for name in ("negative_dominant", "positive_dominant"):
+        for at, P in (("hard", HARD), ("easy", EASY)):
+            ratio = expected_slope(name, 8, P) / expected_slope("grpo", 8, P)
+            yield f"slope.{name}.{at}", number(float(ratio), 3)
+    (row,) = published("table3", "MATH", "Base Model")
+    prompts = infer_success(row.ks, row.values)
+    for name in ("grpo", "easy_focused", "hard_focused"):
+        P = prompts.success
+        rise = 2 * expected_slope(name, 8, P) * P**2 * (1 - P) ** 2
+        yield f"rise.{name}", number(float(prompts.weight @ rise), 3)
+    yield "at.early", rf"$\omega = {EARLY:g}$"
+    yield "agrae.index", number(stability_index("agrae", 8, EARLY))
+    yield "agrae_released.index", number(stability_index("agrae_released", 8, EARLY), 1)
+    yield "fisher", number(float(fisher_two_sided(*COLLAPSES)))
+    yield "collapse.negative", "{} of {}".format(*COLLAPSES[:2])
+    yield "collapse.attenuated", "{} of {}".format(*COLLAPSES[2:])
+
+
+def _orbit(results: Results) -> Iterator[tuple[str, str]]:
+    end = mean_field_orbit(START, CORRECT, 0.9)
+    yield "orbit.start", "$(" + ", ".join(f"{x:.2f}" for x in START) + ")$"
+    yield "orbit.until", number(0.9, 1)
+    yield "orbit.end", "$(" + ", ".join(f"{x:.4f}" for x in end) + ")$"
+    yield "orbit.entropy", number(float(-(end * np.log(end)).sum()), 4)
+
+
+def released_ratio(correct: int, size: int = 8) -> float:
+    """Released easy-focused factor over the paper's, sqrt(1 - p) / (1 - sqrt p), at p = correct / size."""
+    p = correct / size
+    return float(np.sqrt(1 - p) / (1 - np.sqrt(p)))
+
+
+def _released(results: Results) -> Iterator[tuple[str, str]]:
+    yield "released.ratio", number(released_ratio(7))
+    for name, label in (("agrae", "paper"), ("agrae_released", "released")):
+        for size in (8, 64):
+            largest = np.abs(advantages(all_groups(size), name, omega=EARLY)).max()
+            yield f"largest.{label}.{size}", number(float(largest), 1)
+        curve = magnitude(name, 8, 0.75)[1:8]
+        yield f"peak.{label}", f"${Fraction(int(curve.argmax()) + 1, 8)}$"
+
+
+def _evidence(results: Results) -> Iterator[tuple[str, str]]:
+    found = results.evidence
+    far = found["farthest"]
+    yield "evidence.values", str(sum(len(row.values) for row in published()))
+    yield "evidence.tested", str(found["tested"])
+    yield "evidence.beyond", str(found["beyond_rounding"])
+    yield "evidence.rounding", number(100 * found["rounding"])
+    yield "evidence.runs", str(MAX_RUNS)
+    yield "evidence.farthest", escape(f"Table {far['table'][5:]}, {far['dataset']}, {far['method']}")
+    yield "evidence.distance", number(100 * far["distance"])
+    tight = [r["distance"] for r in found["rows"] if r["distance"] is not None and not r["within_rounding"]]
+    yield "evidence.median", number(100 * float(np.median(tight)))
+    grids = [r["granularity"] for r in found["rows"] if r["granularity"]]
+    off = [g for g in grids if g["distance"] > found["rounding"] + 1e-9]
+    yield "evidence.on-grid-tested", str(len(grids))
+    yield "evidence.off-grid", str(len(off))
+    yield "evidence.off-grid-fitting", str(sum(g["runs"] is not None for g in off))
+    other = [s for s in found["identical"] if any("Positive" in row for row in s["rows"])]
+    yield "evidence.identical", escape("; ".join(" = ".join(_named(r) for r in s["rows"]) for s in other))
+    conflict = found["conflicting"][0]
+    yield "evidence.conflicting", str(len(found["conflicting"]))
+    per_table = [f"{100 * v:.1f} in Table {table[5:]}" for table, v in conflict["values"].items()]
+    yield "evidence.conflict", ", ".join(per_table)
+
+
+def _named(row: str) -> str:
+    table, _, method = row.partition(" ")
+    return f"{method} (Table {table[5:]})"
+
+
+def _published(results: Results) -> Iterator[tuple[str, str]]:
+    """Effects of the paper's own tables in points, to be read beside ours."""
+
+    def mean(table: str, method: str, k: int, benchmarks: tuple[str, ...]) -> float:
+        rows = [published(table, b, method)[0] for b in benchmarks]
+        return 100 * float(np.mean([row.values[row.ks == k] for row in rows]))
+
+    every = ("MATH", "AIME 2025", "AMC23")
+    for key, table, first, second, k, benchmarks in (
+        ("pass1", "table3", "GRPO", "Base Model", 1, every),
+        ("below-base", "table3", "GRPO", "Base Model", 256, ("MATH", "AMC23")),
+        ("negative", "table7", "Negative-Dominant", "GRPO", 256, every),
+        ("positive", "table7", "Positive-Dominant", "GRPO", 256, every),
+        ("agrae.1", "table3", "GRPO + A-GRAE", "GRPO", 1, every),
+        ("agrae.256", "table3", "GRPO + A-GRAE", "GRPO", 256, every),
+    ):
+        yield f"published.{key}", signed(mean(table, first, k, benchmarks) - mean(table, second, k, benchmarks), 2)
+
+
+def _designs(results: Results) -> Iterator[tuple[str, str]]:
+    """Sizes of the experiments, from the code that runs them."""
+    import jax
+
+    from symtheory.studies.controlled import Study
+    from symtheory.studies.controlled_tree import TreeStudy
+    from symtheory.studies.transformer.presets import PRESETS
+    from symtheory.transformer import model
+
+    for world, study in (("bandit", Study()), ("tree", TreeStudy())):
+        for name in ("prompts", "heldout", "trajectories", "features", "group_size"):
+            yield f"design.{world}.{name}", str(getattr(study, name))
+        yield f"design.{world}.steps", str(study.records * study.stride)
+        yield f"design.{world}.methods", str(len(study.methods))
+    training, *others = PRESETS["full"].training
+    yield "design.replay.settings", str(1 + len(others))
+    for name in ("steps", "prompts"):
+        yield f"design.replay.{name}", str(getattr(training, name))
+    yield "design.replay.estimators", str(len(training.estimators))
+    yield "design.replay.layers", str(training.base.layers)
+    weights = model.size(jax.eval_shape(lambda key: model.init(key, training.base.shape()), jax.random.key(0)))
+    yield "design.replay.parameters", f"{weights:,}".replace(",", r"\,")
+
+
+def _conformance(results: Results) -> Iterator[tuple[str, str]]:
+    equal = results.conformance
+    yield "golden.functions", str(len(golden()))
+    yield "golden.frameworks", str(len(frameworks()))
+    yield "golden.repositories", str(len({g["repository"] for g in golden().values()}))
+    yield "golden.equal", str(sum(bool(found) for found in equal.values()))
+    yield "golden.other", str(sum(not found for found in equal.values()))
+
+
+def _captions(results: Results) -> Iterator[tuple[str, str]]:
+    for name, (caption, command) in results.captions.items():
+        yield f"caption.{name}", prose(caption)
+        yield f"command.{name}", escape(command)

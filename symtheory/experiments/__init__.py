@@ -1,1 +1,0 @@
-"""Experiments: one file per figure of the paper or study; each turns a configuration into a labelled result."""

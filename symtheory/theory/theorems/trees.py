@@ -1,0 +1,100 @@
+"""Trees of rollouts: node values are zero-sum at every node, and Theorem 1 does not carry over to leaves.
+
+An autoregressive policy is a tree of softmaxes. Its leaves share parameters along their paths, so an undrawn leaf
+moves whenever a drawn one shares a prefix with it, whatever C is.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import sympy
+
+from ...errors import InputError
+from ..algebra import certify
+from ..proofs import Proof, theorem
+
+Path = tuple[int, ...]
+
+
+def node_values(rewards: Mapping[Path, Any]) -> dict[Path, Any]:
+    """V(s), the mean reward of the leaves below each node s; `rewards` maps paths of leaves to rewards.
+
+    >>> node_values({(0, 0): 1, (0, 1): 0, (1, 0): 0})[()]
+    Fraction(1, 3)
+    """
+    if not rewards:
+        raise InputError("rewards must name at least one leaf, got none")
+    nodes = {leaf[:depth] for leaf in rewards for depth in range(len(leaf) + 1)}
+    below = {node: [r for leaf, r in rewards.items() if leaf[: len(node)] == node] for node in nodes}
+    return {node: sum(map(Fraction, rs), Fraction(0)) / len(rs) for node, rs in below.items()}
+
+
+def leaf_update(policy: Mapping[Path, Sequence[Any]], draws: Sequence[tuple[Path, Any]], leaf: Path) -> Any:
+    """d log pi(leaf) / eta after a step on sum_i A_i log pi(leaf_i), for a softmax at each node.
+
+    `policy` maps each inner node to the probabilities of its children, `draws` are pairs (leaf, A).
+    The sum over nodes v on the path is f(a_v) - sum_a pi_v(a) f(a), f(a) = N_v(a) - C_v pi_v(a), with N_v(a) the
+    advantage that passes through child a and C_v the advantage that passes through v.
+    """
+    total = Fraction(0)
+    for depth, child in enumerate(leaf):
+        node, pi = leaf[:depth], policy[leaf[:depth]]
+        through = [
+            sum((a for path, a in draws if path[: depth + 1] == (*node, c)), Fraction(0)) for c in range(len(pi))
+        ]
+        f = [n - sum(through) * x for n, x in zip(through, pi, strict=True)]
+        total += f[child] - sum(x * y for x, y in zip(pi, f, strict=True))
+    return total
+
+
+def uniform_binary_tree(depth: int) -> dict[Path, list[Fraction]]:
+    """The policy that takes each of two branches with probability 1/2 at every inner node."""
+    nodes = (node for d in range(depth) for node in itertools.product((0, 1), repeat=d))
+    return {node: [Fraction(1, 2)] * 2 for node in nodes}
+
+
+@theorem("TreeRL (arXiv:2506.11902), TreePO (arXiv:2508.17445): local advantages of a tree")
+def node_values_are_zero_sum() -> Proof:
+    """Leaf-weighted node values obey sum_c n_c (V(c) - V(s)) = 0 at every node, and telescope to r - V(root) on a
+    path.
+    """
+    n, v = sympy.symbols("n1:4"), sympy.symbols("V1:4")
+    value = sum(x * y for x, y in zip(n, v, strict=True)) / sum(n)
+    local = certify(sum(x * (y - value) for x, y in zip(n, v, strict=True)), "three children with n_c leaves")
+    return Proof("exact", "certificate; random trees", (local,), _random_trees)
+
+
+def _random_trees() -> Iterator[bool]:
+    rng = random.Random(0)
+    for _ in range(50):
+        leaves = {(rng.randrange(3), rng.randrange(3), rng.randrange(2)): rng.randrange(2) for _ in range(8)}
+        values = node_values(leaves)
+        for node in values:
+            children = [c for c in values if len(c) == len(node) + 1 and c[: len(node)] == node]
+            size = {c: sum(leaf[: len(c)] == c for leaf in leaves) for c in children}
+            yield sum(size[c] * (values[c] - values[node]) for c in children) == 0
+        for leaf, reward in leaves.items():
+            steps = (values[leaf[: d + 1]] - values[leaf[:d]] for d in range(len(leaf)))
+            yield sum(steps, Fraction(0)) == reward - values[()]
+
+
+@theorem("Theorem 1, case C (Eq. 9) of arXiv:2602.05548, in an autoregressive policy")
+def undrawn_leaves_stay() -> Proof:
+    """With C = 0 undrawn trajectories are untouched, also when trajectories share prefixes."""
+    policy, draws = uniform_binary_tree(2), [((0, 0), Fraction(1)), ((1, 1), Fraction(-1))]
+    moved = {leaf: leaf_update(policy, draws, leaf) for leaf in itertools.product((0, 1), repeat=2)}
+    found = {"policy": "uniform, depth 2", "drawn": draws, "d log pi / eta": moved}
+
+    def trials() -> Iterator[bool]:
+        yield sum(a for _, a in draws) == 0
+        yield moved[(0, 1)] == Fraction(1, 2) and moved[(1, 0)] == Fraction(-1, 2)
+        flat = {
+            leaf: leaf_update({(): [Fraction(1, 4)] * 4}, [((0,), Fraction(1)), ((3,), Fraction(-1))], leaf)
+            for leaf in ((1,), (2,))
+        }
+        yield set(flat.values()) == {Fraction(0)}  # depth 1 is the tabular case, where the symmetric draw leaves them
+
+    return Proof("fails", "smallest tree with shared prefixes", (), trials, found)

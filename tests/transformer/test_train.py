@@ -1,0 +1,265 @@
+"""The update: its gradient is Eq. 4, its mean is the expected update, and it is the same on several devices."""
+
+import dataclasses
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from symtheory import InputError, estimators
+from symtheory.dynamics import State, advantage_of
+from symtheory.dynamics.expected import slope
+from symtheory.transformer import model, task, train
+
+
+def collected(tiny, name, update, key=0):
+    asked, shape, params = tiny
+    prompts = task.pick(asked.prompts(), slice(4))
+    advantage = advantage_of([estimators.get(name)], jnp.asarray(0))
+    return jax.jit(lambda key, params: train.collect(key, params, shape, asked, prompts, advantage, update)[0])(
+        jax.random.key(key), params
+    )
+
+
+@pytest.mark.parametrize("name", ["grpo", "agrae_released"])
+def test_eq4_gradient_of_the_loss_is_that_of_reweighted_fine_tuning(tiny, name):
+    """(1/B) sum_i A_i (1/|o_i|) sum_t grad log pi(o_it), with every rollout differentiated by itself."""
+    asked, shape, params = tiny
+    update = train.Update(batch=4, mini_batches=1)
+    with jax.enable_x64(True):
+        shape = dataclasses.replace(shape, dtype="float64")
+        params = jax.tree.map(lambda x: x.astype(jnp.float64), params)
+        rollouts = collected((asked, shape, params), name, update)
+        gradient = gradient_of(shape, update)(params, rollouts)
+
+        def log_likelihood(params, prompt, completion):
+            logits, _ = model.apply(params, shape, jnp.concatenate([prompt, completion])[None])
+            chosen = jax.nn.log_softmax(logits[0])[len(prompt) - 1 : -1]
+            return chosen[jnp.arange(len(completion)), completion].mean()
+
+        each = jax.jit(jax.vmap(jax.grad(log_likelihood), (None, 0, 0)))(params, rollouts.prompts, rollouts.completions)
+        by_hand = jax.tree.map(lambda g: -jnp.tensordot(rollouts.advantage, g, 1) / len(rollouts.advantage), each)
+        assert max(jnp.abs(g).max() for g in jax.tree.leaves(gradient)) > 1e-3
+        for ours, theirs in zip(jax.tree.leaves(gradient), jax.tree.leaves(by_hand), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
+
+
+def test_mean_of_many_updates_is_the_expected_update(tiny):
+    """F'_G(P) grad P of `dynamics.expected`, which knows nothing of tokens or losses, in standard errors."""
+    asked, shape, params = tiny
+    prompts, draws = task.pick(asked.prompts(), slice(1, 2)), 4000
+    update = train.Update(batch=1, mini_batches=1, aggregation="sequence-sum")
+    advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
+
+    def gradient(key):
+        rollouts, _ = train.collect(key, params, shape, asked, prompts, advantage, update)
+        return -jax.grad(train.objective)(params, shape, rollouts, update)["head"]
+
+    many = jax.jit(lambda keys: jax.lax.map(gradient, keys, batch_size=500))(jax.random.split(jax.random.key(0), draws))
+
+    def success(params):
+        return train.observe(params, shape, asked, prompts).success[0]
+
+    slopes = slope(estimators.get("grpo"), update.group_size, success(params)[None])
+    expected = slopes * jax.jit(jax.grad(success))(params)["head"]
+    error = (many.mean(0) - expected) / (many.std(0) / np.sqrt(draws))
+    assert np.sqrt((error**2).mean()) < 1.6  # about 1 for 32 correlated entries; a wrong constant gives tens
+    assert jnp.abs(expected).max() / (many.std(0) / np.sqrt(draws)).max() > 10
+
+
+def gradient_of(shape, update):
+    """(parameters, rollouts) -> gradient of the loss"""
+    return jax.jit(lambda params, rollouts: jax.grad(train.objective)(params, shape, rollouts, update))
+
+
+def stepped(tiny, update, name="grpo", base=None):
+    asked, shape, params = tiny
+    state = State(params, update.make_optimizer().init(params))
+    advantage = advantage_of([estimators.get(name)], jnp.asarray(0))
+    return jax.jit(
+        lambda key, state, base: train.step(key, state, shape, asked, asked.prompts(), advantage, update, base)
+    )(jax.random.key(1), state, base)
+
+
+def test_one_sgd_step_is_minus_the_gradient_times_the_rate(tiny):
+    asked, shape, params = tiny
+    update = train.Update(batch=8, mini_batches=1, optimizer="sgd", learning_rate=0.1)
+    state, info = stepped(tiny, update)
+    moved = jax.tree.map(lambda new, old: (old - new) / 0.1, state.params, params)
+    # the same keys as in `step`, whose batch is all eight prompts in another order
+    key_prompts, key_rollouts = jax.random.split(jax.random.key(1))
+    order = jax.random.choice(key_prompts, 8, (8,), replace=False)
+    advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
+    prompts = task.pick(asked.prompts(), order)
+    rollouts, _ = train.collect(key_rollouts, params, shape, asked, prompts, advantage, update)
+    for by_step, gradient in zip(
+        jax.tree.leaves(moved), jax.tree.leaves(gradient_of(shape, update)(params, rollouts)), strict=True
+    ):
+        np.testing.assert_allclose(by_step, gradient, atol=1e-5)  # parameters of order 1 in float32, divided by 0.1
+    assert abs(info.imbalance) < 1e-5
+    assert 0 < info.correct < 1
+
+
+def test_the_first_pass_is_on_policy_and_later_ones_are_clipped(tiny):
+    update = train.Update(batch=4, mini_batches=2)
+    rollouts = collected(tiny, "grpo", update)
+    _, shape, params = tiny
+    on_policy = gradient_of(shape, update)(params, rollouts._replace(old_log_prob=None))
+    as_recorded = gradient_of(shape, update)(params, rollouts)
+    for a, b in zip(jax.tree.leaves(on_policy), jax.tree.leaves(as_recorded), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    stale = rollouts._replace(old_log_prob=rollouts.old_log_prob - 1)  # every ratio is e: beyond the clip
+    up = jnp.where(rollouts.advantage > 0, rollouts.advantage, 0)
+    clipped = gradient_of(shape, update)(params, stale._replace(advantage=up))
+    assert all((g == 0).all() for g in jax.tree.leaves(clipped))
+
+
+def test_mini_batches_and_epochs_take_as_many_optimiser_steps(tiny):
+    for mini_batches, epochs in [(1, 1), (4, 2)]:
+        state, _ = stepped(tiny, train.Update(batch=8, mini_batches=mini_batches, epochs=epochs))
+        assert int(state.optimizer[0].count) == mini_batches * epochs
+
+
+def test_the_kl_term_pulls_towards_the_base_policy(tiny):
+    asked, shape, params = tiny
+    base = model.init(jax.random.key(9), shape)
+    update = train.Update(batch=8, mini_batches=1, kl=100.0, optimizer="sgd", learning_rate=1e-3)
+
+    @jax.jit
+    def divergence(params):
+        p, q = (model.leaves(model.conditionals(x, shape, asked.prompts().tokens, 2)) for x in (params, base))
+        return (jnp.exp(p) * (p - q)).sum(-1).mean()
+
+    with_kl, without = stepped(tiny, update, base=base), stepped(tiny, dataclasses.replace(update, kl=0.0))
+    assert divergence(with_kl[0].params) < divergence(params) < divergence(without[0].params) + 0.01
+
+
+@pytest.mark.parametrize("aggregation", ["token-mean", "sequence-sum", "dr-grpo"])
+def test_rules_of_aggregation_differ_by_a_factor_at_equal_lengths(tiny, aggregation):
+    _, shape, params = tiny
+    update = train.Update(batch=4, mini_batches=1)
+    rollouts = collected(tiny, "grpo", update)
+    reference, value = (
+        jax.jit(lambda p, u=u: train.objective(p, shape, rollouts, u))(params)
+        for u in (update, dataclasses.replace(update, aggregation=aggregation))
+    )
+    np.testing.assert_allclose(value, reference * (2 if aggregation == "sequence-sum" else 1), rtol=1e-5, atol=1e-7)
+
+
+def test_every_registered_estimator_trains(tiny):
+    """All of them in one program, chosen by an index as the experiment does."""
+    asked, shape, params = tiny
+    update = train.Update(batch=4, mini_batches=1)
+    chain = [estimators.get(name) for name in estimators.names()]
+
+    def one(index):
+        state = State(params, update.make_optimizer().init(params))
+        advantage = advantage_of(chain, index)
+        return train.step(jax.random.key(1), state, shape, asked, asked.prompts(), advantage, update)
+
+    states, info = jax.jit(lambda indices: jax.lax.map(one, indices))(jnp.arange(len(chain)))
+    assert all(jnp.isfinite(x).all() for x in jax.tree.leaves((states, info)))
+    assert len(np.unique(np.asarray(info.abs_advantage).round(4))) > len(chain) / 2
+
+
+def test_completions_of_several_lengths_train_and_are_observed():
+    asked = task.Addition(digits=1, count=8)
+    prompts = asked.prompts()
+    shape = model.Shape(asked.vocab, prompts.tokens.shape[1] + asked.length, layers=1, width=8, heads=2)
+    update = train.Update(batch=4, mini_batches=1, aggregation="token-mean")
+    advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
+
+    @jax.jit
+    def whole(key):
+        params = train.pretrain(key, shape, asked, prompts, 2, 8, 1e-2)
+        state = State(params, update.make_optimizer().init(params))
+        state, _ = train.step(key, state, shape, asked, prompts, advantage, update)
+        return train.observe_samples(key, state.params, shape, asked, prompts, 16)
+
+    seen = whole(jax.random.key(0))
+    assert seen.success.shape == (8,)
+    assert (seen.entropy > 0).all()
+
+
+def test_pretraining_teaches(tiny):
+    asked, shape, _ = tiny
+    prompts = asked.prompts()
+
+    def competence(steps):
+        def trained(key):
+            params = train.pretrain(key, shape, asked, prompts, steps, 64, 1e-2)
+            return train.observe(params, shape, asked, prompts).success.mean()
+
+        return jax.jit(trained)(jax.random.key(0))
+
+    assert competence(200) > competence(0) + 0.1
+
+
+def test_exact_observation_agrees_with_samples(tiny):
+    asked, shape, params = tiny
+    prompts = asked.prompts()
+    exact = jax.jit(lambda p: train.observe(p, shape, asked, prompts))(params)
+    n = 4000
+    seen = jax.jit(lambda p: train.observe_samples(jax.random.key(0), p, shape, asked, prompts, n))(params)
+    for ours, theirs in ((exact.success, seen.success), (exact.success_cut, seen.success_cut)):
+        assert jnp.abs(ours - theirs).max() < 5 * 0.5 / np.sqrt(n)
+    np.testing.assert_array_equal(exact.greedy, seen.greedy)
+    np.testing.assert_allclose(exact.entropy, seen.entropy, atol=0.1)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"batch": 9, "mini_batches": 2}, "batch must be a multiple of mini_batches, got 9 and 2"),
+    ({"epochs": 0}, "epochs must be at least 1, got 0"),
+    ({"optimizer": "adan"}, "no optimizer 'adan'. Did you mean 'adam'"),
+])  # fmt: skip
+def test_bad_updates_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        train.Update(**options)
+
+
+def test_a_batch_larger_than_the_prompts_is_refused(tiny):
+    with pytest.raises(InputError, match="batch must be at most the 8 prompts, got 16"):
+        stepped(tiny, train.Update(batch=16))
+
+
+@pytest.mark.slow
+def test_a_step_spread_over_devices_is_the_step_of_one():
+    """Four virtual CPU devices in a process of their own: the batch over all of them, and runs over all of them."""
+    program = """
+        import jax, numpy as np
+        jax.config.update("jax_num_cpu_devices", 4)
+        import sys; sys.path.insert(0, "tests/replay")
+        from conftest import Tiny
+        from jax.sharding import Mesh, NamedSharding, PartitionSpec
+        from symtheory import estimators
+        from symtheory.dynamics import State, advantage_of
+        from symtheory.transformer import model, train
+
+        asked, shape = Tiny(), model.Shape(vocab=4, context=4, layers=1, width=8, heads=2)
+        params = model.init(jax.random.key(3), shape)
+        update = train.Update(batch=8, mini_batches=2, optimizer="sgd", learning_rate=0.1)
+        advantage = advantage_of([estimators.get("agrae")], 0)
+        spread = NamedSharding(Mesh(np.array(jax.devices()), ("prompt",)), PartitionSpec("prompt"))
+
+        def step(key, sharding=None):
+            state = State(params, update.make_optimizer().init(params))
+            return train.step(key, state, shape, asked, asked.prompts(), advantage, update, None, sharding)
+
+        key = jax.random.key(1)
+        one, many = (jax.jit(lambda k, s=s: step(k, s))(key) for s in (None, spread))
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+        keys = jax.random.split(key, 8)
+        few, all_devices = (train.over_runs(step, jax.devices()[:n], b)(keys) for n, b in ((1, 1), (4, 2)))
+        assert len(jax.tree.leaves(all_devices)[0].sharding.device_set) == 4
+        for a, b in zip(jax.tree.leaves(few), jax.tree.leaves(all_devices), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+        print("same")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "same", done.stderr
