@@ -58,6 +58,12 @@ def _obey_ctrl_c(within: float) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
 
+    def unraisable(unraised):
+        # Python drops a KeyboardInterrupt that comes in a destructor or in a hook of its garbage collector
+        _stop() if isinstance(unraised.exc_value, KeyboardInterrupt) else sys.__unraisablehook__(unraised)
+
+    sys.unraisablehook = unraisable
+
 
 def _stop() -> None:
     """End now: an ordinary exit would wait for what devices still compute."""
