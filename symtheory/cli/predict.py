@@ -111,13 +111,17 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
     from rich.console import Console
 
     from .. import estimators as registered
+    from ..errors import InputError
     from ..figures import interference as figures
     from ..figures.publish import publish
     from ..studies import interference as study
 
     # the two by which the sentence is written, and GRPO, are always predicted
-    chosen = dict.fromkeys((*(names or registered.names()), "grpo", "hard_focused", "easy_focused"))
+    chosen = dict.fromkeys((*(names or registered.names("two_class")), "grpo", "hard_focused", "easy_focused"))
     usable = [n for n in chosen if registered.get(n).min_size <= group_size]
+    for name in usable:
+        if not registered.get(name).two_class:
+            raise InputError(f"estimators must see rewards only, {name!r} sees more: its F' is not defined")
     dataset = study.law(cell, seeds, usable, ks=ks, group_size=group_size, bases=bases)
     dataset.attrs |= {"title": "The interference law at a base policy", "command": _command()}
     dataset.attrs["caption"] = figures.law_caption(dataset)
@@ -130,25 +134,31 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
 
 
 def _table(dataset):
-    """Slopes of every estimator, with an interval for the largest k; the others are in OUT/law.nc."""
+    """Slopes of every estimator, with an interval over seeds for the largest k; the others are in OUT/law.nc."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
     from ..figures.interference import over_seeds, sorted_by_slope
 
     ks, gain = dataset.k.values, dataset.attrs["gain"]
-    table = Table(title=f"d pass@k held out / d training pass@1, predicted from {dataset.attrs['cell']}")
+    title = (
+        f"d pass@k held out / d training pass@1, predicted from {dataset.attrs['cell']}\n"
+        f"95%: of pass@{ks[-1]}, over seeds; at +{gain:g}: points of pass@{ks[-1]} in linearised training; nat: entropy"
+    )
+    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column("estimator", no_wrap=True)
-    for column in (*(f"k = {k}" for k in ks), "95% over seeds", f"pass@{ks[-1]} at +{gain:g}", "entropy (nat)"):
-        table.add_column(column, justify="right")
+    for column in (*(f"k={k}" for k in ks), "95%", "", f"at +{gain:g}", "nat"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name in sorted_by_slope(dataset, int(ks[-1])):
         own = dataset.sel(estimator=name)
         slopes = own.slope.sel(split="held_out")
         interval = over_seeds(slopes.sel(k=ks[-1]))
         table.add_row(
             name,
-            *(f"{float(slopes.sel(k=k).mean()):+.3f}" for k in ks),
-            f"[{interval.low:+.3f}, {interval.high:+.3f}]",
-            f"{100 * float(own.tangent.sel(k=ks[-1]).mean()):+.1f} points",
+            *(f"{float(slopes.sel(k=k).mean()):+.2f}" for k in ks),
+            f"{interval.low:+.2f}",
+            f"{interval.high:+.2f}",
+            f"{100 * float(own.tangent.sel(k=ks[-1]).mean()):+.1f}",
             f"{float(own.entropy_slope.mean()):+.2f}",
         )
     return table
