@@ -15,43 +15,9 @@ from symtheory import InputError, estimators
 from symtheory.estimators.batch import whiten
 from symtheory.estimators.grpo import center
 from symtheory.estimators.reinforce import leave_one_out
-from symtheory.testing.conform import agree, conform, equal_groups, frameworks, golden, values
+from symtheory.testing.conform import COUNTERPARTS, agree, conform, equal_groups, frameworks, golden, values
 
-OURS = {
-    "agrae_release_grpo": ("grpo_ddof1", {}),
-    "agrae_released": ("agrae_released", {}),
-    "agrae_released_dr_grpo": ("agrae_released_dr_grpo", {}),
-    "lead_grpo": ("grpo_lead", {}),
-    "nemo_grpo_loo": ("nemo_grpo", {}),
-    "nemo_grpo_loo_nonorm": ("rloo", {}),
-    "nemo_grpo_noloo": ("grpo_ddof1", {}),
-    "oat_drgrpo": ("dr_grpo", {}),
-    "oat_grpo": ("grpo", {"ddof": 1, "eps": 1e-8}),
-    "openrlhf_dr_grpo": ("dr_grpo", {}),
-    "openrlhf_group_norm": ("grpo", {"ddof": 1, "eps": 1e-9}),
-    "openrlhf_rloo": ("rloo", {}),
-    "primerl_grpo": ("dr_grpo", {}),
-    "primerl_max_rl": ("maxrl", {}),
-    "rlvr_nsr": ("nsr", {}),
-    "rlvr_psr": ("psr", {}),
-    "rlvr_w_reinforce": ("w_reinforce", {}),
-    "skyrl_grpo": ("grpo_ddof1", {}),
-    "skyrl_maxrl": ("maxrl", {"eps": 1e-6}),
-    "skyrl_rloo": ("rloo", {}),
-    "trl_grpo_batch": ("grpo_batch_std", {}),
-    "trl_grpo_group": ("grpo", {"ddof": 1, "eps": 1e-4}),
-    "trl_grpo_none": ("dr_grpo", {}),
-    "trl_rloo": ("rloo", {}),
-    "verl_dr_grpo": ("dr_grpo", {}),
-    "verl_gpg": ("gpg", {}),
-    "verl_grpo": ("grpo_ddof1", {}),
-    "verl_grpo_eps1e-2": ("grpo", {"ddof": 1, "eps": 1e-2}),
-    "verl_grpo_passk": ("grpo_passk", {}),
-    "verl_grpo_vectorized": ("grpo_ddof1", {}),
-    "verl_opo": ("opo", {}),
-    "verl_rloo": ("rloo", {}),
-    "verl_rloo_vectorized": ("rloo", {}),
-}
+OURS = COUNTERPARTS
 BY_TOKENS = {
     "nemo_reinforce_plus_plus": ("reinforce_pp_baseline", {"batch_ddof": 0}),
     "verl_reinforce_plus_plus": ("reinforce_pp", {}),
