@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, no_such
-from . import formats
-from .formats import FIELDS, Format
-from .formats.base import only
-from .formats.plain import SYNONYMS
-from .grouping import fitting_size, uneven
+from ...errors import InputError, no_such
+from .. import formats
+from ..formats import FIELDS, Format
+from ..formats.base import only
+from ..formats.plain import SYNONYMS
+from ..grouping import fitting_size, uneven
 from .opening import REWARD_LIKE, Shape, dig, flatten, leaf, opened, shape, usual
 from .values import hashes, number, numbers, steps
 
