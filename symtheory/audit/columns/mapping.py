@@ -322,6 +322,7 @@ def _reward(path, form: Format, sample: Sample, fields: dict[str, str], wishes: 
         terms = reward_terms(wanted, sample, path)
         return terms.columns, terms, False
     names = form.fields.get("reward", SYNONYMS["reward"])
+    names += ("rewards", "reward_components") if form.functions else ()  # an object of named rewards
     by_name = {usual(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
     leaves = {leaf(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
     total = [n if n in sample else by_name.get(n) or (leaves.get(n) if form.name == "plain" else None) for n in names]
