@@ -332,11 +332,13 @@ def _state_of_one_object(target: Target, adapter: Adapter) -> str:
     method = types.MethodType(adapter.signature.function, filled(adapter.signature.owner, PROBE.shape[1]))
     once = dataclasses.replace(adapter, signature=dataclasses.replace(adapter.signature, function=method, owner=None))
     memory = Memory(method)
+    first = once(PROBE)
     try:
-        first, _, third = once(PROBE), once(1 - PROBE), once(PROBE)
-    except Exception:
-        return ""
-    return "" if _same(first, third) else ", ".join(sorted(memory.changed()))
+        once(1 - PROBE)
+        lasts = not _same(first, once(PROBE))
+    except Exception:  # a second call on one object fails
+        lasts = True
+    return ", ".join(sorted(memory.changed())) if lasts else ""
 
 
 def _evaluated(target: Target, rewards: np.ndarray) -> np.ndarray:
