@@ -42,6 +42,7 @@ COUNTERPARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "skyrl_grpo": ("grpo_ddof1", {}),
     "skyrl_maxrl": ("maxrl", {"eps": 1e-6}),
     "skyrl_rloo": ("rloo", {}),
+    "trl_grpo_batch": ("grpo_batch_std", {}),
     "trl_grpo_group": ("grpo", {"ddof": 1, "eps": 1e-4}),
     "trl_grpo_none": ("dr_grpo", {}),
     "trl_rloo": ("rloo", {}),

@@ -128,7 +128,7 @@ def test_atlas_is_drawn_with_every_registered_estimator(tmp_path):
     from symtheory.theory.atlas import atlas
 
     data = atlas()
-    assert data.names == estimators.names()
+    assert data.names == estimators.names("two_class")
     assert data.slope.shape == (len(data.names), len(data.P))
     legends = [text.get_text() for ax in draw(data).axes if ax.get_legend() for text in ax.get_legend().get_texts()]
     drawn = {name for text in legends for name in text.split(" = ")}
