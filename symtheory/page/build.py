@@ -126,7 +126,11 @@ def world() -> dict:
 def population(name: str) -> dict:
     """A population of prompts: what lifts the logits of the correct trajectories of each to its base success."""
     success = lab.population(name, 0.0, SETTING.prompts)
-    return {"name": name, "lift": np.log(success / (1 - success)).tolist(), "start": float(pass_at_k(success, 1).mean())}
+    return {
+        "name": name,
+        "lift": np.log(success / (1 - success)).tolist(),
+        "start": float(pass_at_k(success, 1).mean()),
+    }
 
 
 def description(name: str) -> dict:

@@ -120,31 +120,33 @@ class Model {
     });
     const pass = this.ks.map(() => new Float64Array(steps + 1));
     const entropy = new Float64Array(steps + 1);
-    const policy = new Float64Array(logits.length), solved = new Float64Array(unique.length);
+    const policy = new Float64Array(logits.length), solved = new Float64Array(unique.length), mass = new Float64Array(unique.length);
+    const ks = this.ks;
     for (let step = 0; step <= steps; step++) {
       let sum = 0;
       for (let q = 0; q < unique.length; q++) {
-        let all = 0, right = 0, below = 0;
-        for (let b = q * n, end = b + n, rightEnd = b + correct; b < end; b++) {
-          const e = Math.exp(logits[b]);
+        const share = count[q] / total, begin = q * n, middle = begin + correct, end = begin + n;
+        let all = 0, below = 0, right = 0;
+        for (let b = begin; b < end; b++) {
+          const h = logits[b], e = Math.exp(h);
           policy[b] = e;
           all += e;
-          below += e * logits[b];
-          if (b < rightEnd) right += e;
+          below += e * h;
+          if (b === middle - 1) right = all;
         }
-        for (let b = q * n, end = b + n; b < end; b++) policy[b] /= all;
+        mass[q] = all;
         solved[q] = right / all;
         sum += count[q] * solved[q];
-        entropy[step] += count[q] / total * (Math.log(all) - below / all);
+        entropy[step] += share * (Math.log(all) - below / all);
         const miss = Math.log1p(-Math.min(solved[q], 1 - 1e-16));
-        for (let i = 0; i < this.ks.length; i++) pass[i][step] -= count[q] / total * Math.expm1(this.ks[i] * miss);
+        for (let i = 0; i < ks.length; i++) pass[i][step] -= share * Math.expm1(ks[i] * miss);
       }
       if (step === steps) break;
       for (let q = 0; q < unique.length; q++) {
-        const p = solved[q];
-        const push = rate * slope(p, (sum - p) / (total - 1));
-        const begin = q * n;
-        for (let b = 0; b < n; b++) logits[begin + b] += push * policy[begin + b] * ((b < correct ? 1 : 0) - p);
+        const begin = q * n, middle = begin + correct, end = begin + n, p = solved[q];
+        const push = rate * slope(p, (sum - p) / (total - 1)) / mass[q];
+        for (let b = begin; b < middle; b++) logits[b] += push * (1 - p) * policy[b];
+        for (let b = middle; b < end; b++) logits[b] -= push * p * policy[b];
       }
     }
     return {pass, entropy};

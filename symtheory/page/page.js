@@ -3,12 +3,11 @@
   const $ = id => document.getElementById(id);
   const model = new Model(JSON.parse($("header").textContent), unpack($("values").textContent));
   const START = "grpo"; // the origin of the plane, to which everything is compared
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   // --- state, and its form in the address ------------------------------------------------------------------------
   const state = {
     choice: {asymmetry: -0.6, tilt: 0}, size: model.sizes.includes(8) ? 8 : model.sizes[0],
-    population: Math.min(1, model.populations.length - 1), shift: 0, rate: 1, k: 256, by: "steps", omega: 0.5, group: "10000000",
+    population: Math.min(2, model.populations.length - 1), shift: 0, rate: 1, k: 256, by: "steps", omega: 0.5, group: "10000000",
   };
   const RATES = [0.25, 0.5, 1, 2, 4];
 
@@ -74,7 +73,7 @@
   }
   const bright = color => rgb(color).reduce((a, b) => a + b) / 765;
   /* The colour of an estimator in figures, drawn towards the ink where it would vanish on this paper. */
-  const paint = color => (Math.abs(bright(color) - bright(ink.paper)) < 0.45 ? mix(color, ink.ink, 0.5) : mix(color, ink.ink, 0.08));
+  const paint = color => (color === "#000000" ? ink.ink : Math.abs(bright(color) - bright(ink.paper)) < 0.45 ? mix(color, ink.ink, 0.5) : mix(color, ink.ink, 0.08));
   const escape = text => text.replace(/[&<>"]/g, c => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
 
   function mark(kind, x, y, r, attributes) {
@@ -131,6 +130,14 @@
     finish(svg, width, height, parts, alt || title);
   }
 
+  /* Two curves and the share of their length at which they lie farthest apart, where their labels do not meet. */
+  function labelled(mine, theirs, name, from, to) {
+    const n = theirs.y.length - 1, shares = Array.from({length: n + 1}, (_, i) => i / n).filter(t => t >= from && t <= to);
+    const gap = t => Math.abs(mine.y[Math.round(t * n)] - theirs.y[Math.round(t * n)]);
+    const at = shares.reduce((a, b) => (gap(b) > gap(a) ? b : a)), above = mine.y[Math.round(at * n)] >= theirs.y[Math.round(at * n)];
+    return [{...theirs, label: "GRPO", at, dy: above ? 16 : -7}, {...mine, label: name, at, dy: above ? -7 : 16}];
+  }
+
   function finish(svg, width, height, parts, alt) {
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("height", height);
@@ -172,10 +179,16 @@
       if (!d.beside) parts.push(mark(d.marker, d.x, d.y, 3.2, `fill="${paint(d.color)}" stroke="${ink.paper}" stroke-width="1"`));
     }
     for (const d of named) parts.push(mark(d.marker, d.x, d.y, 5.5, `fill="${paint(d.color)}" stroke="${ink.paper}" stroke-width="1.5"`));
+    const taken = [];
     for (const d of named) {
-      const [anchor, dx, dy] = d.beside;
-      const inside = anchor === "end" ? Math.max(d.x + dx, 96) : Math.min(d.x + dx, map.width - 96);
-      parts.push(`<text x="${inside}" y="${d.y + dy}" text-anchor="${anchor}" fill="${paint(d.color)}" stroke="${ink.paper}" stroke-width="3.5" paint-order="stroke" font-weight="600">${escape(d.label)}</text>`);
+      const [anchor, dx, dy] = d.beside, long = 7.2 * d.label.length;
+      const inside = anchor === "end" ? Math.max(d.x + dx, long + 2) : Math.min(d.x + dx, map.width - long);
+      const box = y => { const left = anchor === "end" ? inside - long : inside; return [left, y - 11, left + long, y + 3]; };
+      const free = y => taken.every(b => b[0] > box(y)[2] || b[2] < box(y)[0] || b[1] > box(y)[3] || b[3] < box(y)[1]);
+      const y = [d.y + dy, d.y - 10, d.y + 19].find(free);
+      if (y === undefined) continue; // the label is still under the pointer and in the list
+      taken.push(box(y));
+      parts.push(`<text x="${inside}" y="${y}" text-anchor="${anchor}" fill="${paint(d.color)}" stroke="${ink.paper}" stroke-width="3.5" paint-order="stroke" font-weight="600">${escape(d.label)}</text>`);
     }
     const middle = (px(-1) + px(1)) / 2;
     parts.push(`<text x="${middle}" y="${map.height - 6}" text-anchor="middle" fill="${ink.ink}">← wrong ones down   <tspan font-weight="600">asymmetry</tspan>   correct ones up →</text>`);
@@ -194,7 +207,7 @@
   }
 
   // --- what every point of the plane comes to, filled in while nobody drags ---------------------------------------------
-  const ACROSS = 25, UP = 21;
+  const ACROSS = 17, UP = 13;
   const field = {key: "", values: new Float64Array(ACROSS * UP), next: 0, picture: "", limit: 0};
 
   function fieldKey() {
@@ -267,7 +280,7 @@
     const p = table.map((_, count) => count / size);
     const plus = t => t.map(([a], count) => (count > 0 ? a : NaN)), minus = t => t.map(([, a], count) => (count < size ? a : NaN));
     chart($("advantages"), {
-      title: "advantage of a correct (A+) and a wrong rollout (A−)", x: "p = K / G of the group", xlim: [0, 1], zero: true,
+      title: "advantage of a correct and of a wrong rollout", x: "p = K / G of the group", xlim: [0, 1], zero: true,
       series: [
         {x: p, y: plus(grpo), ...theirs}, {x: p, y: minus(grpo), ...theirs},
         {x: p, y: plus(table), ...mine, label: "A+", at: 0.12}, {x: p, y: minus(table), ...mine, label: "A−", at: 0.88, dy: 14},
@@ -278,8 +291,8 @@
     const [slope, plainSlope] = [choice, {name: START}].map(c => model.slope(c, size));
     const curves = [slope, plainSlope].map(f => grid.map(x => f(x, omega)));
     chart($("slope"), {
-      title: "expected update per unit of ∇P, F′(P)", x: "success P of the prompt", xlim: [0, 1], zero: true,
-      series: [{x: grid, y: curves[1], ...theirs, label: "GRPO", at: 0.5, dy: 14}, ...(own ? [{x: grid, y: curves[0], ...mine, label: name, at: 0.5}] : [])],
+      title: "expected update, F′(P) ∇P", x: "success P of the prompt", xlim: [0, 1], zero: true,
+      series: labelled({x: grid, y: curves[0], ...mine}, {x: grid, y: curves[1], ...theirs}, own ? name : "", 0.2, 0.7),
       alt: `F' of ${label(choice)}: ${slope(0.1, omega).toFixed(2)} at P = 0.1, ${slope(0.9, omega).toFixed(2)} at P = 0.9`,
     });
     const [path, base] = [train(choice), reference()], i = model.ks.indexOf(k);
@@ -302,7 +315,7 @@
     });
     chart($("entropy"), {
       title: "entropy of the policy (nats)", x, xlim, zero: true,
-      series: [{x: along[1], y: base.entropy, ...theirs, label: "GRPO", at: 0.8, dy: 16}, {x: along[0], y: path.entropy, ...mine, label: own ? name : "", at: 0.8}],
+      series: labelled({x: along[0], y: path.entropy, ...mine}, {x: along[1], y: base.entropy, ...theirs}, own ? name : "", 0.15, 0.9),
       alt: `entropy ends at ${path.entropy.at(-1).toFixed(3)}, GRPO's at ${base.entropy.at(-1).toFixed(3)}`,
     });
     read(path, base, slope, plainSlope, difference);
@@ -340,18 +353,18 @@
     const rewards = [...state.group].map(Number), size = state.size, correct = rewards.reduce((a, b) => a + b, 0);
     $("rollouts").innerHTML = rewards.map((r, i) => `<button type="button" data-i="${i}" aria-pressed="${!!r}" aria-label="rollout ${i + 1}: ${r ? "correct" : "wrong"}">${r ? "1" : "0"}</button>`).join("") +
       `<span class="note">K = ${correct} of G = ${size} correct</span>`;
-    const limit = 4;
+    const limit = 3;
     $("rows").innerHTML = model.names(size).map(name => {
       const [plus, minus] = model.advantages({name}, size, state.omega)[correct];
       const sum = correct * plus + (size - correct) * minus, total = correct * Math.abs(plus) + (size - correct) * Math.abs(minus);
       const bars = rewards.map((r, i) => {
-        const a = r ? plus : minus, h = Math.min(limit, Math.abs(a)) / limit * 12, over = Math.abs(a) > limit;
-        return `<rect x="${i * 100 / size}%" width="${80 / size}%" y="${a > 0 ? 13 - h : 13}" height="${Math.max(h, 0.6)}" fill="${a > 0 ? ink.up : a < 0 ? ink.down : ink.muted}" ${over ? `stroke="${ink.ink}" stroke-width="1.5"` : ""}/>`;
+        const a = r ? plus : minus, h = Math.min(limit, Math.abs(a)) / limit * 15, over = Math.abs(a) > limit;
+        return `<rect x="${i * 100 / size}%" width="${80 / size}%" y="${a > 0 ? 16 - h : 16}" height="${Math.max(h, 0.6)}" fill="${a > 0 ? ink.up : a < 0 ? ink.down : ink.muted}" ${over ? `stroke="${ink.ink}" stroke-width="1.5"` : ""}/>`;
       }).join("");
       const {label, source} = model.byName[name];
       const zero = Math.abs(sum) < 1e-5;
       return `<tr class="${state.choice.name === name ? "chosen" : ""}"><td><button type="button" data-name="${name}" title="${source.replaceAll('"', "&quot;")}">${escape(label)}</button></td>
-        <td><svg height="26" aria-hidden="true">${bars}</svg></td><td>${correct ? signed(plus) : "–"}</td><td>${correct < size ? signed(minus) : "–"}</td>
+        <td><svg height="32" aria-hidden="true">${bars}</svg></td><td>${correct ? signed(plus) : "–"}</td><td>${correct < size ? signed(minus) : "–"}</td>
         <td class="${zero ? "zero" : ""}">${zero ? "0" : signed(sum)}</td><td>${plain(total)}</td></tr>`;
     }).join("");
   }
