@@ -11,6 +11,7 @@ import numpy as np
 import sympy
 
 from ..estimators import Estimator, make_group, two_outcome_batch
+from ..metrics.slope import ROLLOUTS
 from ..ops import symbol_ops
 from .surds import Surd, exact_ops, surd
 
@@ -25,8 +26,6 @@ N = sympy.Symbol("N", positive=True, integer=True)
 P = sympy.Symbol("P", positive=True)
 """Success probability of the policy on a prompt; the group's own rate is p = K/G."""
 p = sympy.Symbol("p", positive=True)
-ROLLOUTS = 1024
-"""Rollouts in the batch wherever a number is needed for N."""
 beta, gamma, alpha, eps, guard = sympy.symbols("beta gamma alpha eps guard", positive=True)
 ddof = sympy.Symbol("ddof", nonnegative=True)
 

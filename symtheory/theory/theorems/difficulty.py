@@ -14,6 +14,7 @@ import sympy
 from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
+from ...metrics.slope import advantage_table, named
 from ..algebra import certify
 from ..certificates import Certificate
 from ..closed_form import closed_forms, guards
@@ -36,7 +37,6 @@ from ..symbols import (
     p,
 )
 from .identities import prove_forms
-from .objectives import advantage_table, named
 
 G = K + F
 root_p, root_q = sympy.sqrt(K / G), sympy.sqrt(F / G)

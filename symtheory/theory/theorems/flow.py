@@ -17,11 +17,12 @@ import sympy
 from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
+from ...metrics.slope import expected_slope, marginal_values, named, probability
 from ..algebra import certify
 from ..proofs import Proof, same, theorem
 from ..surds import Surd, sqrt, surd
 from ..symbols import F, K, P, exact_two_outcomes, exact_value, omega
-from .objectives import compositions, expected_slope, limit_slope, marginal_values, named, probability, sample_points
+from .objectives import compositions, limit_slope, sample_points
 
 Q = 1 - P
 

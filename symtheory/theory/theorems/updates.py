@@ -22,12 +22,12 @@ import sympy
 from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
+from ...metrics.slope import named
 from ..algebra import NotProved, certify
 from ..certificates import Certificate
 from ..proofs import Proof, theorem, theorem_of_each_estimator
 from ..surds import Surd, surd
 from ..symbols import Expr, F, K, beta, exact_two_outcomes, two_outcomes
-from .objectives import named
 
 GRPO, NEGATIVE = "grpo", "negative_dominant"
 
