@@ -158,8 +158,8 @@ def of_batch(estimator: Estimator) -> bool:
 def registry(size: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Name and tables of each estimator that is defined for groups of `size`.
 
-    Tables: `advantages[w, K, 2]`, `place[w, 2]` and `slope[o, P]`, where w runs over `OMEGAS` and o over `OTHERS` if the
-    estimator looks at the batch; otherwise both have one entry.
+    Tables: `advantages[w, K, 2]`, `place[w, 2]` and `slope[o, P]`, where w runs over `OMEGAS` and o over `OTHERS` if
+    the estimator looks at the batch; otherwise both have one entry.
     """
     slopes = _slopes_without_batch(size)
     for name in two_class():

@@ -159,7 +159,7 @@
   function drawPlane() {
     const svg = $("plane");
     map.width = svg.clientWidth || 400;
-    map.height = Math.max(300, Math.min(0.86 * map.width, 560));
+    map.height = Math.max(300, Math.min(0.86 * map.width, document.body.classList.contains("embed") ? 330 : 560));
     const parts = [], box = [px(-1), px(1), py(reach), py(-reach)];
     if (field.picture) parts.push(`<image href="${field.picture}" x="${box[0]}" y="${box[2]}" width="${box[1] - box[0]}" height="${box[3] - box[2]}" preserveAspectRatio="none" opacity="0.75"/>`);
     for (const t of [-1, -0.5, 0, 0.5, 1]) {

@@ -1,4 +1,4 @@
-"""The explorable page as a reader has it: opened from disk in headless Chromium, dragged, and compared with the package."""
+"""The explorable page as a reader has it: opened from disk in headless Chromium, dragged, held against the package."""
 
 import re
 import shutil
@@ -14,10 +14,15 @@ from symtheory.page import build
 
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")

@@ -86,10 +86,9 @@ def test_interpolated_slopes_are_the_registered_estimators(ask):
     rng = np.random.default_rng(0)
     success, others = rng.uniform(0, 1, 40), rng.uniform(0.01, 0.99, 40)
     names = list(build.two_class())
-    points = json.dumps([success.tolist(), others.tolist()])
-    shown = ask(
-        f"(([p, o]) => {json.dumps(names)}.map(name => (f => p.map((x, i) => f(x, o[i])))(model.slope({{name}}, {SIZE}))))({points})"
-    )
+    p, o = json.dumps(success.tolist()), json.dumps(others.tolist())
+    at_points = f"f => {p}.map((x, i) => f(x, {o}[i]))"
+    shown = ask(f"{json.dumps(names)}.map(name => ({at_points})(model.slope({{name}}, {SIZE})))")
     for name, values in zip(names, shown, strict=True):
         batch = np.column_stack([success, np.tile(others[:, None], build.SETTING.prompts - 1)])
         exact = np.array([slope(estimators.get(name), SIZE, row)[0] for row in batch[:4]])
@@ -108,7 +107,8 @@ def test_equal_progress_reads_both_where_both_have_learnt_equally_much(ask):
     population = "MATH, Qwen2.5-Math-7B"
     success = lab.population(population, 0.0, build.SETTING.prompts)
     paths = lab.expected(build.SETTING, success, ["grpo", "hard_focused"], lab.RATES["independent", "sgd"])
-    call = "gains(model.train({name: 'hard_focused'}, 8, 1, 0, model.rate), model.train({name: 'grpo'}, 8, 1, 0, model.rate), %r)"
+    trained = "model.train({name: '%s'}, 8, 1, 0, model.rate)"
+    call = f"gains({trained % 'hard_focused'}, {trained % 'grpo'}, %r)"
     for by, moment in (("steps", "equal steps"), ("progress", "equal progress")):
         exact = lab.gain(paths, moment).pass_at_k.sel(estimator="hard_focused", population="train").values[0]
         assert np.abs(np.array(ask(call % by)) - exact).max() < 1e-3
