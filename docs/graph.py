@@ -54,10 +54,8 @@ def draw(claims, findings, statuses: dict[str, str]) -> str:
     height = TOP + ROW * max([*rows.values(), *places.values()]) + 20
     return (
         f'<svg viewBox="0 0 1060 {height}" role="img" aria-label="Theorems, claims and worlds">{"".join(parts)}</svg>'
-    parts += [
-        f'<text class="head" x="{x + 60 * (name == "world")}" y="18" text-anchor="{anchor}">{name}s</text>'
-        for (name, x), anchor in heads
-    ]
+        '<p class="legend">● exact or found · ◐ holds under a condition · ○ undecided · ✕ fails or contradicted · '
+        "◆ differs between "
         "estimators or worlds</p>"
     )
 
