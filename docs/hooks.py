@@ -179,8 +179,8 @@ def theory_index(statements, rows, claims, findings) -> str:
         "---\nhide: [navigation, toc]\n---\n# What rests on what\n\n"
         "Theorems on the left, claims of the paper in the middle, the worlds that measured a claim on the right. "
         "Every name leads to its page, with the statement, its status and the code that derives it. The statuses are "
-        "those that `symtheory prove` derived when the article's results were last written; the test suite derives each "
-        "claim that proofs settle again.\n\n"
+        "those that `symtheory prove` derived when the article's results were last written; the test suite derives "
+        "each claim that proofs settle again.\n\n"
         f'<div class="graph">{drawn}</div>\n\n## All theorems\n\n'
         + markdown_table(("theorem", "status", "statement"), cells)
     )

@@ -1,4 +1,4 @@
-"""The quick start runs from top to bottom and prints what it shows. `python tests/test_quickstart.py` saves it again."""
+"""The quick start runs and prints what it shows; `python tests/test_quickstart.py` saves it again."""
 
 import base64
 import contextlib

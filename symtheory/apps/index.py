@@ -72,7 +72,8 @@ def page() -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>symtheory explore</title><style>{STYLE}</style></head><body><header><h1>Explore</h1>'
+        f'<link rel="icon" href="data:,"><title>symtheory explore</title><style>{STYLE}</style></head>'
+        "<body><header><h1>Explore</h1>"
         "<p>What does a group-relative advantage really reward? Six laboratories that answer while you move a slider. "
         "The first chart takes some seconds, while its program is compiled.</p>"
         f"</header><main>{cards}</main></body></html>\n"
@@ -134,7 +135,8 @@ STYLE = """
   :root { --paper: #15161a; --ink: #e9e7e2; --muted: #a09da6; --line: #3a3b42; --field: #1e1f25; }
 }
 body {
-  margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 3rem); max-width: 80rem; background: var(--paper); color: var(--ink);
+  margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 3rem);
+  max-width: 80rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 "Iowan Old Style", "Palatino Linotype", Palatino, "URW Palladio L", P052, Charter, Georgia, serif;
 }
 h1 { font-weight: 500; margin: 0; }

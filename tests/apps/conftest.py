@@ -14,7 +14,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """name of an app ("" for the index) -> its address, all served from an empty folder with a cache that outlives the test run."""
+    """name of an app ("" for the index) -> its address; served from an empty folder, its cache outlives the run."""
     pytest.importorskip("marimo", reason="the extra `explore` is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
