@@ -14,6 +14,7 @@ from typing import Any
 from .. import paths
 from ..errors import InputError
 from ..theory.proofs import Checked
+from .wording import in_other_settings
 
 WORLDS = ("bandit", "tree", "replay")
 FOUND = ("found", "contradicted", "undecided")
@@ -134,16 +135,6 @@ def _finding(world: str, entry: dict[str, Any]) -> Finding:
         if verdict not in FOUND:
             raise ValueError(f"verdict must be one of {', '.join(FOUND)}, got {verdict!r}")
     return finding
-
-
-def in_other_settings(verdicts: Mapping[str, str]) -> str:
-    """Verdicts by setting as a sentence that follows another one, or nothing.
-
-    >>> in_other_settings({"SGD": "found", "Adam": "undecided"})
-    ' In other settings: SGD: found; Adam: undecided.'
-    """
-    words = "; ".join(f"{setting}: {verdict}" for setting, verdict in verdicts.items())
-    return f" In other settings: {words}." if words else ""
 
 
 def theorem_row(checked: Checked) -> Row:

@@ -2,7 +2,7 @@
 
 from .control_variate import control_variate
 from .counter import counter_key
-from .devices import across_devices, use_all_cores
+from .devices import across_devices, quick_jit, use_all_cores
 from .run import mean_field, train
 from .sampled import State, StepInfo, Update, advantage_of
 from .theorem1 import log_prob_change, logit_change, pull_of
@@ -19,6 +19,7 @@ __all__ = [
     "logit_change",
     "mean_field",
     "pull_of",
+    "quick_jit",
     "train",
     "use_all_cores",
 ]

@@ -1,7 +1,8 @@
-"""The devices that simulations run on: every core of a CPU as one, and worlds divided among them."""
+"""How programs meet the machine: every core of a CPU as a device, worlds divided among devices, quick compilation."""
 
 import contextlib
 import os
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -9,6 +10,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..errors import InputError
 from ..worlds import World
+
+
+def quick_jit(function: Callable) -> Callable:
+    """`jax.jit` for programs that compile longer than they run: on a CPU with a third less work for the compiler.
+
+    The programs of the studies are no slower for it and give the same bits.
+    """
+    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return jax.jit(function, compiler_options=options)
 
 
 def use_all_cores() -> None:

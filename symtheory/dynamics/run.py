@@ -27,10 +27,25 @@ def train(
     records: int,
     stride: int,
 ) -> tuple[sampled.State, Any, sampled.StepInfo]:
-    """`records * stride` sampled steps from the base policy.
+    """Run `records * stride` sampled steps from the base policy (Eq. 1 and 4 of arXiv:2602.05548).
 
-    Returns the final state; what `observe(params)` gave for the base policy and then after every `stride` steps, with
-    a leading axis of `records + 1`; and the `StepInfo` of the batches, mean over each stride, with one of `records`.
+    Args:
+        key: jax random key. One key gives the same run.
+        world: P prompts with a policy and a verifier.
+        advantage: rewards [P, G] to advantages [P, G]; see `advantage_of`.
+        optimizer: an optax optimiser. It ascends the mean over the group, (1/G) sum A log pi.
+        update: group size, epochs, clipping and aggregation.
+        observe: function of the parameters; what it returns is recorded.
+        records: how often the policy is observed after the base policy.
+        stride: steps between two observations.
+
+    Returns:
+        The final state; what `observe(params)` returned for the base policy and after every `stride` steps, with a
+        leading axis of `records + 1`; and the `StepInfo` of the batches, mean over each stride, with a leading axis
+        of `records`.
+
+    Raises:
+        InputError: an aggregation that needs rollout lengths in a world that has none.
     """
     params = world.init()
     state = sampled.State(params, optimizer.init(params))
@@ -64,10 +79,21 @@ def mean_field(
     observe: Observe,
     steps: int,
 ) -> tuple[sampled.State, Any]:
-    """Iterate the expected step; returns the final state and what `observe(params)` gave at each of `steps + 1` times.
+    """Iterate the expected step, F'_G(P) grad P summed over prompts.
 
-    Each step is the exact mean of a sampled one, the path is not the mean of sampled paths: the difference is the
-    bias of the mean field, which a figure that shows the path must show too.
+    Each step is the exact mean of a sampled one. The path is not the mean of sampled paths: the difference is the bias
+    of the mean field, and a figure that shows the path must show it too.
+
+    Args:
+        world: P prompts with a differentiable `success`.
+        estimator: a registered estimator or chain.
+        optimizer: an optax optimiser.
+        group_size: G, rollouts for each prompt.
+        observe: function of the parameters; what it returns is recorded.
+        steps: number of expected steps.
+
+    Returns:
+        The final state, and what `observe(params)` returned at each of the `steps + 1` times, on a leading axis.
     """
     params = world.init()
     state = sampled.State(params, optimizer.init(params))

@@ -25,13 +25,23 @@ def pull_of(drawn: Array, advantages: Array, behaviours: int) -> Array:
 def logit_change(policy: Array, pull: Array) -> Array:
     """Change of the logits for a unit step on sum A log pi: n_b A_b - C pi_b with C = sum A (Eq. 24-29).
 
-    `policy[..., N]` and `pull[..., N]` (see `pull_of`) to [..., N]; plain operators, so that numpy arrays do as well.
+    Args:
+        policy: [..., N] probability of each behaviour, numpy or jax.
+        pull: [..., N] sum of the advantages of its draws; see `pull_of`.
+
+    Returns:
+        [..., N], per unit of the learning rate on the sum over the group.
+
+    >>> logit_change(jnp.array([0.5, 0.5]), jnp.array([1.0, 0.0])).tolist()
+    [0.5, -0.5]
     """
     return pull - pull.sum(-1, keepdims=True) * policy
 
 
 def log_prob_change(policy: Array, pull: Array) -> Array:
-    """First-order change of log pi in the same step: d logit_b - sum_c pi_c d logit_c, [..., N].
+    """First-order change of log pi in the same step: d logit_b - sum_c pi_c d logit_c.
+
+    Arguments and result are those of `logit_change`.
 
     >>> log_prob_change(jnp.array([[0.5, 0.25, 0.25]]), jnp.array([[1.0, -1.0, 0.0]])).tolist()
     [[0.75, -1.25, -0.25]]

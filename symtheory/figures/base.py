@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ..claims.effects import CLAIMS, READING, Claim, Verdict, judge, readable
-from ..claims.ledger import in_other_settings
+from ..claims.wording import in_other_settings
 from ..errors import InputError, no_such
 from ..metrics.intervals import Interval, bootstrap
 from ..studies.controlled import DESIGN_SEEDS, FRESH_SEEDS, Study, run
@@ -45,7 +45,7 @@ PRESETS = {
 
 @dataclass
 class Runs:
-    """The studies that figures draw from: each is run when first asked for, and kept on disk tile by tile."""
+    """The studies that figures draw from: each is run when first asked for, and kept on disk seed by seed."""
 
     preset: Preset
     folder: Path
@@ -95,16 +95,18 @@ class Figure:
     module: str
     """Name of its module, which also has `draw`."""
     result: Callable[[Runs], xr.Dataset]
+    study: bool
+    """Whether it waits for a study; those that do not are drawn first."""
 
 
 _registry: dict[str, Figure] = {}
 
 
-def figure(name: str, title: str) -> Callable:
-    """Register a function `result(runs) -> Dataset` as the figure or table `name`."""
+def figure(name: str, title: str, study: bool = True) -> Callable:
+    """Register a function `result(runs) -> Dataset` as the figure or table `name`; does it wait for a study?"""
 
     def register(result: Callable[[Runs], xr.Dataset]) -> Callable[[Runs], xr.Dataset]:
-        _registry[name] = Figure(name, title, result.__module__.rpartition(".")[2], result)
+        _registry[name] = Figure(name, title, result.__module__.rpartition(".")[2], result, study)
         return result
 
     return register

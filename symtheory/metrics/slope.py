@@ -27,7 +27,22 @@ def named(estimator: str | Estimator) -> Estimator:
 
 
 def advantage_table(estimator: str | Estimator, size: int, omega: Any = 0.5) -> tuple[np.ndarray, np.ndarray]:
-    """A+(K) and A-(K) for K = 0..G, each of shape [..., G + 1] for omega of shape [...]; 0 for an empty class."""
+    """Advantages of a correct and of a wrong rollout, A+(K) and A-(K), for every number K of correct rollouts.
+
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in the group.
+        omega: [...] batch mean reward in [0, 1], for estimators that use it.
+
+    Returns:
+        A+ and A-, each [..., G + 1] for K = 0..G; 0 for an empty class.
+
+    Raises:
+        InputError: a group too small for the estimator, or omega outside [0, 1].
+
+    >>> [a.round(3).tolist() for a in advantage_table("rloo", 2)]
+    [[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]]
+    """
     estimator, op = named(estimator), numpy_ops()
     if size != int(size) or size < estimator.min_size:
         raise InputError(f"size must be a whole number >= {estimator.min_size} for {estimator.name!r}, got {size}")
@@ -52,7 +67,17 @@ def marginal_values(estimator: str | Estimator, size: int, omega: Any = 0.5) -> 
 def expected_slope(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -> np.ndarray:
     """F'_G(P), the expected update per rollout in units of grad P (master theorem, module docstring).
 
-    `P` and `omega` (the batch mean reward that A-GRAE sees, held fixed) broadcast: shape [...] -> [...].
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in the group.
+        P: [...] success probability of the prompt, in [0, 1].
+        omega: [...] batch mean reward, held fixed; A-GRAE and DDAS use it.
+
+    Returns:
+        [...], the shape that `P` and `omega` broadcast to.
+
+    Raises:
+        InputError: P or omega outside [0, 1], or a group too small for the estimator.
 
     >>> round(float(expected_slope("grpo", 8, 0.1)), 4)
     2.3277
@@ -77,7 +102,10 @@ def objective(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -
 
 
 def kept_group_slope(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -> np.ndarray:
-    """F'_G(P) / (1 - P^G - (1-P)^G): per group kept by DAPO's dynamic sampling, which drops all-equal groups."""
+    """F'_G(P) / (1 - P^G - (1-P)^G): the slope per group that DAPO's dynamic sampling keeps.
+
+    It drops groups of equal rewards. Arguments are those of `expected_slope`.
+    """
     P = probability(P)
     return expected_slope(estimator, size, P, omega) / (1 - P**size - (1 - P) ** size)
 

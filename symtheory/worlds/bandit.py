@@ -70,7 +70,7 @@ class Bandit(World):
         """Gradient with respect to the parameters from one with respect to the logits [P, N]."""
         if self.features is None:
             return gradient
-        return jnp.einsum("pn,pnm->m", gradient, self.features)
+        return gradient.reshape(-1) @ self.features.reshape(-1, self.features.shape[-1])
 
     def right(self):
         """[P, N] True for correct trajectories."""

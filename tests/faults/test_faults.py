@@ -12,12 +12,14 @@ import resource
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 
 import h5py
 import pytest
 
+from symtheory.cli import STOPPED
 from symtheory.storage import store
 
 CONFIG = """
@@ -67,11 +69,15 @@ def child(arguments, log, environment, limit, unprivileged):
 
 
 class Command:
-    """`symtheory ARGUMENTS`, started now; `wait` gives its exit status, `says` the lines that it wrote."""
+    """`symtheory ARGUMENTS`, started now; `wait` gives its exit status, `says` the lines that it wrote.
 
-    def __init__(self, *arguments, log, devices=1, limit=None, unprivileged=False):
+    Compiled programs are kept in the folder `programs`, by default one beside the log.
+    """
+
+    def __init__(self, *arguments, log, programs=None, devices=1, limit=None, unprivileged=False):
         self.log = log
-        environment = {"jax_num_cpu_devices": devices}
+        programs = str(programs or log.parent / "programs")
+        environment = {"jax_num_cpu_devices": devices, "jax_compilation_cache_dir": programs}
         arguments = list(map(str, arguments))
         self.process = context.Process(target=child, args=(arguments, log, environment, limit, unprivileged))
         self.process.start()
@@ -99,12 +105,12 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def sweep(finished, tmp_path):
-    """A function that starts the same sweep in an empty folder, which holds no more than the compiled programs."""
+    """A function that starts the same sweep in an empty folder, with all programs compiled."""
     config, done, _ = finished
-    shutil.copytree(done / "cache/xla", tmp_path / "out/cache/xla")
+    options = {"programs": done.parent / "programs"}
 
-    def start(*arguments, log="log", **options):
-        return Command("sweep", config, "--out", tmp_path / "out", *arguments, log=tmp_path / log, **options)
+    def start(*arguments, log="log", **others):
+        return Command("sweep", config, "--out", tmp_path / "out", *arguments, log=tmp_path / log, **options, **others)
 
     return start
 
@@ -192,16 +198,32 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(finished, tm
         assert command.says == [f"symtheory: Permission denied: {tmp_path}/out/cache"]
 
 
-def test_ctrl_c_ends_within_two_seconds_and_says_what_is_kept(finished, tmp_path):
-    """The programs are not compiled yet: the signal comes while XLA compiles, where Python does not look."""
-    for moment in (1.0, 3.0):
-        command = Command("sweep", finished[0], "--out", tmp_path / f"{moment}", log=tmp_path / "log")
+def test_ctrl_c_ends_a_command_before_its_work_is_done_and_says_what_is_kept(tmp_path):
+    """At first the signal comes while XLA compiles, where Python does not look; the work would take minutes."""
+    config = tmp_path / "long.toml"
+    config.write_text(CONFIG.replace("steps = 20", "steps = 20_000_000").replace("stride = 10", "stride = 10_000_000"))
+    for moment in (0, 0.5, 2):
+        out = tmp_path / f"{moment}"
+        command = Command("sweep", config, "--out", out, log=tmp_path / "log")
+        while not (out / "cache").exists():
+            assert command.process.is_alive(), command.log.read_text()
+            time.sleep(0.01)
         time.sleep(moment)
-        started = time.monotonic()
         os.kill(command.process.pid, signal.SIGINT)
-        assert command.wait() == 130
-        assert time.monotonic() - started < 2
-        assert command.says == ["symtheory: stopped; what is finished is kept, and the same command goes on from there"]
+        assert command.wait() == 130, command.log.read_text()
+        assert command.says == [STOPPED]
+        assert tiles(out) == []
+
+
+def test_a_keyboard_interrupt_that_python_would_drop_ends_the_command_too():
+    code = (
+        "import gc, os, signal, symtheory.cli as c; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "c._obey_ctrl_c(within=60); gc.callbacks.append(lambda *_: signal.raise_signal(signal.SIGINT))\n"
+        "gc.collect(); print('went on')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (130, "")
+    assert run.stderr.strip() == STOPPED
 
 
 def test_a_bad_configuration_ends_in_one_sentence_and_writes_nothing(tmp_path):
@@ -249,16 +271,11 @@ class Kept:
     def start(self, out, **options):
         return Command(*self.arguments, "--out", out, log=self.folder / f"{out.name}.log", devices=2, **options)
 
-    def warm(self, out):
-        """The folder `out` with the compiled programs and nothing else."""
-        shutil.copytree(self.folder / "whole/cache/xla", out / "cache/xla")
-        return out
-
     @staticmethod
     def results(out):
         """Bytes of all results; the command, which a published one names, is left out, since the folder is in it."""
         found = {}
-        for path in (p for p in out.rglob("*.nc") if "xla" not in p.parts):
+        for path in out.rglob("*.nc"):
             dataset = store.load(path)
             dataset.attrs.pop("command", None)
             content = path.read_bytes() if path.parent.name == "cache" else dataset.to_netcdf(engine="h5netcdf")
@@ -277,7 +294,7 @@ def kept(request, tmp_path_factory):
 
 @pytest.mark.slow
 def test_every_command_goes_on_after_kills_to_the_same_bytes(kept, tmp_path):
-    killed_at_random(lambda: kept.start(tmp_path / "out"), 5, kept.seconds)
+    killed_at_random(lambda: kept.start(tmp_path / "out", programs=tmp_path / "programs"), 5, kept.seconds)
     assert kept.start(tmp_path / "out").wait(500) == 0
     kept.assert_whole(tmp_path / "out")
 
@@ -296,7 +313,7 @@ def test_every_command_makes_what_is_damaged_again(kept, tmp_path):
 
 @pytest.mark.slow
 def test_every_command_shares_its_folder_with_another_process(kept, tmp_path):
-    out = kept.warm(tmp_path / "out")
+    out = tmp_path / "out"
     both = [kept.start(out), kept.start(out)]
     assert [command.wait(500) for command in both] == [0, 0]
     kept.assert_whole(out)
@@ -304,13 +321,13 @@ def test_every_command_shares_its_folder_with_another_process(kept, tmp_path):
 
 @pytest.mark.slow
 def test_every_command_ends_in_one_sentence_on_a_full_disk_and_on_ctrl_c(kept, tmp_path):
-    out = kept.warm(tmp_path / "out")
+    out = tmp_path / "out"
     command = kept.start(out, limit=2000)
     assert command.wait(500) == 1
     assert re.fullmatch(rf"symtheory: File too large: {out}/cache/\S+", command.says[-1])
     assert "Traceback" not in command.log.read_text()
-    command = kept.start(tmp_path / "fresh")  # with everything to compile
+    command = kept.start(tmp_path / "fresh", programs=tmp_path / "programs")  # with everything to compile
     time.sleep(kept.seconds / 4)
     os.kill(command.process.pid, signal.SIGINT)
     assert command.wait(500) == 130
-    assert command.says[-1] == "symtheory: stopped; what is finished is kept, and the same command goes on from there"
+    assert command.says[-1] == STOPPED

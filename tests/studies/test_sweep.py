@@ -187,6 +187,14 @@ def test_changed_code_is_another_result_and_a_new_estimator_is_not(tmp_path, mon
     assert "symtheory.estimators.passk" not in used
 
 
+def test_a_comment_or_a_docstring_is_not_another_result():
+    code = 'def f(x):\n    """Doc."""\n    y: int = 1\n    """What y is."""\n    return x + y\n'
+    same = '"""Module."""\ndef f(x):  # comment\n    y: int = 1\n\n    return (x + y)\n'
+    assert provenance.syntax(code) == provenance.syntax(same)
+    assert provenance.syntax(code) != provenance.syntax(code.replace("x + y", "y + x"))
+    assert provenance.syntax("x = 'a'") != provenance.syntax("x = 'b'"), "a string that is used counts"
+
+
 def test_memory_grows_with_the_records_and_not_with_the_steps():
     def held(steps, stride):
         (tile, *_) = sweep.plan(sweep_file.parse({**SMALL, "steps": steps, "stride": stride, "tile": 64}))
