@@ -145,7 +145,8 @@ main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 
 .card { display: block; color: inherit; text-decoration: none; border: 1px solid var(--line); border-radius: 8px;
   background: var(--field); padding: 1rem; --background: var(--field); }
 .card:hover, .card:focus-visible { border-color: var(--ink); outline: none; }
-.card svg { display: block; width: 100%; height: auto; aspect-ratio: 4 / 3; font: 12px system-ui, sans-serif; pointer-events: none; }
+.card svg { display: block; width: 100%; height: auto; aspect-ratio: 4 / 3; pointer-events: none; }
+.card svg { font: 12px system-ui, sans-serif; }
 h2 { font-size: 1.15rem; font-weight: 500; margin: 0.7rem 0 0.2rem; }
 .card p { margin: 0 0 0.4rem; }
 .ask { color: var(--muted); font-style: italic; }
