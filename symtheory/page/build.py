@@ -26,7 +26,6 @@ from ..errors import InputError
 from ..estimators import Estimator, two_outcome_batch
 from ..estimators.plane import PLANE
 from ..figures.style import MARKERS, look
-from ..metrics.passk import pass_at_k
 from ..metrics.plane import place
 from ..ops import numpy_ops
 from ..studies.controlled import KS
@@ -80,7 +79,7 @@ def page(sizes: Sequence[int] = SIZES) -> str:
 
 def template(name: str) -> str:
     """A file of this folder."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return files("symtheory.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def tables(sizes: tuple[int, ...]) -> tuple[dict, np.ndarray]:
@@ -223,13 +222,14 @@ def family(size: int) -> dict[str, np.ndarray]:
     """The same tables for the family of the plane: `advantages[tilt, side, K, 2]` and `slope[tilt, side, P]`."""
     parameters = tilt_parameters(TILTS, size)
 
-    def of_member(tilt, asymmetry):
-        return slope(PLANE.with_params(tilt=tilt, asymmetry=asymmetry), size, jnp.asarray(SUCCESS))
+    def of_member(tilt, asymmetry, success):
+        return slope(PLANE.with_params(tilt=tilt, asymmetry=asymmetry), size, success)
 
-    over_sides = jax.vmap(of_member, (None, 0))
+    over_sides = jax.vmap(of_member, (None, 0, None))
+    program = jax.jit(jax.vmap(over_sides, (0, None, None)))
     tilt, side = np.meshgrid(parameters, SIDES, indexing="ij")
     member = PLANE.with_params(tilt=tilt[..., None, None], asymmetry=side[..., None, None])
     return {
         "advantages": advantages(member, size, np.full((*tilt.shape, 1), 0.5)),
-        "slope": np.asarray(jax.jit(jax.vmap(over_sides, (0, None)))(jnp.asarray(parameters), jnp.asarray(SIDES))),
+        "slope": np.asarray(program(jnp.asarray(parameters), jnp.asarray(SIDES), jnp.asarray(SUCCESS))),
     }

@@ -124,7 +124,7 @@ def test_a_toggled_group_shows_every_estimators_advantages(open_page):
         exact = estimators.advantages([1.0] * 4 + [0.0] * 4, name, omega=0.3)
         said = [float(row.locator("td").nth(i).inner_text().replace("−", "-")) for i in (2, 3)]
         np.testing.assert_allclose(said, exact[[0, -1]], atol=0.005)
-    assert page.locator("#rows tr").count() == len(estimators.names())
+    assert page.locator("#rows tr").count() == len(build.two_class())
 
 
 def test_an_estimator_without_a_place_at_a_group_size_is_left_out(open_page):
@@ -132,7 +132,7 @@ def test_an_estimator_without_a_place_at_a_group_size_is_left_out(open_page):
     page.locator("#size button", has_text=re.compile("^2$")).click()
     page.wait_for_timeout(200)
     assert page.locator("#estimator").input_value() == ""
-    assert page.locator("#rows tr").count() == len(estimators.names()) - 1
+    assert page.locator("#rows tr").count() == len(build.two_class()) - 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
