@@ -128,7 +128,6 @@ def population(name: str) -> dict:
     return {
         "name": name,
         "lift": np.log(success / (1 - success)).tolist(),
-        "start": float(pass_at_k(success, 1).mean()),
     }
 
 
