@@ -113,7 +113,7 @@ def tables(sizes: tuple[int, ...]) -> tuple[dict, np.ndarray]:
 
 def two_class() -> list[str]:
     """Registered estimators that give every correct rollout of a group one advantage, and every wrong one another."""
-    return list(estimators.names())
+    return list(estimators.names("two_class"))
 
 
 def world() -> dict:

@@ -21,11 +21,10 @@ from ..closed_form import closed_forms, guards
 from ..proofs import Proof, mixed_groups, same, theorem
 from ..surds import sqrt
 from ..symbols import (
-    ROLLOUTS,
+    BATCH,
     Expr,
     F,
     K,
-    N,
     alpha,
     beta,
     ddof,
@@ -112,7 +111,7 @@ def peak_difficulty(estimator: str | Estimator) -> Expr | None:
     height = per_rollout(named(estimator))
     if height.has(sympy.exp):
         return None
-    height = height.subs(p, t**2 / (1 + t**2)).subs(N, ROLLOUTS)
+    height = height.subs(p, t**2 / (1 + t**2)).subs(BATCH)
     height: Expr = sympy.powdenest(sympy.factor(height), force=True)
     slope: Expr = sympy.simplify(height.diff(t))
     numerator: Expr = sympy.numer(sympy.together(slope))
@@ -138,7 +137,7 @@ def numeric_peak(estimator: str | Estimator, omega_value: float = 0.5) -> float:
     """
     from scipy.optimize import brentq
 
-    form = per_rollout(named(estimator)).subs({omega: omega_value, N: ROLLOUTS})
+    form = per_rollout(named(estimator)).subs({omega: omega_value, **BATCH})
     height, slope = (sympy.lambdify(p, x, modules="numpy") for x in (form, form.diff(p)))
     grid = np.linspace(0.001, 0.999, 999)
     heights = np.broadcast_to(height(grid), grid.shape)

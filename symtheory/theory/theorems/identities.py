@@ -18,11 +18,10 @@ from ..closed_form import ClosedForms, closed_forms, guards, raw_forms
 from ..proofs import Proof, mixed_groups, same, theorem, theorem_of_each_estimator
 from ..surds import Surd
 from ..symbols import (
-    ROLLOUTS,
+    BATCH,
     Expr,
     F,
     K,
-    N,
     alpha,
     beta,
     ddof,
@@ -31,7 +30,6 @@ from ..symbols import (
     exact_two_outcomes,
     exact_value,
     gamma,
-    guard,
     omega,
     two_outcomes,
 )
@@ -41,8 +39,6 @@ VALUES = (
     {beta: Fraction(10), gamma: Fraction(1, 2), alpha: Fraction(1), eps: Fraction(1, 10), ddof: 0},
     {beta: Fraction(7, 3), gamma: Fraction(2, 3), alpha: Fraction(1, 2), eps: Fraction(1, 100), ddof: 1},
 )
-for values in VALUES:
-    values[guard] = values[eps]
 """Values that open parameters take in trials."""
 
 
@@ -62,11 +58,13 @@ def prove_forms(estimator: Estimator, claimed: dict[str, Expr], method: str = ""
 def _trials(estimator: Estimator, claimed: dict[str, Expr], least: int, largest: int = 12) -> Iterator[bool]:
     """Run the code exactly on every mixed group of up to 12 rollouts and compare with the claimed forms."""
     for values in VALUES:
-        open_params = {name: values[s] for name, s in estimator.params.items() if isinstance(s, sympy.Symbol)}
+        symbols = {name: s for name, s in estimator.params.items() if isinstance(s, sympy.Symbol)}
+        values = dict.fromkeys(symbols.values(), values[eps]) | values  # one that has no value of its own is a guard
+        open_params = {name: values[s] for name, s in symbols.items()}
         numeric = estimator.with_params(**open_params)
         for (correct, size), w in itertools.product(mixed_groups(estimator, largest, least), OMEGAS):
             measured = sums(correct, size - correct, *exact_two_outcomes(numeric, correct, size, w))
-            point = {**values, K: correct, F: size - correct, omega: w, N: ROLLOUTS}
+            point = {**values, K: correct, F: size - correct, omega: w, **BATCH}
             yield all(same(getattr(measured, q), exact_value(form, point)) for q, form in claimed.items())
         if not open_params:
             return

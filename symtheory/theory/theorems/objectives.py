@@ -19,13 +19,13 @@ import sympy
 
 from ... import estimators
 from ...estimators import Estimator
-from ...metrics.slope import ROLLOUTS, named
+from ...metrics.slope import named
 from ..algebra import certify
 from ..certificates import Certificate
 from ..closed_form import guards
 from ..proofs import Proof, same, theorem, theorem_of_each_estimator
 from ..surds import Surd, surd
-from ..symbols import Expr, F, K, N, P, beta, exact_two_outcomes, exact_value, omega, two_outcomes
+from ..symbols import BATCH, Expr, F, K, P, beta, exact_two_outcomes, exact_value, omega, two_outcomes
 
 Q = 1 - P
 
@@ -133,7 +133,7 @@ def population_objective(estimator: Estimator) -> Proof:
 
     def trials() -> Iterator[bool]:
         for point, w in itertools.product(sample_points(40), (Fraction(2, 7), Fraction(9, 10))):
-            values = {P: Fraction(int(point.p), int(point.q)), omega: w, N: ROLLOUTS}
+            values = {P: Fraction(int(point.p), int(point.q)), omega: w, **BATCH}
             yield same(exact_value(derivative, values), exact_value(slope, values))
         yield from _large_groups(estimator, slope)
 
@@ -157,7 +157,7 @@ def _large_groups(estimator: Estimator, slope: Expr) -> Iterator[bool]:
     free = estimator.with_params(**{symbol.name: 0 for symbol in guards(estimator)})
     for rate, w in itertools.product((Fraction(9, 25), Fraction(16, 25)), (Fraction(2, 7), Fraction(9, 10))):
         plus, minus = exact_two_outcomes(free, int(rate * 10**6), 10**6, w)
-        limit = exact_value(slope, {P: rate, omega: w, N: ROLLOUTS})
+        limit = exact_value(slope, {P: rate, omega: w, **BATCH})
         yield abs(float(plus - minus) - float(limit)) < 1e-4 * max(1.0, abs(float(limit)))
 
 
@@ -276,7 +276,7 @@ def _enumerated_updates() -> Iterator[bool]:
     """All group outcomes of an exact policy with four behaviours, for every registered estimator."""
     pi, f, w = [Fraction(n, 10) for n in (1, 2, 3, 4)], (1, 0, 1, 0), Fraction(2, 7)
     rate = pi[0] + pi[2]
-    for name in estimators.names():
+    for name in estimators.names("two_class"):
         size = max(4, estimators.get(name).params.get("k", 1))
         table = [exact_two_outcomes(estimators.get(name), k, size, w) for k in range(size + 1)]
         mean = [surd(0)] * 4
