@@ -67,9 +67,9 @@ def test_relative_links_lead_to_a_file(page):
 
 
 def shell_lines(text):
-    """Lines of bash blocks, without continuations and remarks; commands in the midst of a sentence too."""
+    """Commands of bash blocks, continued lines joined, and commands in the midst of a sentence."""
     code = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
-    lines = [re.sub(r"(?:^|\s)#.*| > .*", "", line).strip() for line in code.splitlines()]
+    lines = [line.strip() for line in code.splitlines()]
     inline = re.findall(r"`(symtheory [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     inline = [line if line.count(" ") > 1 else f"{line} --help" for line in inline]  # the name of a command
     return [line for line in lines + inline if line.startswith("symtheory ")]
@@ -99,7 +99,8 @@ def parse(monkeypatch, capsys):
     monkeypatch.setattr(cli, "commands", lambda: {name: idle(run) for name, run in found.items()})
 
     def read(line):
-        monkeypatch.setattr(sys, "argv", shlex.split(line))
+        words = shlex.split(line, comments=True)
+        monkeypatch.setattr(sys, "argv", words[: words.index(">")] if ">" in words else words)
         with pytest.raises(SystemExit) as stop:
             cli.main()
         assert not stop.value.code, f"{line}: {capsys.readouterr().err}"
