@@ -38,7 +38,7 @@ def _meanings(signature: Signature) -> list[Signature]:
         return [signature]
     if len(unknown) > 1:
         return []
-    return [signature.with_role(unknown[0].name, role) for role in ("size", "ids") if not signature.has(role)]
+    return [signature.with_role(next(iter(unknown)).name, role) for role in ("size", "ids") if not signature.has(role)]
 
 
 def _layouts(signature: Signature, backend: str, layout: str | None) -> Iterator[tuple[str, Forms]]:
