@@ -20,7 +20,7 @@ from .adapter import LAYOUTS, Adapter, ChangesInput, holder_of, settled, sized_a
 from .arrays import DTYPES, installed, unit_roundoff
 from .fill import EPSILON, Forms, filled, passed
 from .refuse import Refusal
-from .signature import Signature, describe, name_of, role_of
+from .signature import Signature, describe, name_of, plain_function, role_of
 from .state import Memory, fresh, seeded
 
 OTHER = np.array([[7.0, 3.0, 4.0], [5.0, 1.0, 1.0]])
@@ -84,7 +84,9 @@ def decide(f: Callable, name, rewards, layout, backend, dtype, time_limit) -> Ta
     chosen, notes = _choose(signature, working, name, layout)
     target = chosen.target
     target.signature = signature
-    target.notes = [*notes, *_given(signature)]
+    why = getattr(plain_function(f), "__globals__", {}).get("__why_isolated__")
+    cut = [f"cut out of its file, since that does not import ({why})"] if why else []
+    target.notes = [*cut, *notes, *_given(signature)]
     _settle_memory(target, chosen.adapter, memory, name)
     if not target.state:
         target._function = settled(chosen.adapter, PROBE)
@@ -332,11 +334,13 @@ def _state_of_one_object(target: Target, adapter: Adapter) -> str:
     method = types.MethodType(adapter.signature.function, filled(adapter.signature.owner, PROBE.shape[1]))
     once = dataclasses.replace(adapter, signature=dataclasses.replace(adapter.signature, function=method, owner=None))
     memory = Memory(method)
+    first = once(PROBE)
     try:
-        first, _, third = once(PROBE), once(1 - PROBE), once(PROBE)
-    except Exception:
-        return ""
-    return "" if _same(first, third) else ", ".join(sorted(memory.changed()))
+        once(1 - PROBE)
+        lasts = not _same(first, once(PROBE))
+    except Exception:  # a second call on one object fails
+        lasts = True
+    return ", ".join(sorted(memory.changed())) if lasts else ""
 
 
 def _evaluated(target: Target, rewards: np.ndarray) -> np.ndarray:
