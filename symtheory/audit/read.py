@@ -14,12 +14,12 @@ import numpy as np
 
 from ..errors import InputError
 from . import formats
+from .columns.mapping import MAX_PARTS, Plan, Terms, Wishes, plan
+from .columns.opening import dig
+from .columns.rollouts import is_evaluation_value, read_rows
 from .files.parquet import first_line
 from .files.sources import find, is_evaluation, sample
-from .mapping import MAX_PARTS, Plan, Terms, Wishes, plan
-from .opening import dig
 from .repeats import without_copies
-from .rollouts import is_evaluation_value, read_rows
 from .rows import FIELDS, Batch, Skipped, batches, row_type
 from .rows import where as places
 from .scoring import Score, scored

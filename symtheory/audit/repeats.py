@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .columns.values import mixed
 from .rows import Batch
-from .values import mixed
 
 REMEMBERED = 1 << 16
 """Groups remembered."""

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from .mapping import Terms
+from .columns.mapping import Terms
 
 
 def warnings(report: dict) -> list[str]:

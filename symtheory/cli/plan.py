@@ -94,7 +94,7 @@ def run(
     )
     report = {"source": found.text, "notes": found.notes, **report}
     if out is not None:
-        from ..figures.plan import picture
+        from ..plan.picture import picture
         from ..figures.style import write
 
         write(picture(report), out)

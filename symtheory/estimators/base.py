@@ -72,6 +72,10 @@ class Estimator:
 
     def __call__(self, group: Group, op) -> Array:
         """Advantages of a `Group`, shape [..., n]; 0 for outcomes of weight 0."""
+        if group.logprob is None and "logprobs" in self.needs:
+            raise InputError(
+                f"estimator {self.name!r} needs logprobs, the mean log-probability of each rollout's tokens"
+            )
         a = group.rewards
         for link in self.links:
             a = link(a, group, op, **{name: self.params[name] for name in link_parameters(link)})
@@ -92,6 +96,9 @@ class Estimator:
 
         Shapes: `correct[...]` -> (`A+[...]`, `A-[...]`). Where a class is empty its advantage is 0.
         """
+        if not self.two_class:
+            needed = ", ".join(sorted(self.needs & {"rates", "logprobs"}))
+            raise InputError(f"estimator {self.name!r} has no theory of two outcomes: it also needs {needed}")
         a = self(two_outcome_group(op, correct, size, batch), op)
         return a[..., 0], a[..., 1]
 
@@ -316,8 +323,6 @@ def check_group(op, group: Group, estimator: Estimator, smallest: int | None = N
     `smallest` replaces the least number of rollouts in a group, for a caller who gives smaller groups no advantage.
     """
     name = estimator.name
-    if "logprobs" in estimator.needs and group.logprob is None:
-        raise InputError(f"estimator {name!r} needs logprobs, the mean log-probability of each rollout's tokens")
     if not all(op.known(x) for x in (group.rewards, group.weight, group.length)):
         return
     rewards, weight, length = (op.numpy(x) for x in (group.rewards, group.weight, group.length))

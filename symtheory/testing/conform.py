@@ -131,7 +131,7 @@ def compare(target: Target) -> list[Comparison]:
     asked = probes(target.rewards, lengths=target.has_lengths)
     ours = answers(precise, asked)
     tolerance = 1e-9 if precise.unit_roundoff < 1e-10 else 1e-4
-    formulas = {name: (name, {}) for name in estimators.names()} | COUNTERPARTS
+    formulas = {name: (name, {}) for name in estimators.names("rewards")} | COUNTERPARTS
     found = [
         made
         for name, (formula, parameters) in formulas.items()
@@ -149,7 +149,7 @@ def _with_parameters(target: Target, asked: list[Probe], ours, tolerance: float)
     if formula is None or not formula.fits or not formula.eps:
         return []
     fitted = {"eps": float(f"{formula.eps:.2e}"), "ddof": formula.ddof}
-    for name in estimators.names():
+    for name in estimators.names("rewards"):
         own = estimators.get(name).params
         changed = {k: v for k, v in fitted.items() if k in own and own[k] != v and v is not None}
         if "eps" not in changed:
@@ -234,7 +234,7 @@ def _only_widest(found: list[Comparison], target: Target) -> list[Comparison]:
 def _depends_on_lengths(name: str) -> bool:
     """Whether a known estimator weighs rollouts by their length."""
     formula, parameters = COUNTERPARTS.get(name, (name, {}))
-    if formula not in estimators.names():
+    if formula not in estimators.names("rewards"):
         return False
     target = as_target(estimators.get(formula, **parameters))
     rewards, lengths = np.array([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]]), np.array([[1, 5, 3, 2], [4, 1, 2, 5]])

@@ -356,3 +356,13 @@ def test_rewards_as_objects_and_lists_of_one_are_numbers(tmp_path):
     )
     tokens = [row | {"completion": "a b c"} for row in group("a", [[0, 0, 1.0], [0, 0, 0, 0.0]])]
     assert report(tmp_path, tokens)["success"] == 0.5
+
+
+def test_named_rewards_of_a_home_made_log_are_weighed_by_the_advantages(tmp_path):
+    rows = [
+        {"step": r["step"], "prompt": r["prompt"], "completion": r["text"], "advantage": r["a"]}
+        | {"rewards": {"format": float(r["i"] % 2), "accuracy": r["reward"]}}
+        for r in shapes.made()
+    ]
+    found = report(tmp_path, rows)
+    assert (found["reward"]["option"], found["nearest_estimator"]) == ("rewards.accuracy", "grpo_ddof1")

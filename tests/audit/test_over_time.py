@@ -144,8 +144,10 @@ def test_the_gain_without_jax_is_the_slope_of_the_dynamics():
     from symtheory.dynamics import expected
 
     success = np.array([0.0, 0.05, 0.3, 0.5, 0.9, 1.0])
-    for name in estimators.names():
+    for name in estimators.names("two_class"):
         estimator = estimators.get(name)
+        if "spread" in estimator.needs:  # whose expectation depends on the other prompts' spread
+            continue
         theirs = np.asarray(expected.slope(estimator, 8, jnp.asarray(success)))
         np.testing.assert_allclose(slope(estimator, 8, success), theirs, rtol=2e-4, atol=2e-5, err_msg=name)  # float32
 

@@ -18,7 +18,8 @@ from symtheory.theory.moments import second_moment
 from symtheory.worlds.bandit import Bandit
 
 TWO = exact_population([0.2, 0.7])
-NAMES = [n for n in estimators.names() if estimators.get(n).min_size <= 2 and "k" not in estimators.get(n).params]
+COUNTED = [e for e in map(estimators.get, estimators.names("two_class")) if not e.needs]
+NAMES = [e.name for e in COUNTED if e.min_size <= 2 and "k" not in e.params]
 
 
 def every_step(name, population, size, groups, mixed=False):

@@ -134,6 +134,8 @@ BROKEN_PACKAGE = {
 import no_such_library_at_all
 from no_such_library_at_all import registry
 from ..util import centre as middle
+import lab.util as tools
+from lab.util import centre
 
 EPS = 1e-6
 
@@ -144,7 +146,7 @@ def half(x):
 
 @registry.register("x")
 def advantages(group: "no_such_library_at_all.Tensor"):
-    return half(middle(group)) + 0 * EPS
+    return half(middle(group)) + 0 * EPS + 0 * tools.centre(group) + 0 * centre(group)
 
 
 class Kind(str):

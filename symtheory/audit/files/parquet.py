@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ..columns.values import Coded
 from ..rows import Skipped
-from ..values import Coded
 
 SLICE = 1 << 15
 """Rows read at once, at most."""

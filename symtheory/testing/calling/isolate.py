@@ -5,6 +5,7 @@ the file that it uses, and what those use in turn. An import that fails leaves a
 """
 
 import ast
+import copy
 import sys
 import types
 from pathlib import Path
@@ -130,7 +131,8 @@ def _import(statement: ast.Import | ast.ImportFrom, needed: set[str], path: Path
         bound = (alias.asname or alias.name).split(".")[0]
         if bound not in needed:
             continue
-        single = type(statement)(**{**dict(ast.iter_fields(statement)), "names": [alias]})
+        single = copy.copy(statement)
+        single.names = [alias]
         try:
             if isinstance(statement, ast.ImportFrom) and statement.level:
                 module.__dict__[bound] = _relative(statement, alias.name, path)
@@ -139,7 +141,22 @@ def _import(statement: ast.Import | ast.ImportFrom, needed: set[str], path: Path
                     compile(ast.Module([ast.copy_location(single, statement)], []), str(path), "exec"), module.__dict__
                 )
         except Exception as error:
-            module.__dict__[bound] = _Missing(bound, f"{type(error).__name__}: {loading.first_line(error)}")
+            neighbour = _neighbour(statement, alias, path)
+            why = f"{type(error).__name__}: {loading.first_line(error)}"
+            module.__dict__[bound] = _Missing(bound, why) if neighbour is None else neighbour
+
+
+def _neighbour(statement: ast.Import | ast.ImportFrom, alias: ast.alias, path: Path) -> Any:
+    """What an absolute import means in the same repository, cut out of its file; None where there is no such file."""
+    dotted = statement.module or "" if isinstance(statement, ast.ImportFrom) else alias.name
+    place = Path(*dotted.split(".")).with_suffix(".py")
+    file = next((folder / place for folder in path.resolve().parents if (folder / place).exists()), None)
+    if file is None or (isinstance(statement, ast.Import) and not alias.asname):
+        return None
+    try:
+        return _Cut(file) if isinstance(statement, ast.Import) else getattr(cut_out(file, alias.name), alias.name)
+    except InputError:
+        return None
 
 
 def _relative(statement: ast.ImportFrom, name: str, path: Path) -> Any:
@@ -147,6 +164,18 @@ def _relative(statement: ast.ImportFrom, name: str, path: Path) -> Any:
     folder = path.resolve().parents[statement.level - 1].joinpath(*(statement.module or "").split("."))
     file = folder.with_suffix(".py") if statement.module else folder / f"{name}.py"
     return getattr(cut_out(file, name), name)
+
+
+class _Cut:
+    """A file as a module whose functions are cut out of it when they are asked for."""
+
+    def __init__(self, file: Path) -> None:
+        self.__dict__["_file"] = file
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(cut_out(self.__dict__["_file"], name), name)
 
 
 class _Missing:

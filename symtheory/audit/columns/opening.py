@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .formats.plain import SYNONYMS
+from ..formats.plain import SYNONYMS
 
 MAX_ROLLOUTS = 1 << 18
 """Rollouts in one record at most."""

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, no_such
-from . import formats
-from .formats import FIELDS, Format
-from .formats.base import only
-from .formats.plain import SYNONYMS
-from .grouping import fitting_size, uneven
+from ...errors import InputError, no_such
+from .. import formats
+from ..formats import FIELDS, Format
+from ..formats.base import only
+from ..formats.plain import SYNONYMS
+from ..grouping import fitting_size, uneven
 from .opening import REWARD_LIKE, Shape, dig, flatten, leaf, opened, shape, usual
 from .values import hashes, number, numbers, steps
 
@@ -322,6 +322,7 @@ def _reward(path, form: Format, sample: Sample, fields: dict[str, str], wishes: 
         terms = reward_terms(wanted, sample, path)
         return terms.columns, terms, False
     names = form.fields.get("reward", SYNONYMS["reward"])
+    names += ("rewards", "reward_components") if form.functions else ()  # an object of named rewards
     by_name = {usual(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
     leaves = {leaf(c): c for c in sorted(sample, key=lambda c: -c.count("."))}
     total = [n if n in sample else by_name.get(n) or (leaves.get(n) if form.name == "plain" else None) for n in names]

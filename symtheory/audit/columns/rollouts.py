@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .files import documents, parquet
-from .files.sources import kind, records
+from ..files import documents, parquet
+from ..files.sources import kind, records
+from ..rows import Skipped, row_type
 from .mapping import Plan
 from .opening import Shape, dig, opened
-from .rows import Skipped, row_type
 from .turns import Turns
 from .values import LIMIT, Coded, Column, combined, described, hashes, mixed, number, numbers, sizes, steps
 
@@ -353,7 +353,7 @@ def _groups(fields: dict[str, Column], part: Part, plan: Plan, file: int, n: int
 
 def _asked(column: Column) -> Column:
     """Conversations without the answers at their end."""
-    from .formats.base import asked
+    from ..formats.base import asked
 
     if isinstance(column, Coded | np.ndarray) or not any(
         isinstance(v, list) and v and isinstance(v[0], dict) for v in column
