@@ -38,6 +38,7 @@ def written(tmp_path_factory):
         return folder, path, design.judge(path, runs)
 
 
+@pytest.mark.slow
 def test_a_file_of_predictions_gives_back_what_was_predicted(written):
     folder, path, _ = written
     made = interference.predictions(CELL, SEEDS, folder)
@@ -47,6 +48,7 @@ def test_a_file_of_predictions_gives_back_what_was_predicted(written):
     assert np.allclose(made.rate, read.rate, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_runs_come_where_the_mean_field_said(written):
     _, _, outcome = written
     at = outcome.isel(cell=0, mark=-1).sel(k=16, statistic="mean")
@@ -55,6 +57,7 @@ def test_runs_come_where_the_mean_field_said(written):
     assert float(abs(runs - field)) < 0.25 * float(abs(runs))
 
 
+@pytest.mark.slow
 def test_the_outcome_is_summed_up_in_numbers_and_words(written):
     _, _, outcome = written
     both = outcome.isel(cell=[0, 0])
@@ -67,6 +70,7 @@ def test_the_outcome_is_summed_up_in_numbers_and_words(written):
     assert f"reading: {len(wrong)}." in text
 
 
+@pytest.mark.slow
 def test_a_wrong_sign_is_reported_as_a_failure(written):
     _, _, outcome = written
     turned = outcome.copy(deep=True)

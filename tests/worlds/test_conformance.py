@@ -33,7 +33,7 @@ EXAMPLES = {
 }
 
 
-made = functools.cache(lambda name: EXAMPLES[name]())
+made = functools.cache(lambda name: jax.jit(EXAMPLES[name])())
 
 
 @pytest.fixture(params=EXAMPLES)
@@ -60,17 +60,22 @@ def observed(world, params):
     rollouts = world.sample(jax.random.key(2), params, SIZE)
     exact = not (isinstance(world, TransformerWorld) and world.task.end is not None)
     entropy = world.entropy(params) if exact else None
-    return world.success(params), entropy, world.reward(rollouts), world.log_prob(params, rollouts)
+    some = jnp.array([2, 0])
+    own = params if world.prompt_weight != 1 else jax.tree.map(lambda x: x[some], params)
+    success = world.success(params)
+    alone = world.take(some).success(own) - success[some]
+    return success, entropy, world.reward(rollouts), world.log_prob(params, rollouts), alone
 
 
 def test_a_world_keeps_its_promises(world):
-    success, entropy, rewards, log_prob = jax.tree.map(np.asarray, observed(world, world.init()))
+    success, entropy, rewards, log_prob, alone = jax.tree.map(np.asarray, observed(world, world.init()))
     assert success.shape == (3,)
     assert ((success > 0) & (success < 1)).all()
     assert rewards.shape == log_prob.shape == (3, SIZE)
     assert set(np.unique(rewards)) <= {0, 1}
     assert within_errors(rewards, success, np.sqrt(success * (1 - success)))
     assert entropy is None or within_errors(-log_prob, entropy)
+    assert np.allclose(alone, 0)  # some of its prompts, taken alone, are a world with the same success
 
 
 @jax.jit
@@ -87,9 +92,3 @@ def test_gradients_of_a_world_are_those_of_its_log_prob_and_success(world):
     (own, default), rows = gradients(world, world.init(), weight, jnp.arange(12.0).reshape(3, 4) - 5)
     assert close(own, default)
     assert close(own[1], jax.tree.map(lambda x: jnp.tensordot(weight, x, axes=1), rows))
-
-
-def test_some_prompts_of_a_world_are_a_world(world):
-    params, some = world.init(), jnp.array([2, 0])
-    own = params if world.prompt_weight != 1 else jax.tree.map(lambda x: x[some], params)
-    assert np.allclose(world.take(some).success(own), world.success(params)[some])
