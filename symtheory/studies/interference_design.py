@@ -73,6 +73,7 @@ TRANSFORMER = (
     _transformer("congruence", 300, SMALL, "sgd", 0.05, **FINE),
     _transformer("expression", 1600, SMALL, "adam", 0.08),
     _transformer("addition", 60, LARGE, "sgd", 0.08),
+    _transformer("expression", 300, LARGE, "sgd", 0.08, field_steps=16),
 )
 """A fraction of task x competence x size x optimiser: the small size more often, since it costs a quarter."""
 
