@@ -14,11 +14,11 @@ import random
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from ...estimators import get
 from ..certificates import Certificate
 from ..proofs import Proof, theorem
 from ..surds import Surd, surd
 from ..symbols import exact_two_outcomes
-from .objectives import named
 
 SIZE = 8
 """Group size of the trials."""
@@ -32,7 +32,7 @@ def exact_slope(estimator: str, size: int, success: Fraction) -> Surd:
     >>> exact_slope("rloo", 4, Fraction(1, 3))
     1
     """
-    table = [exact_two_outcomes(named(estimator), k, size) for k in range(size + 1)]
+    table = [exact_two_outcomes(get(estimator), k, size) for k in range(size + 1)]
     gaps = [table[j + 1][0] - table[j][1] for j in range(size)]
     chances = [math.comb(size - 1, j) * success**j * (1 - success) ** (size - 1 - j) for j in range(size)]
     return sum((gap * chance for gap, chance in zip(gaps, chances, strict=True)), surd(0))
@@ -208,7 +208,7 @@ def focus_is_ordered_by_marginal_values() -> Proof:
 
 
 def _marginal_values(estimator: str, size: int) -> list[Surd]:
-    table = [exact_two_outcomes(named(estimator), k, size) for k in range(size + 1)]
+    table = [exact_two_outcomes(get(estimator), k, size) for k in range(size + 1)]
     return [table[j + 1][0] - table[j][1] for j in range(size)]
 
 
