@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import paths
 from ..errors import InputError
-from ..theory.proofs import Checked
+from ..theory.proofs import Checked, exact_text
 
 WORLDS = ("bandit", "tree", "replay")
 FOUND = ("found", "contradicted", "undecided")
@@ -75,6 +75,8 @@ class Row:
     """Exact numbers, as text; empty where there is none."""
     pending: bool = False
     """True for an empirical claim that no experiment has decided yet: there is nothing to re-check."""
+    derived: bool = False
+    """Whether its certificate was derived now, rather than kept from an earlier run of the same code."""
 
 
 def load_claims(path: Path | None = None) -> tuple[Claim, ...]:
@@ -148,25 +150,27 @@ def in_other_settings(verdicts: Mapping[str, str]) -> str:
 
 def theorem_row(checked: Checked) -> Row:
     """The row of a theorem."""
-    theorem, proof = checked.theorem, checked.proof
-    parts = [proof.method]
-    if proof.certificates:
-        parts.append(f"{len(proof.certificates)} certificate{'s' * (len(proof.certificates) > 1)}")
-    if checked.trials:
-        parts.append(f"{checked.trials} exact trial{'s' * (checked.trials > 1)}")
+    theorem, proof, outcome = checked.theorem, checked.proof, checked.outcome
+    if outcome is None:
+        return Row(theorem.id, theorem.statement, "not proved", theorem.source, proof.method, False, {})
+    parts = [outcome.method]
+    if proof.method:
+        parts.append(proof.method)
+    if outcome.formulas:
+        parts.append(f"{_count(outcome.formulas, 'formula')}, {outcome.settled} for all G")
+    if outcome.certificates:
+        parts.append(_count(outcome.certificates, "certificate"))
+    if outcome.tried:
+        parts.append(f"{outcome.tried} evaluations of the code")
+    parts += [f"NOT RE-CHECKED: {complaint}" for complaint in outcome.complaints]
     statement = theorem.statement + (f" Holds when {proof.when}." if proof.when else "")
     example = {name: exact_text(value) for name, value in proof.counterexample.items()}
-    return Row(theorem.id, statement, proof.verdict, theorem.source, "; ".join(parts), checked.rechecked, example)
+    method, verdict = "; ".join(parts), outcome.verdict
+    return Row(theorem.id, statement, verdict, theorem.source, method, checked.rechecked, example, derived=checked.derived)
 
 
-def exact_text(value: Any) -> str:
-    """Exact numbers as text (fractions and surds), in lists and dicts too; very long ones also as a decimal."""
-    if isinstance(value, list | tuple):
-        return "(" + ", ".join(exact_text(v) for v in value) + ")"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{exact_text(k)}: {exact_text(v)}" for k, v in value.items()) + "}"
-    text = str(value)
-    return text if len(text) <= 80 else f"{float(value):.15g} (rounded)"
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number > 1)}"
 
 
 def claim_row(claim: Claim, rows: Mapping[str, Row], findings: Mapping[str, tuple[Finding, ...]]) -> Row:

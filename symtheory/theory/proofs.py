@@ -116,6 +116,13 @@ def check(theorem: Theorem, seed: int = 0) -> Checked:
     return recheck(theorem, proof, entry, seed)
 
 
+def from_entry(theorem: Theorem, entry: Mapping[str, Any], seed: int = 0) -> Checked:
+    """The outcome of the re-check of a kept entry, without deriving anything."""
+    proof = Proof(entry["verdict"], entry["how"], counterexample=entry["counterexample"], when=entry["when"])
+    checked = recheck(theorem, proof, entry, seed)
+    return replace(checked, derived=False)
+
+
 def recheck(theorem: Theorem, proof: Proof, entry: Mapping[str, Any], seed: int = 0) -> Checked:
     """The outcome of the re-check of an entry, and of the proof's trials in this process."""
     outcome = program.check(entry, seed)

@@ -16,7 +16,7 @@ from .ratios import Missing, Table, Unsigned, numerator, ratio_text, settled, si
 IDENTITY, TO_N, POINTS, FLOAT = "identity for all G", "all G to n", "exact at points", "float to tolerance"
 METHODS = (IDENTITY, TO_N, POINTS, FLOAT)
 """What was done for a statement, from the strongest to the weakest."""
-LONGEST = 20_000
+LONGEST = 6_000
 """Characters of a claim up to which it is written out with its cofactors; longer ones are reduced step by step."""
 
 
@@ -94,9 +94,11 @@ class _State:
         )
 
     def method(self) -> str:
-        """What the statement rests on: the declared method, or the weakest of the formulas'."""
+        """What the statement rests on: the declared method, if it was done, or the weakest of all that were used."""
         declared = self.entry.get("rests_on", "")
         found = sorted(self.methods, key=METHODS.index)
+        if declared == IDENTITY and (self.settled < self.formulas or not self.settled + self.certificates):
+            declared = ""  # some formula was only tried on groups
         return declared or (found[-1] if found else "nothing")
 
 
@@ -223,6 +225,7 @@ def _certificates(state: _State) -> None:
         if certificate.empty():
             state.complaints.append(f"a certificate is empty: {certificate.meaning}")
         state.certificates += 1
+        state.methods.append(IDENTITY)
         state.supports.add("exact")
 
 

