@@ -12,7 +12,7 @@ import numpy as np
 
 from symtheory.dynamics import use_all_cores
 from symtheory.storage import store
-from symtheory.studies import phase_diagram, sweep
+from symtheory.studies import phase_diagram, sweep, sweep_file
 
 ROUNDS = 5
 
@@ -29,7 +29,7 @@ def best(action):
 
 
 def sweep_tile(width: int) -> None:
-    described = sweep.parse(
+    described = sweep_file.parse(
         {
             "estimators": ["plane"],
             "difficulties": [0.1],

@@ -36,29 +36,6 @@ def test_list_shows_every_estimator():
     assert all(name in shown for name in estimators.names())
 
 
-def test_an_estimator_in_one_new_file_is_in_the_list_and_in_figure_6(tmp_path):
-    """The package is copied with one more file in estimators/, as a contributor would add it; nothing else changes."""
-    import shutil
-    from pathlib import Path
-
-    import symtheory as package
-
-    shutil.copytree(Path(package.__file__).parent, tmp_path / "symtheory", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "symtheory/estimators/brand_new.py").write_text(
-        '"""New."""\n\nfrom .base import register\nfrom .grpo import center\n\n\n'
-        'def triple(a, g, op):\n    """3 a."""\n    return 3 * a\n\n\nregister("brand_new", center, triple)\n'
-    )
-    run = symtheory("list", cwd=tmp_path)
-    assert "brand_new" in run.stdout
-    run = symtheory("reproduce", "--only", "fig6", "--out", tmp_path / "out", cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
-    from symtheory.storage import store
-
-    figure = store.load(tmp_path / "out/quick/fig6.nc")
-    ratio = figure.magnitude.sel(estimator="brand_new") / figure.magnitude.sel(estimator="dr_grpo")
-    assert float(abs(ratio - 3).max()) < 1e-12
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

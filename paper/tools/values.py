@@ -15,11 +15,11 @@ from symtheory.evidence import infer_success, published
 from symtheory.evidence.findings import MAX_RUNS
 from symtheory.metrics.intervals import bootstrap
 from symtheory.metrics.plane import all_groups
+from symtheory.metrics.slope import expected_slope
 from symtheory.testing.conform import frameworks, golden
 from symtheory.theory.theorems import families
 from symtheory.theory.theorems.difficulty import magnitude
 from symtheory.theory.theorems.flow import mean_field_orbit, stability_index
-from symtheory.theory.theorems.objectives import expected_slope
 from symtheory.theory.theorems.published import fisher_two_sided
 
 from .results import Results

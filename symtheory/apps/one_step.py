@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from .. import estimators
+from ..dynamics import log_prob_change, logit_change
 from ..errors import InputError
 from ..figures.tree_picture import GREEN, RED
 from .svg import bars, chart, dots
@@ -64,8 +65,7 @@ def step(
         raise InputError(f"rollouts must be at least two behaviours in 0..{len(probabilities) - 1}, got {rollouts}")
     advantage = np.asarray(estimators.advantages(correct[rollouts].astype(float), estimator, omega=omega))
     count = np.bincount(rollouts, minlength=len(probabilities))
-    total = np.bincount(rollouts, advantage, minlength=len(probabilities))
-    gradient = total - advantage.sum() * probabilities  # n_b A_b - C pi_b
+    pull = np.bincount(rollouts, advantage, minlength=len(probabilities))
     logits = jnp.log(jnp.asarray(probabilities))
 
     def objective(logits):
@@ -77,9 +77,9 @@ def step(
         "probability": probabilities,
         "right": correct,
         "count": count,
-        "logit_predicted": eta * gradient,
+        "logit_predicted": eta * logit_change(probabilities, pull),
         "logit_measured": np.asarray(change),
-        "log_prob_predicted": eta * (gradient - probabilities @ gradient),
+        "log_prob_predicted": eta * log_prob_change(probabilities, pull),
         "log_prob_measured": np.asarray(moved),
     }
     return xr.Dataset(

@@ -11,8 +11,9 @@ from ..figures.transformer_captions import mean_pass_at_k
 from ..metrics.intervals import bootstrap
 from ..storage import store
 from ..studies.controlled import KS
-from ..studies.transformer import training as replay
+from ..studies.transformer.base import Report
 from ..studies.transformer.presets import PRESETS
+from ..studies.transformer.training import training
 from .svg import Mark, band, chart, curve, dots, ink, line
 
 DIMS = ("estimator", "seed", "step", "split", "prompt")
@@ -31,11 +32,11 @@ def open_replay(path: str | Path) -> xr.Dataset:
     return result
 
 
-def make(folder: Path, report: replay.Report, preset: str = "ci") -> xr.Dataset:
+def make(folder: Path, report: Report, preset: str = "ci") -> xr.Dataset:
     """The training runs of a preset, saved as `symtheory replay` saves them; finished parts are kept."""
     size = PRESETS[preset]
     options = {"seeds_at_once": size.seeds_at_once, "runs_at_once": size.runs_at_once}
-    result = replay.training(size.training[0], folder / "cache", report, **options)
+    result = training(size.training[0], folder / "cache", report, **options)
     store.save(result, folder / f"training-{preset}.nc")
     return result
 

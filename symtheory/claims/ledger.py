@@ -166,7 +166,9 @@ def theorem_row(checked: Checked) -> Row:
     statement = theorem.statement + (f" Holds when {proof.when}." if proof.when else "")
     example = {name: exact_text(value) for name, value in proof.counterexample.items()}
     method, verdict = "; ".join(parts), outcome.verdict
-    return Row(theorem.id, statement, verdict, theorem.source, method, checked.rechecked, example, derived=checked.derived)
+    return Row(
+        theorem.id, statement, verdict, theorem.source, method, checked.rechecked, example, derived=checked.derived
+    )
 
 
 def _count(number: int, what: str) -> str:

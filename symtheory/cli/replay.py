@@ -62,9 +62,6 @@ def run(
     from ..studies.transformer.presets import PRESETS
 
     base = _given(task=task, layers=layers, width=width, steps=pretraining)
-    for name, value in _given(layers=layers, width=width, pretraining=pretraining).items():
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
     if part != "one-step" and seeds is not None and seeds < 2:
         raise InputError(f"seeds must be at least 2, since intervals are taken over seeds, got {seeds}")
     size = PRESETS[preset]
@@ -106,14 +103,15 @@ def _train(settings, size, preset, out, command, report) -> list:
     from ..figures import transformer_captions
     from ..figures.easy_focus import draw as draw_focus
     from ..figures.publish import publish
-    from ..studies.transformer import training as replay
     from ..studies.transformer import twins
+    from ..studies.transformer.base import setting
+    from ..studies.transformer.training import training
 
     cache, results = out / "cache", []
     for i, config in enumerate(settings):
         options = {"runs_at_once": size.runs_at_once}
-        trained = replay.training(config, cache, report, seeds_at_once=size.seeds_at_once, **options)
-        name = replay.setting(config.update)
+        trained = training(config, cache, report, seeds_at_once=size.seeds_at_once, **options)
+        name = setting(config.update)
         trained.attrs.update(setting=name, command=command, preset=preset, title=f"Training a transformer ({name})")
         trained.attrs["caption"] = transformer_captions.training_caption(trained, config)
         results.append(trained)
@@ -136,11 +134,11 @@ def _step(config, size, preset, out, command, report, part):
     from ..figures import transformer as figures
     from ..figures import transformer_captions
     from ..figures.publish import publish
-    from ..studies.transformer import training as replay
+    from ..studies.transformer.steps import one_step
 
     if part == "training":
         return None
-    stepped = replay.one_step(config, out / "cache", report, runs_at_once=size.runs_at_once)
+    stepped = one_step(config, out / "cache", report, runs_at_once=size.runs_at_once)
     stepped.attrs.update(command=command, preset=preset, title="One GRPO step and three predictions of it")
     stepped.attrs["caption"] = transformer_captions.step_caption(stepped)
     publish(stepped, figures.one_step(stepped), out / f"one-step-{preset}")

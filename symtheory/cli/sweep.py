@@ -31,10 +31,10 @@ def run(
         example: Print an example configuration and stop.
     """
     from ..errors import InputError
-    from ..studies import sweep
+    from ..studies import sweep, sweep_file
 
     if example:
-        print(sweep.EXAMPLE, end="")
+        print(sweep_file.EXAMPLE, end="")
         return
     if config is None:
         raise InputError("config is missing: give the TOML file of a sweep; --example prints one")
@@ -55,7 +55,7 @@ def run(
             this, all_of_them = _part("process", process or "")
             jax.distributed.initialize(coordinator, all_of_them, this)
         index, count = jax.process_index(), jax.process_count()
-    described = sweep.read(config)
+    described = sweep_file.read(config)
     tiles.prepare(out)
     planned = sweep.plan(described)
     cache = out / "cache"

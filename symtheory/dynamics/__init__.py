@@ -2,8 +2,10 @@
 
 from .control_variate import control_variate
 from .counter import counter_key
-from .run import across_devices, mean_field, train, use_all_cores
+from .devices import across_devices, quick_jit, use_all_cores
+from .run import mean_field, train
 from .sampled import State, StepInfo, Update, advantage_of
+from .theorem1 import log_prob_change, logit_change, pull_of
 
 __all__ = [
     "State",
@@ -13,7 +15,11 @@ __all__ = [
     "advantage_of",
     "control_variate",
     "counter_key",
+    "log_prob_change",
+    "logit_change",
     "mean_field",
+    "pull_of",
+    "quick_jit",
     "train",
     "use_all_cores",
 ]

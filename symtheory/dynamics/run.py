@@ -1,18 +1,13 @@
 """Training runs: a scan over steps that observes the policy every `stride` steps."""
 
-import contextlib
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ..errors import InputError
 from ..estimators import Estimator
 from ..estimators.group import Array
 from ..worlds import World
@@ -32,10 +27,25 @@ def train(
     records: int,
     stride: int,
 ) -> tuple[sampled.State, Any, sampled.StepInfo]:
-    """`records * stride` sampled steps from the base policy.
+    """Run `records * stride` sampled steps from the base policy (Eq. 1 and 4 of arXiv:2602.05548).
 
-    Returns the final state; what `observe(params)` gave for the base policy and then after every `stride` steps, with
-    a leading axis of `records + 1`; and the `StepInfo` of the batches, mean over each stride, with one of `records`.
+    Args:
+        key: jax random key. One key gives the same run.
+        world: P prompts with a policy and a verifier.
+        advantage: rewards [P, G] to advantages [P, G]; see `advantage_of`.
+        optimizer: an optax optimiser. It ascends the mean over the group, (1/G) sum A log pi.
+        update: group size, epochs, clipping and aggregation.
+        observe: function of the parameters; what it returns is recorded.
+        records: how often the policy is observed after the base policy.
+        stride: steps between two observations.
+
+    Returns:
+        The final state; what `observe(params)` returned for the base policy and after every `stride` steps, with a
+        leading axis of `records + 1`; and the `StepInfo` of the batches, mean over each stride, with a leading axis
+        of `records`.
+
+    Raises:
+        InputError: an aggregation that needs rollout lengths in a world that has none.
     """
     params = world.init()
     state = sampled.State(params, optimizer.init(params))
@@ -69,10 +79,21 @@ def mean_field(
     observe: Observe,
     steps: int,
 ) -> tuple[sampled.State, Any]:
-    """Iterate the expected step; returns the final state and what `observe(params)` gave at each of `steps + 1` times.
+    """Iterate the expected step, F'_G(P) grad P summed over prompts.
 
-    Each step is the exact mean of a sampled one, the path is not the mean of sampled paths: the difference is the
-    bias of the mean field, which a figure that shows the path must show too.
+    Each step is the exact mean of a sampled one. The path is not the mean of sampled paths: the difference is the bias
+    of the mean field, and a figure that shows the path must show it too.
+
+    Args:
+        world: P prompts with a differentiable `success`.
+        estimator: a registered estimator or chain.
+        optimizer: an optax optimiser.
+        group_size: G, rollouts for each prompt.
+        observe: function of the parameters; what it returns is recorded.
+        steps: number of expected steps.
+
+    Returns:
+        The final state, and what `observe(params)` returned at each of the `steps + 1` times, on a leading axis.
     """
     params = world.init()
     state = sampled.State(params, optimizer.init(params))
@@ -82,40 +103,6 @@ def mean_field(
 
     state, observed = jax.lax.scan(one_step, state, None, length=steps)
     return state, _append(observed, observe(state.params))
-
-
-def use_all_cores() -> None:
-    """Set jax up for the small steps of these simulators on a CPU; call it before jax computes anything.
-
-    Every core that the process may use becomes a device of its own, since XLA shares one device badly over cores.
-    XLA's scheduler for concurrent operations is turned off: with it a step of the bandit takes up to half as long
-    again. What the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays, and so do the devices of a process that
-    has computed already.
-    """
-    flags, scheduler = os.getenv("XLA_FLAGS", ""), "--xla_cpu_enable_concurrency_optimized_scheduler"
-    if scheduler not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {scheduler}=false".strip()
-    chosen = jax.config.jax_num_cpu_devices >= 0  # type: ignore[attr-defined]  # config.read refuses this one
-    if not chosen and "host_platform_device_count" not in flags:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        with contextlib.suppress(RuntimeError):  # jax refuses once it has computed
-            jax.config.update("jax_num_cpu_devices", cores)
-
-
-def across_devices(world: World) -> World:
-    """The world with its prompts divided among all local devices, in equal parts.
-
-    A program jitted with it as an argument runs on all of them and gives the same numbers as on one, to the rounding of
-    sums over prompts. On a CPU the devices are the cores after `use_all_cores`.
-
-    Raises:
-        InputError: a number of prompts that the devices do not divide.
-    """
-    devices, prompts = jax.local_devices(), world.logits.shape[0]  # type: ignore[attr-defined]
-    if prompts % len(devices):
-        raise InputError(f"the number of prompts must be a multiple of the {len(devices)} devices, got {prompts}")
-    mesh = Mesh(np.array(devices), ("prompt",))
-    return jax.device_put(world, NamedSharding(mesh, PartitionSpec("prompt")))
 
 
 def _append(rest, last):

@@ -60,9 +60,20 @@ Advantage = Callable[[Array], Array]
 
 
 def advantage_of(estimators: Sequence[Estimator], index: Array, filtered: Array | bool = False) -> Advantage:
-    """rewards [P, G] -> advantages [P, G] of the `index`-th estimator; `index` may be traced and mapped over.
+    """The advantage function of one of several estimators, for `train` and `step`.
 
-    `filtered` drops groups of equal rewards and gives their weight to the others, as DAPO's dynamic sampling does.
+    Args:
+        estimators: registered estimators or chains.
+        index: which of them; it may be traced, so that `vmap` runs all of them in one program.
+        filtered: whether groups of equal rewards are dropped and their weight is given to the other groups, as DAPO's
+            dynamic sampling does.
+
+    Returns:
+        Function from rewards [P, G] to advantages [P, G].
+
+    >>> from symtheory import estimators
+    >>> advantage_of([estimators.get("rloo")], 0)(jnp.array([[1.0, 0.0, 0.0]])).round(3).tolist()
+    [[1.0, -0.5, -0.5]]
     """
     op = jax_ops()
     branches = [lambda rewards, e=e: e(make_group(op, rewards), op) for e in estimators]

@@ -1,1 +1,1 @@
-"""Plotting: a saved result in, a matplotlib figure out; nothing here runs a simulation."""
+"""Figures: one file each, with the function from runs to a labelled dataset and `draw`, which makes its picture."""

@@ -14,8 +14,8 @@ from scipy.stats import spearmanr
 
 from ..claims.effects import at_end, at_matched_budget, mean_pass
 from ..metrics.intervals import Interval, bootstrap
+from ..metrics.slope import expected_slope
 from ..studies.controlled import METHODS
-from ..theory.theorems.objectives import expected_slope
 from .base import STUDIES, Runs, describe, figure, setting_name
 from .style import MARKERS, legend_below, look, panels
 

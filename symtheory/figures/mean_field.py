@@ -1,13 +1,16 @@
 """How far the mean field is from the mean of sampled runs: one prompt, many independent runs."""
 
+from functools import partial
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray as xr
 from matplotlib.figure import Figure
 
 from .. import estimators
-from ..dynamics import Update, advantage_of, mean_field, train
+from ..dynamics import Update, advantage_of, mean_field, quick_jit, train
 from ..metrics.intervals import bootstrap
 from ..worlds import make_bandit
 from .base import Runs, describe, figure
@@ -27,19 +30,15 @@ CASES = (  # estimator, success of the base policy, step eta on the group's sum
 def result(runs: Runs) -> xr.Dataset:
     """Paths of pass@1 [statistic, case, step], the mean field's [case, step], and its bias with intervals."""
     count = 4096 if runs.preset.confirm else 512
-    sampled, spread, field, bias = [], [], [], []
-    for case, (name, success, eta) in enumerate(CASES):
-        paths, mean = _one(jax.random.key(case), name, success, eta, count)
-        sampled.append(np.array(bootstrap(paths)))
-        spread.append(paths.std(0))
-        field.append(mean)
-        bias.append(np.array(bootstrap(mean - paths)))
+    paths, field = map(np.asarray, _paths(count))  # [case, time, run], [case, time]
+    sampled = [np.array(bootstrap(path.T)) for path in paths]
+    bias = [np.array(bootstrap(mean - path.T)) for path, mean in zip(paths, field, strict=True)]
     dims = ["statistic", "case", "step"]
     dataset = xr.Dataset(
         {
             "sampled": (dims, np.stack(sampled, 1)),
-            "spread": (dims[1:], np.array(spread)),
-            "mean_field": (dims[1:], np.array(field)),
+            "spread": (dims[1:], paths.std(-1)),
+            "mean_field": (dims[1:], field),
             "bias": (dims, np.stack(bias, 1)),
         },
         {
@@ -66,28 +65,37 @@ def result(runs: Runs) -> xr.Dataset:
     return describe(dataset, text, runs)
 
 
-def _one(key, name: str, success: float, eta: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """pass@1 of `count` sampled runs [count, time] and of the mean field [time]."""
-    worlds = make_bandit(key, np.full(count, success), trajectories=64, correct=8)
-    optimizer = optax.sgd(eta * GROUP)  # the gradient is a mean over the group
-    advantage = advantage_of([estimators.get(name)], 0)
-    program = jax.jit(
-        lambda key: train(
-            key,
+def _paths(count: int) -> tuple[jax.Array, jax.Array]:
+    """pass@1 of `count` sampled runs [case, time, run], and of the mean field [case, time]; each is one program."""
+    used = sorted({name for name, _, _ in CASES})
+    chains = [estimators.get(name) for name in used]
+    index = jnp.array([used.index(name) for name, _, _ in CASES])
+    success, rate = jnp.array([p for _, p, _ in CASES]), GROUP * jnp.array([eta for _, _, eta in CASES])
+
+    def sampled(case, index, success, rate):  # the gradient is a mean over the group, so the rate is eta G
+        worlds = make_bandit(jax.random.key(case), jnp.full(count, success), trajectories=64, correct=8)
+        return train(
+            jax.random.key(case),
             worlds,
-            advantage,
-            optimizer,
+            advantage_of(chains, index),
+            optax.sgd(rate),
             Update(GROUP),
             observe=worlds.success,
             records=STEPS // STRIDE,
             stride=STRIDE,
         )[1]
-    )
-    one = type(worlds)(worlds.logits[:1], worlds.correct[:1])
-    path = jax.jit(
-        lambda: mean_field(one, estimators.get(name), optimizer, GROUP, observe=one.success, steps=STEPS)[1]
-    )()
-    return np.asarray(program(key)).T, np.asarray(path)[::STRIDE, 0]
+
+    def expected(index, success, rate):
+        world = make_bandit(jax.random.key(0), success[None], trajectories=64, correct=8)
+
+        def path(estimator):
+            observed = mean_field(world, estimator, optax.sgd(rate), GROUP, observe=world.success, steps=STEPS)[1]
+            return observed[::STRIDE, 0]
+
+        return jax.lax.switch(index, [partial(path, chain) for chain in chains])
+
+    runs = quick_jit(jax.vmap(sampled))
+    return runs(jnp.arange(len(CASES)), index, success, rate), quick_jit(jax.vmap(expected))(index, success, rate)
 
 
 def draw(dataset: xr.Dataset) -> Figure:

@@ -1,5 +1,6 @@
 """Bootstrap intervals over seeds."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -34,11 +35,16 @@ def bootstrap(values, level: float = 0.95) -> Interval:
     values = np.asarray(values, float)
     if values.ndim == 0 or len(values) < 2:
         raise InputError(f"values must hold at least two seeds on their first axis, got shape {values.shape}")
-    seeds = len(values)
-    counts = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
-    means = np.tensordot(counts / seeds, values, axes=1)
+    means = np.tensordot(_resampling_weights(len(values)), values, axes=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Interval(values.mean(0), low, high)
+
+
+@functools.cache
+def _resampling_weights(seeds: int) -> np.ndarray:
+    """[RESAMPLES, seeds] weight of each seed in each resampled mean."""
+    counts = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
+    return counts / seeds
 
 
 def share(events, level: float = 0.95) -> Interval:

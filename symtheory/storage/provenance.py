@@ -1,5 +1,6 @@
 """What made a result: part of its address, so that one of changed code is never taken for it."""
 
+import ast
 import functools
 import hashlib
 import inspect
@@ -27,27 +28,51 @@ def made_by(*functions: Callable) -> dict[str, Any]:
 
 @functools.cache
 def code_of(*functions: Callable) -> str:
-    """Hash of the source behind `functions`: a result of changed code is another result."""
+    """Hash of the code behind `functions`: a result of changed code is another result."""
     return hashlib.sha256(json.dumps(sources_of(functions), sort_keys=True).encode()).hexdigest()
 
 
 def sources_of(functions: Sequence[Callable]) -> dict[str, str]:
-    """Source of the modules that define `functions` and of all modules of this package that those use, by name.
+    """Code of the modules that define `functions` and of all modules of this package that those use, by name.
 
-    Estimators are reached through their links, so that a new one leaves the results of the others alone.
+    Estimators are reached through their links, so that a new one leaves the results of the others alone. What keeps
+    results (`symtheory.storage`) does not make them; its `SCHEMA` is in their address.
     """
-    package = __name__.partition(".")[0]
+    storage = __name__.rpartition(".")[0]
+    package = storage.partition(".")[0]
     sources: dict[str, str] = {}
     todo = [inspect.getmodule(f) for f in functions]
     while todo:
         module = todo.pop()
-        if module is None or module.__name__ in sources:
+        if module is None or module.__name__ in sources or module.__name__.startswith(storage):
             continue
-        sources[module.__name__] = inspect.getsource(module)
+        sources[module.__name__] = syntax(inspect.getsource(module))
         used = [x if isinstance(x, ModuleType) else inspect.getmodule(x) for x in vars(module).values() if _is_code(x)]
         # the module of a package holds all that is in it, and `symtheory.estimators` every estimator
         todo += [m for m in used if m and m.__name__.startswith(f"{package}.") and not hasattr(m, "__path__")]
     return sources
+
+
+def syntax(source: str) -> str:
+    """The syntax tree of `source` without docstrings, the same for every version of Python; comments are not in it.
+
+    >>> syntax("x = 1  # one") == syntax("x=1") != syntax("x = 2")
+    True
+    """
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, list):
+            return [plain(x) for x in node if not _is_docstring(x)]
+        if isinstance(node, ast.AST):
+            fields = {name: plain(x) for name, x in ast.iter_fields(node) if x is not None and x != []}
+            return [type(node).__name__, fields]
+        return repr(node)
+
+    return json.dumps(plain(ast.parse(source)))
+
+
+def _is_docstring(node: Any) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _is_code(x: Any) -> bool:

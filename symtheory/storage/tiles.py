@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from .. import paths
 from ..dynamics import use_all_cores
 from ..errors import InputError
 from . import store
@@ -35,9 +36,15 @@ class Tile(NamedTuple):
 
 
 def run(
-    tiles: Sequence[Tile], folder: str | Path, name: str, progress: Callable[[int], None] = lambda amount: None
+    tiles: Sequence[Tile],
+    folder: str | Path,
+    name: str,
+    progress: Callable[[int], None] = lambda amount: None,
+    share: int = 1,
 ) -> list[xr.Dataset]:
-    """Results of `tiles` in their order; those that do not lie in `folder` yet are made, on all local devices.
+    """Results of `tiles` in their order; those that do not lie in `folder` yet are made, on local devices.
+
+    A program is compiled once more for each device that runs it, so every device gets at least `share` tiles.
 
     Each device computes whole tiles, since one program sharded over devices gives other bits on another number of
     them, and works on its next tile while the last one is written.
@@ -48,7 +55,7 @@ def run(
     results = [store.find(folder, name, tile.config) for tile in tiles]
     progress(sum(tile.amount for tile, found in zip(tiles, results, strict=True) if found is not None))
     missing = [i for i, found in enumerate(results) if found is None]
-    devices = jax.local_devices()
+    devices = jax.local_devices()[: max(1, len(missing) // share)]
     started: deque[tuple[int, Any]] = deque()
 
     def finish() -> None:
@@ -58,10 +65,10 @@ def run(
         results[i] = store.keep(folder, name, tiles[i].config, dataset)
         progress(tiles[i].amount)
 
-    # a program is compiled for each device that runs it, and neighbours share one: each device gets neighbours
-    share = -(-len(missing) // len(devices))
-    for turn in range(share):
-        for device, i in zip(devices, missing[turn::share], strict=False):
+    # neighbours share a program: each device gets neighbours
+    turns = -(-len(missing) // len(devices))
+    for turn in range(turns):
+        for device, i in zip(devices, missing[turn::turns], strict=False):
             started.append((i, tiles[i].program(*jax.device_put(tiles[i].arguments, device))))
             if len(started) > len(devices):
                 finish()
@@ -90,7 +97,7 @@ def require_finite(dataset: xr.Dataset) -> None:
 
 
 def prepare(out: str | Path) -> None:
-    """Make ready to compute into the folder `out`: on all cores, and with compiled programs kept in OUT/cache/xla.
+    """Make ready to compute into the folder `out`: on all cores, and with compiled programs kept in the user's cache.
 
     A folder that cannot be written is refused now and not after the work.
     """
@@ -99,7 +106,8 @@ def prepare(out: str | Path) -> None:
     with store.naming(cache), store.replacing(cache / "writable") as partial:
         partial.touch()
     (cache / "writable").unlink(missing_ok=True)
-    jax.config.update("jax_compilation_cache_dir", str((cache / "xla").resolve()))
+    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
+        jax.config.update("jax_compilation_cache_dir", str(paths.cache() / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")  # else the folder's path is part of the key
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")  # compiled once more

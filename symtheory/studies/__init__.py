@@ -1,1 +1,11 @@
-"""Experiments: one file per figure of the paper or study; each turns a configuration into a labelled result."""
+"""Studies: a configuration in, a labelled result out. Nothing here draws.
+
+`controlled` trains every method from one base population, on bandits or trees; `sweep` runs any grid; `phase_diagram`
+covers the symmetry plane; `transformer` is the study of the real update.
+"""
+
+from .controlled import METHODS, Method, Study
+from .controlled import run as run_study
+from .controlled_tree import TreeStudy
+
+__all__ = ["METHODS", "Method", "Study", "TreeStudy", "run_study"]

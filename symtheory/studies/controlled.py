@@ -10,8 +10,9 @@ pass@1 ends nearest the published 76.5. In the independent world, which has no h
 the smallest of the grid with which GRPO's training pass@1 ends above 0.9. No other method and no other k was looked at.
 """
 
+import functools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,7 @@ import optax
 import xarray as xr
 
 from .. import estimators
-from ..dynamics import Update, advantage_of, train
+from ..dynamics import Update, advantage_of, quick_jit, train
 from ..evidence import infer_success, published, success_probabilities
 from ..metrics.passk import pass_at_k
 from ..storage import provenance, tiles
@@ -31,7 +32,7 @@ from ..worlds import make_bandit
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BENCHMARKS = ("MATH", "AIME 2025", "AMC23")
-TILE = 4  # seeds in one program: fixed, because the width of a batch changes the last bits of its results
+SHARE = 8  # seeds for which it pays to compile for a device
 DESIGN_SEEDS, FRESH_SEEDS = 0, 1000  # first seed of the block a verdict is drawn from, and of the one that confirms it
 
 
@@ -101,6 +102,10 @@ class Study:
         """The populations of prompts a run is watched on, the training prompts first."""
         return ("train", *BENCHMARKS) if self.sharing == "shared" else ("train",)
 
+    def size(self, population: str) -> int:
+        """Number of prompts of a population."""
+        return self.prompts if population == "train" else self.heldout
+
     def make_world(self, key, success) -> Any:
         """A population of prompts of the given difficulty."""
         return make_bandit(
@@ -127,54 +132,67 @@ def difficulty(start: str, benchmark: str, prompts: int) -> np.ndarray:
 def run(
     study: Study, seeds: list[int], folder: str | Path, progress: Callable[[int], None] = lambda seeds: None
 ) -> xr.Dataset:
-    """The study for these seeds, tile by tile; tiles that lie finished in `folder` are not run again."""
-    program = jax.jit(_program(study))
+    """The study for these seeds, one after the other; seeds that lie finished in `folder` are not run again."""
+    program = _program(replace(study, start=Study.start))  # one for all starts: difficulty is an argument
+    success = [difficulty(study.start, "MATH" if n == "train" else n, study.size(n)) for n in study.populations]
     links = [link for method in study.methods for link in estimators.get(METHODS[method].estimator).links]
     made_by = provenance.made_by(_program, type(study), *links)
 
-    def tile(block: list[int]) -> tiles.Tile:
-        config = {**study.config(), "tile": block, **made_by}
-        padded = jnp.asarray((block + [block[-1]] * TILE)[:TILE])
-        return tiles.Tile(config, program, (padded,), partial(_label, study, block), len(block))
+    def tile(seed: int) -> tiles.Tile:
+        config = {**study.config(), "seed": seed, **made_by}
+        return tiles.Tile(config, program, (jnp.asarray(seed), success), partial(_label, study, seed))
 
-    blocks = [seeds[i : i + TILE] for i in range(0, len(seeds), TILE)]
-    return xr.concat(tiles.run([tile(b) for b in blocks], folder, "study", progress), "seed")
+    return xr.concat(tiles.run([tile(s) for s in seeds], folder, "study", progress, share=SHARE), "seed")
 
 
+@functools.cache
 def _program(study: Study) -> Callable:
-    """seeds [TILE] -> observations, with leading axes (seed, method)."""
+    """(seed, success probabilities of each population) -> what was observed and the batches, each by method.
+
+    Three programs in place of one, since XLA compiles them in half the time: the worlds, training, and the metrics of
+    the policies on the way. One seed at a time, because a batch of worlds would be slower than one after the other.
+    """
     methods = [METHODS[m] for m in study.methods]
     chains = [estimators.get(m.estimator) for m in methods]
     filtered = jnp.asarray([m.filtered for m in methods])
     optimizer = {"adam": optax.adam, "sgd": optax.sgd}[study.optimizer](study.learning_rate)
-    sizes = {name: study.prompts if name == "train" else study.heldout for name in study.populations}
-    success = {n: difficulty(study.start, "MATH" if n == "train" else n, size) for n, size in sizes.items()}
 
-    def one_seed(seed):
-        keys = dict(zip(("sampling", *success), jax.random.split(jax.random.key(seed), 1 + len(success)), strict=True))
-        worlds = {name: study.make_world(keys[name], p) for name, p in success.items()}
+    @quick_jit
+    def make_worlds(seed, success):
+        sampling, *keys = jax.random.split(jax.random.key(seed), 1 + len(success))
+        return sampling, [study.make_world(key, p) for key, p in zip(keys, success, strict=True)]
 
-        def observe(params):
-            # independent prompts have no held-out relatives, so their one population is the training prompts
-            return jax.tree.map(lambda *x: jnp.stack(x), *(observe_world(w, params) for w in worlds.values()))
-
+    @quick_jit
+    def train_all(key, world):
         def one_method(index):
-            advantage = advantage_of(chains, index, filtered[index])
-            _, observed, batches = train(
-                keys["sampling"],
-                worlds["train"],
-                advantage,
+            _, policies, batches = train(
+                key,
+                world,
+                advantage_of(chains, index, filtered[index]),
                 optimizer,
                 Update(study.group_size),
-                observe=observe,
+                observe=lambda params: params,
                 records=study.records,
                 stride=study.stride,
             )
-            return observed, batches._asdict()
+            return policies, batches._asdict()
 
         return jax.vmap(one_method)(jnp.arange(len(methods)))
 
-    return jax.vmap(one_seed)
+    @quick_jit
+    def observe(worlds, policies):
+        def one_policy(params):
+            # independent prompts have no held-out relatives, so their one population is the training prompts
+            return jax.tree.map(lambda *x: jnp.stack(x), *(observe_world(world, params) for world in worlds))
+
+        return jax.lax.map(lambda paths: jax.lax.map(one_policy, paths), policies)
+
+    def program(seed, success):
+        key, worlds = make_worlds(seed, success)
+        policies, batches = train_all(key, worlds[0])
+        return observe(worlds, policies), batches
+
+    return program
 
 
 def observe_world(world, params, ks: tuple[int, ...] = KS) -> dict[str, jax.Array]:
@@ -200,18 +218,20 @@ UNITS = {
 }
 
 
-def _label(study: Study, tile: list[int], values) -> xr.Dataset:
-    """Name the axes of what the program returned, and drop the seeds that only filled the tile."""
-    observed, batches = jax.tree.map(lambda x: x[: len(tile)], values)
+def _label(study: Study, seed: int, values) -> xr.Dataset:
+    """Name the axes of what the program returned."""
+    observed, batches = values
     dims = {
-        **dict.fromkeys(observed, ("seed", "estimator", "record", "population")),
-        "pass_at_k": ("seed", "estimator", "record", "population", "k"),
-        **dict.fromkeys(batches, ("seed", "estimator", "interval")),
+        **dict.fromkeys(observed, ("estimator", "record", "population")),
+        "pass_at_k": ("estimator", "record", "population", "k"),
+        **dict.fromkeys(batches, ("estimator", "interval")),
     }
-    data = {name: (dims[name], x, {"units": UNITS[name]}) for name, x in {**observed, **batches}.items()}
+    data = {
+        name: (("seed", *dims[name]), x[None], {"units": UNITS[name]}) for name, x in {**observed, **batches}.items()
+    }
     steps = study.stride * np.arange(study.records + 1)
     coords = {
-        "seed": tile,
+        "seed": [seed],
         "estimator": list(study.methods),
         "population": list(study.populations),
         "k": list(KS),

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from .. import estimators
-from ..dynamics import advantage_of
+from ..dynamics import advantage_of, log_prob_change, pull_of
 from ..errors import InputError
 from ..metrics.intervals import bootstrap
 from ..worlds import make_tree
@@ -56,11 +56,9 @@ def prefix_kernel_change(world, params, rollouts, advantages):
 
 
 def theorem1_change(world, params, rollouts, advantages):
-    """The same by Theorem 1, with multiplicities: leaves as separate logits, g_b - sum_c pi_c g_c, [P, leaves]."""
+    """The same by Theorem 1, which takes the leaves for separate logits, [P, leaves]."""
     policy = jnp.exp(world.enumerate(params))
-    prompts = jnp.arange(policy.shape[0])[:, None]
-    g = (-advantages.sum(-1, keepdims=True) * policy).at[prompts, rollouts].add(advantages)
-    return g - (policy * g).sum(-1, keepdims=True)
+    return log_prob_change(policy, pull_of(rollouts, advantages, policy.shape[-1]))
 
 
 def shared_prefix(leaves, rollouts, depth: int, branching: int):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import estimators
+from ..metrics.slope import expected_slope, objective
 from .theorems.difficulty import imbalance, magnitude
-from .theorems.objectives import expected_slope, objective
 
 
 class Atlas(NamedTuple):

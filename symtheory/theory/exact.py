@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..estimators import Estimator, make_group, two_outcome_batch
+from ..metrics.slope import ROLLOUTS
 from .surds import Surd, exact_ops, surd
 
-ROLLOUTS = 1024
-"""Rollouts in the batch wherever a number is needed for N."""
+__all__ = ["ROLLOUTS", "exact_advantages", "exact_two_outcomes"]
 
 
 def exact_advantages(estimator: Estimator, rewards, weight=None, omega: Any = Fraction(1, 3)) -> list[Surd]:

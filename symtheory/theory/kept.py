@@ -19,7 +19,11 @@ from .. import paths
 def address() -> Path:
     """The file of this code's certificates: its name is the hash of estimators and theory."""
     package = Path(__file__).parents[1]
-    files = [package / "ops.py", *sorted((package / "estimators").rglob("*.py")), *sorted((package / "theory").rglob("*.py"))]
+    files = [
+        package / "ops.py",
+        *sorted((package / "estimators").rglob("*.py")),
+        *sorted((package / "theory").rglob("*.py")),
+    ]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")

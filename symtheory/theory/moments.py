@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..estimators import Estimator
-from .theorems.objectives import advantage_table, expected_slope
+from ..metrics.slope import advantage_table, expected_slope
 
 
 def expected_update(estimator: str | Estimator, size: int, policy: Any, correct: Any, omega: float = 0.5) -> np.ndarray:

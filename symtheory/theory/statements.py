@@ -63,9 +63,11 @@ def _completed(table: Table, missing: Missing) -> Table:
         raise NotProved(str(missing))
     if missing.name != "sqrt":
         variable = f"{missing.name}{len(table.functions) + 1}"
-        return Table(table.roots, table.squares, {**table.functions, variable: (missing.name, *missing.arguments)}, table.forms)
+        return Table(
+            table.roots, table.squares, {**table.functions, variable: (missing.name, *missing.arguments)}, table.forms
+        )
     argument = sympy.cancel(sympy.sympify(missing.arguments[0], locals=_letters(missing.arguments[0])))
-    k, f, g = (sympy.Symbol(x, positive=True) for x in "kfg")
+    k, f = (sympy.Symbol(x, positive=True) for x in "kf")
     above, below = sympy.fraction(argument.subs(sympy.Symbol("g", positive=True) ** 2, k**2 + f**2))
     product = sympy.expand(above * below)
     content, factors = sympy.factor_list(product)

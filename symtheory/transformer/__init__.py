@@ -1,6 +1,27 @@
-"""The replay: the real GRPO update on a small transformer, to see which of the theory survives it.
+"""The transformer: the real GRPO update on a small language model, to see which of the theory survives it.
 
-`model` is the transformer, `task` what it is asked, `loss` what trainers minimise, `train` the update and the exact
+`model` is the network, `task` what it is asked, `loss` what trainers minimise, `train` the update and the exact
 metrics, `predict` the comparison of single steps with Theorem 1 of arXiv:2602.05548 and its relatives. Everything
 here takes arrays and keys and returns arrays; files, labels and presets are in `symtheory.studies.transformer`.
 """
+
+from .loss import policy_loss, token_weights
+from .model import Shape
+from .task import TASKS, Prompts, Task
+from .train import Observation, Rollouts, Update, collect, observe, pretrain, step
+
+__all__ = [
+    "TASKS",
+    "Observation",
+    "Prompts",
+    "Rollouts",
+    "Shape",
+    "Task",
+    "Update",
+    "collect",
+    "observe",
+    "policy_loss",
+    "pretrain",
+    "step",
+    "token_weights",
+]

@@ -1,6 +1,6 @@
 """The policy loss that trainers minimise: clipped ratio, k3 KL, and the rules that aggregate tokens.
 
-Held against the losses and gradients of TRL, verl, OpenRLHF and three more in `tests/replay/test_loss.py`.
+Held against the losses and gradients of TRL, verl, OpenRLHF and three more in `tests/transformer/test_loss.py`.
 """
 
 from typing import Literal, get_args
@@ -58,6 +58,13 @@ def policy_loss(
         clip_low, clip_high: the ratio rho is clipped to [1 - clip_low, 1 + clip_high]; DAPO raises clip_high.
         dual_clip: bound of the loss at dual_clip |A| where A < 0 (verl has it at 3 by default), or None.
         reference, kl: [B, T] log-probabilities under the reference policy and the weight of its KL term.
+
+    Returns:
+        The loss, a scalar. Masked tokens do not enter, whatever they hold.
+
+    >>> now, old = jnp.log(jnp.array([[0.5]])), jnp.log(jnp.array([[0.25]]))  # the ratio is 2, clipped at 1.2
+    >>> round(float(policy_loss(now, old, jnp.array([1.0]), jnp.array([[1.0]]))), 4)
+    -1.2
     """
     a = advantage[:, None]
     ratio = jnp.exp(log_prob - old_log_prob)

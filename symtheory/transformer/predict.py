@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ..dynamics.sampled import Advantage, State
+from ..dynamics.theorem1 import log_prob_change, pull_of
 from ..estimators.group import Array
 from . import model, train
 from .model import Shape
@@ -20,30 +21,17 @@ PREDICTORS = ("theorem_1", "token_tree", "tangent_kernel")
 SUBSETS = ("all", "sampled", "sampled_correct", "sampled_wrong", "unsampled")
 
 
-def theorem_1(policy: Array, pull: Array) -> Array:
-    """Change of log pi over whole completions as independent softmax logits (Eq. 24-29 of arXiv:2602.05548).
-
-    `policy[P, N]` and `pull[P, N]`, the sum of the advantages of the draws of each completion (n_b A_b), to [P, N]:
-    dh = pull - C pi with C = sum of pull, and d log pi = dh - sum pi dh.
-
-    >>> theorem_1(jnp.array([[0.5, 0.25, 0.25]]), jnp.array([[1.0, -1.0, 0.0]])).tolist()
-    [[0.75, -1.25, -0.25]]
-    """
-    logits = pull - pull.sum(-1, keepdims=True) * policy
-    return logits - (policy * logits).sum(-1, keepdims=True)
-
-
 def token_tree(conditionals: list[Array], pull: Array) -> Array:
     """Change of log pi if every node of the tree of tokens had softmax logits of its own.
 
     `conditionals` are the log-probabilities [P, V^t, V] of each level. Theorem 1 holds at every node v with the
     advantages of the draws that pass it, N_v(a) and C_v = sum of N_v, and a completion sums the changes along its
-    path. With one level it is `theorem_1`.
+    path. With one level it is `dynamics.log_prob_change`.
     """
     changes = []
     for level in conditionals:
         through = pull.reshape(*level.shape, -1).sum(-1)
-        changes.append(theorem_1(jnp.exp(level), through))
+        changes.append(log_prob_change(jnp.exp(level), through))
     return model.leaves(changes)
 
 
@@ -88,9 +76,8 @@ def one_step(
     count, completions = prompts.tokens.shape[0], shape.vocab**task.length
     digits = shape.vocab ** jnp.arange(task.length - 1, -1, -1)
     drawn = (rollouts.completions * digits).sum(-1).reshape(count, -1)
-    row = jnp.arange(count)[:, None]
-    pull = jnp.zeros((count, completions)).at[row, drawn].add(rollouts.advantage.reshape(count, -1))
-    sampled = jnp.zeros((count, completions), bool).at[row, drawn].set(True)
+    pull = pull_of(drawn, rollouts.advantage.reshape(count, -1), completions)
+    sampled = jnp.zeros((count, completions), bool).at[jnp.arange(count)[:, None], drawn].set(True)
     right = task.reward(prompts.facts[:, None, :], jnp.asarray(all_completions(task))) > 0
     subsets = jnp.stack([jnp.ones_like(sampled), sampled, sampled & right, sampled & ~right, ~sampled])
 
@@ -101,7 +88,7 @@ def one_step(
         return model.leaves(model.conditionals(params, shape, bystanders.tokens, task.length))
 
     before, elsewhere = model.leaves(levels), log_policy_elsewhere(state.params)
-    shapes = jnp.stack([theorem_1(jnp.exp(before), pull), token_tree(levels, pull)])
+    shapes = jnp.stack([log_prob_change(jnp.exp(before), pull), token_tree(levels, pull)])
 
     def direction_of(update, memory):
         return train.OPTIMIZERS[update.optimizer](1.0).update(gradient, memory, state.params)[0]

@@ -77,7 +77,20 @@ class Rollouts(NamedTuple):
 
 
 def pretrain(key: Array, shape: Shape, task: Task, prompts: Prompts, steps: int, batch: int, rate: float) -> Params:
-    """Parameters after `steps` Adam steps of supervised training on the teacher's demonstrations of `prompts`."""
+    """Train a base model by supervision on the teacher's demonstrations of `prompts`.
+
+    Args:
+        key: jax random key.
+        shape: the model's configuration.
+        task: what is asked; it demonstrates answers, some of them wrong.
+        prompts: the prompts that demonstrations are drawn from.
+        steps: Adam steps. Fewer of them leave more to learn.
+        batch: demonstrations in a step.
+        rate: Adam's learning rate.
+
+    Returns:
+        The parameters of the base policy.
+    """
     optimizer = optax.adam(rate)
     key_init, key_steps = jax.random.split(key)
     params = model.init(key_init, shape)
@@ -107,7 +120,20 @@ def collect(
     update: Update,
     base: Params | None = None,
 ) -> tuple[Rollouts, StepInfo]:
-    """A group of rollouts for each of `prompts`, scored; in the order of the prompts, `group_size` for each."""
+    """Sample and score a group of rollouts for each of `prompts`.
+
+    Args:
+        key: jax random key.
+        params: parameters of the policy that samples.
+        shape, task: the model's configuration, and the task that scores completions.
+        prompts: B / G prompts.
+        advantage: rewards [P, G] to advantages [P, G]; see `dynamics.advantage_of`.
+        update: group size, and whether old and reference log-probabilities are needed.
+        base: parameters of the reference policy, for the KL term only.
+
+    Returns:
+        The rollouts in the order of the prompts, G for each; and the `StepInfo` of the batch.
+    """
     group = update.group_size
     completions = model.sample(key, params, shape, prompts.tokens, group, task.length)
     rewards = task.reward(prompts.facts[:, None, :], completions)
@@ -135,7 +161,7 @@ def collect(
 
 
 def objective(params: Params, shape: Shape, rollouts: Rollouts, update: Update) -> Array:
-    """The loss of `rollouts`, a scalar to minimise."""
+    """The loss of `rollouts` under `params`: a scalar to minimise (`policy_loss`)."""
     log_prob = model.token_log_prob(params, shape, rollouts.prompts, rollouts.completions)
     old = jax.lax.stop_gradient(log_prob) if rollouts.old_log_prob is None else rollouts.old_log_prob
     return policy_loss(
@@ -168,6 +194,12 @@ def step(
         advantage: rewards [P, G] -> advantages [P, G], for instance from `dynamics.advantage_of`.
         base: parameters of the reference policy, needed for the KL term only.
         sharding: spreads the prompts of the batch, and with them all that follows, over devices.
+
+    Returns:
+        The state after `epochs * mini_batches` optimiser steps, and the `StepInfo` of the batch.
+
+    Raises:
+        InputError: fewer prompts than `update.batch`.
     """
     if prompts.tokens.shape[0] < update.batch:
         raise InputError(f"batch must be at most the {prompts.tokens.shape[0]} prompts, got {update.batch}")
@@ -210,7 +242,16 @@ CUT = (0.6, 0.95)
 
 
 def observe(params: Params, shape: Shape, task: Task, prompts: Prompts) -> Observation:
-    """Exact metrics from the probability of every completion; for tasks without an end token."""
+    """Exact metrics from the probability of every completion, for tasks without an end token.
+
+    Args:
+        params, shape: the policy.
+        task: what is asked; all its completions have one length and are enumerated.
+        prompts: P prompts.
+
+    Returns:
+        An `Observation` with arrays [P].
+    """
     right = task.reward(prompts.facts[:, None, :], jnp.asarray(all_completions(task)))
     levels = model.conditionals(params, shape, prompts.tokens, task.length)
 

@@ -5,7 +5,7 @@ probability a prefix sum. Prompts have logits of their own, or logits h0 + phi W
 in which case training on some prompts moves all others.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,14 @@ import jax.numpy as jnp
 from ..errors import InputError
 from ..estimators.group import Array
 from ..ops import jax_ops
+from .base import World
 
 BLOCK = 16  # trajectories per block of the two-level inverse CDF
 
 
-class Bandit(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Bandit(World):
     """P prompts with N trajectories each. Parameters are logits [P, N], or the shared W [m] if it has features."""
 
     logits: Array
@@ -67,7 +70,7 @@ class Bandit(NamedTuple):
         """Gradient with respect to the parameters from one with respect to the logits [P, N]."""
         if self.features is None:
             return gradient
-        return jnp.einsum("pn,pnm->m", gradient, self.features)
+        return gradient.reshape(-1) @ self.features.reshape(-1, self.features.shape[-1])
 
     def right(self):
         """[P, N] True for correct trajectories."""

@@ -16,12 +16,13 @@ import jax.numpy as jnp
 from ..errors import InputError
 from ..estimators.group import Array
 from ..ops import jax_ops
+from .base import World
 from .tree import check_shape, check_success, chosen, level_starts, path, rows_at, walk
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class HashedTree:
+class HashedTree(World):
     """P prompts with a tree of depth d each; parameters are the tables [P, slots, b]."""
 
     logits: Array
@@ -30,7 +31,9 @@ class HashedTree:
     """[P, S] correct leaves in increasing order; a leaf that was drawn twice appears twice"""
     depth: int = field(metadata=dict(static=True))
 
-    prompt_weight = 1.0
+    @property
+    def prompt_weight(self):
+        return 1.0
 
     @property
     def branching(self) -> int:
@@ -81,10 +84,6 @@ class HashedTree:
         mass = jnp.exp(self.log_prob(params, self.solutions))
         first = jnp.concatenate([jnp.ones_like(mass[:, :1], bool), jnp.diff(self.solutions, axis=-1) != 0], axis=-1)
         return jnp.where(first, mass, 0).sum(-1)
-
-    def success_gradient(self, params, slopes):
-        """Gradient of sum(slopes * success), `slopes[P]` fixed."""
-        return jax.grad(lambda p: (slopes * self.success(p)).sum())(params)
 
     def entropy(self, params):
         """Exact, level by level from the leaves; refused for trees too large to sweep."""

@@ -9,8 +9,8 @@ What depends on the whole tree (success, entropy, reach, the expected update) is
 """
 
 import math
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from ..errors import InputError
 from ..estimators.group import Array
 from ..ops import jax_ops
+from .base import World
 
 MOST_LEAVES = 2**16
 ABSENT = -1e9  # logit of a child that does not exist: probability exactly 0, and 0 * log 0 stays finite
@@ -25,7 +26,9 @@ _DRAWN = ("children", "mistakes", "logits", "decoys", "tokens", "format", "featu
 REWARD_FORMAT = 0.9  # of the graded reward 0.1 accuracy + 0.9 format
 
 
-class Tree(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Tree(World):
     """P prompts with a tree each. Parameters are logits [P, nodes, b], or the shared W [m] if it has features."""
 
     logits: Array
@@ -366,7 +369,7 @@ def _build(
         jnp.where(exists, 0.0, ABSENT), jnp.ones((shape[0], shape[1] * (shape[2] - 1) + 1), bool), jnp.ones((1, 1))
     )
     correct = _correct_leaves(keys["mistakes"], blank, exists, rate, mistakes)
-    good = _keeps_a_solution(blank._replace(correct=correct))
+    good = _keeps_a_solution(replace(blank, correct=correct))
     pull = decoy_pull * (jax.random.bernoulli(keys["decoys"], decoys, shape) & _first_mistake(blank, good))
     logits = jnp.where(exists, spread * jax.random.normal(keys["logits"], shape) + pull, ABSENT)
     steps = jax.random.randint(keys["tokens"], shape, tokens[0], tokens[1] + 1)
@@ -378,7 +381,7 @@ def _build(
         towards = jnp.full(features, 1 / jnp.sqrt(features))
         phi = jax.random.normal(keys["features"], (*shape, features)) + feature_signal * good[..., None] * towards
     world = Tree(logits, correct, _sum_along_paths(blank, steps), in_format)
-    return world._replace(logits=_tilt(world, success), features=phi)
+    return replace(world, logits=_tilt(world, success), features=phi)
 
 
 def _children(key, shape, ragged):

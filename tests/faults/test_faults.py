@@ -67,11 +67,15 @@ def child(arguments, log, environment, limit, unprivileged):
 
 
 class Command:
-    """`symtheory ARGUMENTS`, started now; `wait` gives its exit status, `says` the lines that it wrote."""
+    """`symtheory ARGUMENTS`, started now; `wait` gives its exit status, `says` the lines that it wrote.
 
-    def __init__(self, *arguments, log, devices=1, limit=None, unprivileged=False):
+    Compiled programs are kept in the folder `programs`, by default one beside the log.
+    """
+
+    def __init__(self, *arguments, log, programs=None, devices=1, limit=None, unprivileged=False):
         self.log = log
-        environment = {"jax_num_cpu_devices": devices}
+        programs = str(programs or log.parent / "programs")
+        environment = {"jax_num_cpu_devices": devices, "jax_compilation_cache_dir": programs}
         arguments = list(map(str, arguments))
         self.process = context.Process(target=child, args=(arguments, log, environment, limit, unprivileged))
         self.process.start()
@@ -99,12 +103,12 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def sweep(finished, tmp_path):
-    """A function that starts the same sweep in an empty folder, which holds no more than the compiled programs."""
+    """A function that starts the same sweep in an empty folder, with all programs compiled."""
     config, done, _ = finished
-    shutil.copytree(done / "cache/xla", tmp_path / "out/cache/xla")
+    options = {"programs": done.parent / "programs"}
 
-    def start(*arguments, log="log", **options):
-        return Command("sweep", config, "--out", tmp_path / "out", *arguments, log=tmp_path / log, **options)
+    def start(*arguments, log="log", **others):
+        return Command("sweep", config, "--out", tmp_path / "out", *arguments, log=tmp_path / log, **options, **others)
 
     return start
 
@@ -249,16 +253,11 @@ class Kept:
     def start(self, out, **options):
         return Command(*self.arguments, "--out", out, log=self.folder / f"{out.name}.log", devices=2, **options)
 
-    def warm(self, out):
-        """The folder `out` with the compiled programs and nothing else."""
-        shutil.copytree(self.folder / "whole/cache/xla", out / "cache/xla")
-        return out
-
     @staticmethod
     def results(out):
         """Bytes of all results; the command, which a published one names, is left out, since the folder is in it."""
         found = {}
-        for path in (p for p in out.rglob("*.nc") if "xla" not in p.parts):
+        for path in out.rglob("*.nc"):
             dataset = store.load(path)
             dataset.attrs.pop("command", None)
             content = path.read_bytes() if path.parent.name == "cache" else dataset.to_netcdf(engine="h5netcdf")
@@ -277,7 +276,7 @@ def kept(request, tmp_path_factory):
 
 @pytest.mark.slow
 def test_every_command_goes_on_after_kills_to_the_same_bytes(kept, tmp_path):
-    killed_at_random(lambda: kept.start(tmp_path / "out"), 5, kept.seconds)
+    killed_at_random(lambda: kept.start(tmp_path / "out", programs=tmp_path / "programs"), 5, kept.seconds)
     assert kept.start(tmp_path / "out").wait(500) == 0
     kept.assert_whole(tmp_path / "out")
 
@@ -296,7 +295,7 @@ def test_every_command_makes_what_is_damaged_again(kept, tmp_path):
 
 @pytest.mark.slow
 def test_every_command_shares_its_folder_with_another_process(kept, tmp_path):
-    out = kept.warm(tmp_path / "out")
+    out = tmp_path / "out"
     both = [kept.start(out), kept.start(out)]
     assert [command.wait(500) for command in both] == [0, 0]
     kept.assert_whole(out)
@@ -304,12 +303,12 @@ def test_every_command_shares_its_folder_with_another_process(kept, tmp_path):
 
 @pytest.mark.slow
 def test_every_command_ends_in_one_sentence_on_a_full_disk_and_on_ctrl_c(kept, tmp_path):
-    out = kept.warm(tmp_path / "out")
+    out = tmp_path / "out"
     command = kept.start(out, limit=2000)
     assert command.wait(500) == 1
     assert re.fullmatch(rf"symtheory: File too large: {out}/cache/\S+", command.says[-1])
     assert "Traceback" not in command.log.read_text()
-    command = kept.start(tmp_path / "fresh")  # with everything to compile
+    command = kept.start(tmp_path / "fresh", programs=tmp_path / "programs")  # with everything to compile
     time.sleep(kept.seconds / 4)
     os.kill(command.process.pid, signal.SIGINT)
     assert command.wait(500) == 130

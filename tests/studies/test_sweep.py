@@ -11,7 +11,7 @@ import pytest
 
 from symtheory import InputError, estimators
 from symtheory.storage import provenance, tiles
-from symtheory.studies import sweep
+from symtheory.studies import sweep, sweep_file
 
 SMALL = {
     "estimators": ["grpo"],
@@ -30,7 +30,7 @@ PLANE = {**SMALL, "estimators": ["plane"], "parameters": {"tilt": [-1.0, 0.0], "
 
 def made(config, folder):
     """The gathered result, and the numbers of tiles that were finished before and now."""
-    described = sweep.parse(config)
+    described = sweep_file.parse(config)
     planned = sweep.plan(described)
     reported = []
     with jax.enable_x64(False):
@@ -101,12 +101,12 @@ def test_a_run_that_leaves_the_range_of_floats_stops_with_its_place_and_keeps_wh
 def test_the_batch_mean_reward_can_be_fixed():
     rewards = np.array([[1.0, 0, 0, 0], [1, 1, 1, 0]])
     agrae = estimators.get("agrae")
-    ours = sweep._advantage(agrae, {"omega": 0.3}, jnp.asarray(rewards))
+    ours = sweep.advantage_with(agrae, {"omega": 0.3}, jnp.asarray(rewards))
     np.testing.assert_allclose(ours, estimators.advantages(rewards, agrae, omega=0.3), rtol=1e-12)
 
 
 def test_the_example_is_a_sweep():
-    example = sweep.parse(tomllib.loads(sweep.EXAMPLE))
+    example = sweep_file.parse(tomllib.loads(sweep_file.EXAMPLE))
     assert [sweep.row(e) for e in example.estimators] == ["grpo", "agrae", "positive_dominant(beta=5)"]
     assert example.settings == sweep.SETTINGS
 
@@ -147,7 +147,7 @@ def test_the_example_is_a_sweep():
 )
 def test_what_is_no_sweep_is_one_sentence(change, message):
     with pytest.raises(InputError, match=message):
-        sweep.parse({**SMALL, **change})
+        sweep_file.parse({**SMALL, **change})
 
 
 def test_a_parameter_that_changes_the_program_is_a_row_and_not_an_axis(monkeypatch):
@@ -155,13 +155,14 @@ def test_a_parameter_that_changes_the_program_is_a_row_and_not_an_axis(monkeypat
         return a if power == 1 else a**power
 
     mine = estimators.chain(branch, name="mine")
-    monkeypatch.setattr(sweep, "find", lambda name, **params: mine.with_params(**params))
+    for module in (sweep, sweep_file):
+        monkeypatch.setattr(module, "find", lambda name, **params: mine.with_params(**params))
     with pytest.raises(InputError, match=r"each value a row of its own: .name = \"mine\", power = 2."):
-        sweep.parse({**SMALL, "estimators": ["mine"], "parameters": {"power": [2, 3]}})
+        sweep_file.parse({**SMALL, "estimators": ["mine"], "parameters": {"power": [2, 3]}})
 
 
 def test_rows_carry_their_parameters_as_coordinates():
-    described = sweep.parse({**SMALL, "estimators": ["grpo", {"name": "passk", "k": 2}]})
+    described = sweep_file.parse({**SMALL, "estimators": ["grpo", {"name": "passk", "k": 2}]})
     planned = sweep.plan(described)
     shapes = [(tile, jax.eval_shape(tile.program, *tile.arguments)) for tile in planned]
     parts = [tile.label(jax.tree.map(lambda s: np.zeros(s.shape), shape)) for tile, shape in shapes]
@@ -186,9 +187,17 @@ def test_changed_code_is_another_result_and_a_new_estimator_is_not(tmp_path, mon
     assert "symtheory.estimators.passk" not in used
 
 
+def test_a_comment_or_a_docstring_is_not_another_result():
+    code = 'def f(x):\n    """Doc."""\n    y: int = 1\n    """What y is."""\n    return x + y\n'
+    same = '"""Module."""\ndef f(x):  # comment\n    y: int = 1\n\n    return (x + y)\n'
+    assert provenance.syntax(code) == provenance.syntax(same)
+    assert provenance.syntax(code) != provenance.syntax(code.replace("x + y", "y + x"))
+    assert provenance.syntax("x = 'a'") != provenance.syntax("x = 'b'"), "a string that is used counts"
+
+
 def test_memory_grows_with_the_records_and_not_with_the_steps():
     def held(steps, stride):
-        (tile, *_) = sweep.plan(sweep.parse({**SMALL, "steps": steps, "stride": stride, "tile": 64}))
+        (tile, *_) = sweep.plan(sweep_file.parse({**SMALL, "steps": steps, "stride": stride, "tile": 64}))
         return tile.program.lower(*tile.arguments).compile().memory_analysis()
 
     few, many, dense = held(20, 10), held(20_000, 10_000), held(200, 10)

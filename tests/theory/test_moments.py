@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from symtheory import InputError
+from symtheory.metrics.slope import advantage_table
 from symtheory.theory.moments import expected_update, second_moment, signal_to_noise, undrawn_drift
-from symtheory.theory.theorems.objectives import compositions, advantage_table
+from symtheory.theory.theorems.objectives import compositions
 
 POLICY, CORRECT = np.array([0.05, 0.25, 0.45, 0.15, 0.10]), np.array([1, 1, 0, 0, 0])
 NAMES = ["grpo", "rloo", "psr", "nsr", "negative_dominant", "positive_dominant", "agrae", "passk"]

@@ -12,16 +12,11 @@ from hypothesis import strategies as st
 
 import symtheory
 from symtheory import InputError, estimators
+from symtheory.metrics.slope import expected_slope, kept_group_slope, objective
 from symtheory.theory.closed_form import closed_forms, to_function
 from symtheory.theory.symbols import F, K, N, P, omega
 from symtheory.theory.theorems import difficulty, flow, objectives
-from symtheory.theory.theorems.objectives import (
-    expected_slope,
-    limit_objective,
-    limit_slope,
-    objective,
-    slope_polynomial,
-)
+from symtheory.theory.theorems.objectives import limit_objective, limit_slope, slope_polynomial
 
 RHO = [0.4, 0.3, 0.2, 0.1]
 
@@ -151,7 +146,7 @@ def test_slope_of_grpo_at_large_groups():
 
 
 def test_kept_groups_carry_the_whole_slope():
-    kept = objectives.kept_group_slope("dapo", 8, 0.2) * (1 - 0.2**8 - 0.8**8)
+    kept = kept_group_slope("dapo", 8, 0.2) * (1 - 0.2**8 - 0.8**8)
     assert kept == pytest.approx(float(expected_slope("grpo", 8, 0.2)))
 
 

@@ -16,12 +16,14 @@ from symtheory import InputError
 from symtheory.claims import effects
 from symtheory.figures import easy_focus, transformer_captions
 from symtheory.storage import checkpoint, store
-from symtheory.studies.transformer import training as replay
 from symtheory.studies.transformer import twins
+from symtheory.studies.transformer.base import Base, blocks
+from symtheory.studies.transformer.steps import OneStep, one_step
+from symtheory.studies.transformer.training import ESTIMATORS, Training, training
 from symtheory.transformer import train
 
-SMALL = replay.Training(
-    base=replay.Base(layers=1, width=8, heads=2, steps=2, batch=16),
+SMALL = Training(
+    base=Base(layers=1, width=8, heads=2, steps=2, batch=16),
     update=train.Update(batch=4, mini_batches=2),
     estimators=("grpo", "negative_dominant"),
     seeds=2,
@@ -37,7 +39,7 @@ def silent(stage, done, total, rollouts):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    return replay.training(SMALL, tmp_path_factory.mktemp("replay"), silent)
+    return training(SMALL, tmp_path_factory.mktemp("replay"), silent)
 
 
 def test_training_is_labelled_and_starts_from_the_same_base_for_every_estimator(trained):
@@ -98,10 +100,10 @@ def test_a_run_stopped_between_checkpoints_goes_on_to_the_same_numbers(trained, 
         raise Stopped
 
     with pytest.raises(Stopped):
-        replay.training(SMALL, tmp_path, stop)
+        training(SMALL, tmp_path, stop)
     assert len(list(tmp_path.glob("replay-wave-*.npz"))) == 1
     reports = []
-    again = replay.training(SMALL, tmp_path, lambda *x: reports.append(x))
+    again = training(SMALL, tmp_path, lambda *x: reports.append(x))
     xr.testing.assert_equal(again, trained)
     assert reports[0][1] == 2 * 2 * 4, "it must go on from the second record"
     assert not list(tmp_path.glob("*.npz"))
@@ -123,7 +125,7 @@ def test_checkpoints_return_what_was_saved_and_refuse_what_is_damaged(tmp_path):
 
 def synthetic(seeds=20, **shifts):
     """A result in which every estimator ends with the success of its base times one plus a shift, and little noise."""
-    names, steps = list(replay.ESTIMATORS), [0, 10, 20, 30, 40]
+    names, steps = list(ESTIMATORS), [0, 10, 20, 30, 40]
     rng = np.random.default_rng(0)
     course = np.linspace(0, 1, len(steps))[:, None, None]
     base = rng.uniform(0.002, 0.01, (2 * seeds, 1, 2, 16)) * np.linspace(1.5, 0.5, 16)
@@ -138,7 +140,7 @@ def synthetic(seeds=20, **shifts):
         "difficulty": (("seed", "split", "prompt"), np.tile(np.arange(16) // 4, (2 * seeds, 2, 1))),
     }
     variables |= dict.fromkeys(("correct", "unsolved", "abs_advantage", "imbalance"), (by_step, success.mean((-2, -1))))
-    coords = {"estimator": names, "seed": replay.blocks(seeds, True), "step": steps, "split": ["train", "held_out"]}
+    coords = {"estimator": names, "seed": blocks(seeds, True), "step": steps, "split": ["train", "held_out"]}
     return xr.Dataset(variables, coords)
 
 
@@ -199,7 +201,7 @@ def test_a_study_of_the_replay_holds_the_means_over_its_prompts():
 
 @pytest.mark.slow
 def test_single_steps_are_labelled_and_probabilities_stay_whole(tmp_path):
-    config = replay.OneStep(
+    config = OneStep(
         base=dataclasses.replace(SMALL.base, task="congruence"),
         depths=(2,),
         estimators=("grpo",),
@@ -212,12 +214,12 @@ def test_single_steps_are_labelled_and_probabilities_stay_whole(tmp_path):
         bystanders=1,
         sizes=((1, 8), (2, 8)),
     )
-    result = replay.one_step(config, tmp_path, silent)
+    result = one_step(config, tmp_path, silent)
     assert result.r2.dims[:5] == ("size", "depth", "history", "batch", "estimator")
     assert list(result.seed) == [0, 1, 1000, 1001]
     assert result.sizes["size"] == 2
     assert result.total.max() < 1e-6
-    xr.testing.assert_equal(replay.one_step(config, tmp_path, silent), result)
+    xr.testing.assert_equal(one_step(config, tmp_path, silent), result)
     verdicts = transformer_captions.step_verdicts(result)
     assert [v.verdict for v in verdicts] == ["no verdict"] * len(transformer_captions.STEP_CLAIMS)
     assert all(np.isfinite(i.mean).all() for v in verdicts for i in v.readings.values())
@@ -236,7 +238,7 @@ def test_bad_configurations_are_refused(changes, message):
 
 @pytest.mark.parametrize(("options", "sentence"), [
     (["--estimators", "grppo"], "no estimator 'grppo'. Did you mean 'grpo'?"),
-    (["--width", "10"], "width must be a multiple of heads, got width 10 and heads 4"),
+    (["--width", "10"], "width must be a multiple of the 4 heads, got 10"),
     (["--layers", "0"], "layers must be at least 1, got 0"),
 ])  # fmt: skip
 def test_bad_options_of_the_command_end_in_one_sentence(tmp_path, options, sentence):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from symtheory import estimators
-from symtheory.dynamics import State, advantage_of
+from symtheory.dynamics import State, advantage_of, log_prob_change
 from symtheory.transformer import model, predict, task, train
 from symtheory.worlds import Bandit
 
@@ -20,7 +20,7 @@ def test_theorem_1_is_the_policy_gradient_of_the_bandit():
         pull = jnp.zeros((2, 6)).at[jnp.arange(2)[:, None], rollouts].add(weight)
         direction = world.policy_gradient(logits, rollouts, weight)
         _, change = jax.jvp(lambda x: jax.nn.log_softmax(x, axis=-1), (logits,), (direction,))
-        np.testing.assert_allclose(predict.theorem_1(world.policy(logits), pull), change, atol=1e-12)
+        np.testing.assert_allclose(log_prob_change(world.policy(logits), pull), change, atol=1e-12)
 
 
 def test_the_token_tree_is_one_policy_gradient_step_of_softmax_nodes():
@@ -42,7 +42,7 @@ def test_a_tree_of_one_level_is_theorem_1():
     level = jax.nn.log_softmax(jax.random.normal(jax.random.key(0), (2, 1, 5)), axis=-1)
     pull = jax.random.normal(jax.random.key(1), (2, 5))
     np.testing.assert_allclose(
-        predict.token_tree([level], pull), predict.theorem_1(jnp.exp(level[:, 0]), pull), atol=1e-6
+        predict.token_tree([level], pull), log_prob_change(jnp.exp(level[:, 0]), pull), atol=1e-6
     )
 
 

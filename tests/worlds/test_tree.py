@@ -1,6 +1,7 @@
 """The tree world: its dynamic programmes against enumeration, autodiff and sampling."""
 
 import itertools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -195,7 +196,7 @@ def explicit_of(hashed: HashedTree):
     logits = hashed.logits[:, hashed.slot(jnp.arange(nodes))]
     correct = (jnp.arange(hashed.branching**hashed.depth)[:, None] == hashed.solutions[:, None, :]).any(-1)
     world = make_tree(jax.random.key(0), [0.5], depth=hashed.depth, branching=hashed.branching)
-    return world._replace(logits=logits, correct=correct)
+    return replace(world, logits=logits, correct=correct)
 
 
 def test_a_hashed_tree_is_the_tree_it_stands_for():

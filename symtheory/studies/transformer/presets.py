@@ -6,7 +6,9 @@ They stand apart from `replay`, whose code is part of the address of a result: a
 from dataclasses import dataclass, replace
 
 from ...transformer import train
-from .training import ESTIMATORS, Base, OneStep, Training
+from .base import Base
+from .steps import OneStep
+from .training import ESTIMATORS, Training
 
 
 @dataclass(frozen=True)

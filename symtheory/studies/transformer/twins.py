@@ -19,7 +19,8 @@ from ...storage import store
 from ...transformer import model
 from ...transformer import task as tasks
 from ...worlds import Bandit, Tree
-from .training import Report, Training, base_models, keys_of, settings_of, spread
+from .base import Report, base_models, keys_of, settings_of, shard_runs
+from .training import Training
 
 RATE = 0.3
 """Learning rate of the logits; the path through (pass@1, pass@256) hardly depends on it, the speed does."""
@@ -85,7 +86,7 @@ def _simulated(config: Training, as_world, runs_at_once: int) -> xr.Dataset:
         return jax.lax.map(of, jnp.arange(len(chain)))
 
     base = base_models(config.base, len(wave), runs_at_once)(keys_of(wave, 0))
-    success, entropy = spread(path, len(wave), runs_at_once)(keys_of(wave, 1), keys_of(wave, 2), base)
+    success, entropy = shard_runs(path, len(wave), runs_at_once)(keys_of(wave, 1), keys_of(wave, 2), base)
     dims = ("seed", "estimator", "step", "prompt")
     coords = {
         "seed": wave,

@@ -11,7 +11,15 @@ from .ratios import Ratio, Symbols, Table, reduce
 
 # x = sqrt P and y = sqrt(1 - P) = t u with t^2 = 1 - x, u^2 = 1 + x; anything else in a slope is a free variable
 _TABLE = Table(squares={"t": "1 - x", "u": "1 + x"})
-_ARITHMETIC = Symbols(_TABLE, names={"K": Ratio(parse("x**2")), "F": Ratio(parse("1 - x**2")), "w": Ratio(parse("w")), "v": Ratio(parse("1 - w"))})
+_ARITHMETIC = Symbols(
+    _TABLE,
+    names={
+        "K": Ratio(parse("x**2")),
+        "F": Ratio(parse("1 - x**2")),
+        "w": Ratio(parse("w")),
+        "v": Ratio(parse("1 - w")),
+    },
+)
 _X, _Y, _T, _U = (Ratio(parse(text)) for text in ("x", "t*u", "t", "u"))
 _ONE = Ratio(parse("1"))
 
@@ -51,7 +59,11 @@ def value(node: ast.expr) -> Ratio:
             from .formulas import constant
 
             power = constant(n)
-            return t.power(value(a), power) if power.denominator == 1 else t.power(_root(value(a)), Fraction(power.numerator))
+            return (
+                t.power(value(a), power)
+                if power.denominator == 1
+                else t.power(_root(value(a)), Fraction(power.numerator))
+            )
         case ast.BinOp(left=a, op=op, right=b):
             return _combined(op, value(a), value(b))
         case ast.Call(func=ast.Name(id="sqrt"), args=[a]) if _plain(a):

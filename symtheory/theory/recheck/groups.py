@@ -48,7 +48,7 @@ def _number(value: Any) -> Any:
 
 def with_values(spec: str, values: Mapping[str, Any], exact: bool) -> Estimator:
     """The estimator of a header with its open parameters at `values`."""
-    name, parameters = name_and_parameters(spec)
+    _, parameters = name_and_parameters(spec)
     chosen = {k: values[k] for k, v in parameters.items() if v == k}
     if exact:
         return resolve(spec).with_params(**chosen)
@@ -90,8 +90,9 @@ def written_out(estimator: Estimator, op: Any, correct: Any, size: int, omega: A
     for outcome in (1.0, 0.0):
         mine = np.where(rewards == outcome, a, np.nan)
         with np.errstate(all="ignore"):
-            low, high = np.nanmin(np.where(np.isnan(mine), np.inf, mine), 1), np.nanmax(
-                np.where(np.isnan(mine), -np.inf, mine), 1
+            low, high = (
+                np.nanmin(np.where(np.isnan(mine), np.inf, mine), 1),
+                np.nanmax(np.where(np.isnan(mine), -np.inf, mine), 1),
             )
         some = np.isfinite(low)
         if (np.abs(high - low)[some] > TOLERANCE * (1 + np.abs(high[some]))).any():

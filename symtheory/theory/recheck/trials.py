@@ -230,7 +230,8 @@ def step_moves(
     yield any(ways[way](moved[i]) for i in mine)
     after = finite_step(pi, g, 1e-6)
     yield all(
-        abs((math.log(x) - math.log(y)) / 1e-6 - float(d)) < 1e-4 for x, y, d in zip(after, map(float, pi), moved, strict=True)
+        abs((math.log(x) - math.log(y)) / 1e-6 - float(d)) < 1e-4
+        for x, y, d in zip(after, map(float, pi), moved, strict=True)
     )
 
 
@@ -393,7 +394,11 @@ def _prefix_falls(example: dict[str, Any]) -> Iterator[bool]:
     g = {
         node: [
             sum(
-                (x * ((leaf[len(node)] == c) - p) for x, leaf in zip(a, draws, strict=True) if leaf[: len(node)] == node),
+                (
+                    x * ((leaf[len(node)] == c) - p)
+                    for x, leaf in zip(a, draws, strict=True)
+                    if leaf[: len(node)] == node
+                ),
                 surd(0),
             )
             for c, p in enumerate(pi)
@@ -661,7 +666,9 @@ def ascends(seed: int, spec: str) -> Iterator[bool]:
 def large_groups(seed: int, spec: str, slope: str) -> Iterator[bool]:
     """A+ - A- of the code at K = P G tends to the stated slope: the gap shrinks with G and is below 1e-4 at 10^6."""
     code = resolve(spec)
-    for P, w in itertools.product((Fraction(9, 25), Fraction(16, 25), Fraction(1, 2)), (Fraction(2, 7), Fraction(9, 10))):
+    for P, w in itertools.product(
+        (Fraction(9, 25), Fraction(16, 25), Fraction(1, 2)), (Fraction(2, 7), Fraction(9, 10))
+    ):
         gaps = []
         for size in (10**4, 10**6):
             k = int(P * size)
@@ -765,14 +772,16 @@ def focus_crossings(seed: int) -> Iterator[bool]:
             slopes = []
             for e in (focus, "grpo"):
                 batch = two_outcome_batch(numpy_ops(), np.array(512.0), np.array(1024.0))
-                plus, minus = resolve(e).two_outcomes(np.array(round(rate * size) * 1.0), np.array(size * 1.0), batch, numpy_ops())
+                plus, minus = resolve(e).two_outcomes(
+                    np.array(round(rate * size) * 1.0), np.array(size * 1.0), batch, numpy_ops()
+                )
                 slopes.append(float(plus - minus))
             yield (slopes[0] > slopes[1]) == faster
 
 
 @trial(FLOAT)
 def recursion(seed: int, slopes: dict[str, str]) -> Iterator[bool]:
-    """p <- sigmoid(logit p_ref + F'(p)/beta) from p_ref: every iterate is above p_ref, and GRPO's slope is as stated."""
+    """p <- sigmoid(logit p_ref + F'(p)/beta) from p_ref: no fixed point up to p_ref, and GRPO's slope."""
     for text in slopes.values():
 
         def rate(P: float, text: str = text) -> float:
@@ -866,6 +875,9 @@ def released_factor(seed: int) -> Iterator[bool]:
     released = estimators.get("agrae_released", ddof=0, eps=0, guard=0)
     for size in range(2, 9):
         for k in range(1, size):
-            ours, theirs = (exact_advantages(e, [1] * k + [0] * (size - k), omega=Fraction(0))[-1] for e in (estimators.get("agrae"), released))
+            ours, theirs = (
+                exact_advantages(e, [1] * k + [0] * (size - k), omega=Fraction(0))[-1]
+                for e in (estimators.get("agrae"), released)
+            )
             ratio, root = theirs / ours, sqrt(Fraction(k, size))
             yield ratio * ratio * (1 - root) == 1 + root and ratio > 1

@@ -12,13 +12,13 @@ import sympy
 from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
+from ...metrics.slope import ROLLOUTS, advantage_table, named
 from ..certificates import Certificate
 from ..closed_form import closed_forms, guards
-from ..exact import ROLLOUTS, exact_advantages, exact_two_outcomes
+from ..exact import exact_advantages, exact_two_outcomes
 from ..proofs import Proof, proved, theorem
 from ..surds import sqrt
 from ..symbols import Expr, F, K, N, omega, p
-from .objectives import advantage_table, named
 
 G = K + F
 

@@ -14,14 +14,14 @@ import sympy
 
 from ...errors import InputError
 from ...estimators import Estimator
+from ...metrics.slope import expected_slope, marginal_values, probability
 from ..algebra import certify
 from ..certificates import Certificate
 from ..proofs import Proof, theorem
 from ..recheck.program import FLOAT, IDENTITY
 from ..recheck.trials import compositions
 from ..symbols import P, omega
-from .objectives import expected_slope, limit_slope, marginal_values, probability
-
+from .objectives import limit_slope
 
 
 def mean_field_orbit(policy: Any, correct: Any, until: float) -> np.ndarray:
@@ -227,7 +227,7 @@ def orbit_equivalence() -> Proof:
 
 @theorem("rank bias, arXiv:2506.02355, in closed form")
 def conserved_quantities() -> Proof:
-    """The mean-field flow conserves exp(-h_b) - exp(-h_c) for two correct (or two wrong) b, c, under every estimator."""
+    """The mean-field flow conserves exp(-h_b) - exp(-h_c) for two correct (or wrong) b, c, under every estimator."""
     drift = Certificate(
         "(-b*slope*(x*z)*(f - P)) - (-c*slope*(y*z)*(f - P))",
         ("b*x - 1", "c*y - 1"),
@@ -302,7 +302,7 @@ INDICES = {
     "maxrl": "1/(G-1)",
     "agrae": "agrae",
 }
-"""Stability index of each estimator at alpha = 1 (s = w); A-GRAE's is [w + (1-w) r] / (s [w r + 1 - w]), r = sqrt(G-1)."""
+"""Stability index of each estimator at alpha = 1 (s = w); A-GRAE's is [w + (1-w) r] / (s [w r + 1-w]), r^2 = G-1."""
 
 
 @theorem("Fig. 9 of arXiv:2602.05548: loss of hard prompts, in a scalar model of two prompts")
@@ -355,5 +355,8 @@ def regularised_recursion_improves() -> Proof:
     slopes = {name: as_formula(limit_slope(name)).replace("(1 - P)", "(Q)") for name in names}
     meaning = "F' = 1/s, s^2 = P Q: F'' = -(1 - 2P)/(2 s^3), so P Q F'' 2 s + (1 - 2P) = 0"
     curvature = Certificate("s**2*d*2*s + (1 - 2*P)", ("2*s**3*d + (1 - 2*P)",), ("1",), meaning=meaning)
-    named = (("recursion", {"slopes": slopes}), ("antiderivative", {"objective": "1/sqrt(P*Q)", "slope": "(2*P - 1)/(2*P*Q*sqrt(P*Q))"}))
+    named = (
+        ("recursion", {"slopes": slopes}),
+        ("antiderivative", {"objective": "1/sqrt(P*Q)", "slope": "(2*P - 1)/(2*P*Q*sqrt(P*Q))"}),
+    )
     return Proof("exact", "the residual is negative up to p_ref", (curvature,), named=named, rests_on=FLOAT)

@@ -186,9 +186,7 @@ def token_mean_keeps_zero_sum() -> Proof:
         ("L*h",),
         meaning="S = sum |o| A, L = sum |o|, h = 1/G: G Cov(|o|, A) = S - C L / G, at every G, given C = 0",
     )
-    return Proof(
-        "exact", "", (zero, tokens), named=(("length_weights", {}),), rests_on="identity for all G"
-    )
+    return Proof("exact", "", (zero, tokens), named=(("length_weights", {}),), rests_on="identity for all G")
 
 
 @theorem("GRPO's 1/|o_i| (Eq. 1 of arXiv:2602.05548), in the update of whole trajectories")
@@ -231,4 +229,3 @@ def passk_zero_sum() -> Proof:
         formulas=tuple(texts),
         named=(("passk_is_zero_sum", {}),),
     )
-

@@ -12,92 +12,20 @@ import functools
 import math
 from typing import Any
 
-import numpy as np
 import sympy
 
 from ... import estimators
-from ...errors import InputError
-from ...estimators import Estimator, two_outcome_batch
-from ...ops import numpy_ops
+from ...estimators import Estimator
+from ...metrics.slope import named
 from ..algebra import certify
 from ..certificates import Certificate
 from ..closed_form import guards
-from ..exact import ROLLOUTS
 from ..proofs import Proof, theorem, theorem_of_each_estimator
 from ..recheck.program import FLOAT, IDENTITY
 from ..recheck.trials import compositions
 from ..symbols import Expr, F, K, P, omega, two_outcomes
 
 Q = 1 - P
-
-
-def named(estimator: str | Estimator) -> Estimator:
-    """An estimator given by itself or by its registered name."""
-    return estimators.get(estimator) if isinstance(estimator, str) else estimator
-
-
-def advantage_table(estimator: str | Estimator, size: int, omega: Any = 0.5) -> tuple[np.ndarray, np.ndarray]:
-    """A+(K) and A-(K) for K = 0..G, each of shape [..., G + 1] for omega of shape [...]; 0 for an empty class."""
-    estimator, op = named(estimator), numpy_ops()
-    if size != int(size) or size < estimator.min_size:
-        raise InputError(f"size must be a whole number >= {estimator.min_size} for {estimator.name!r}, got {size}")
-    w = np.asarray(omega, dtype=float)[..., None, None]
-    if ((w < 0) | (w > 1)).any():
-        raise InputError(f"omega must be a mean reward in [0, 1], got {omega}")
-    correct = np.broadcast_to(np.arange(size + 1.0), (*w.shape[:-2], size + 1))
-    batch = two_outcome_batch(op, ROLLOUTS * w, np.array(float(ROLLOUTS)))
-    return estimator.two_outcomes(correct, np.full_like(correct, size), batch, op)
-
-
-def marginal_values(estimator: str | Estimator, size: int, omega: Any = 0.5) -> np.ndarray:
-    """d_j = A+(j+1) - A-(j), j = 0..G-1: the Bernstein coefficients of F'_G. Shape [..., G].
-
-    >>> marginal_values("grpo", 3).round(4)
-    array([1.4142, 1.4142, 1.4142])
-    """
-    plus, minus = advantage_table(estimator, size, omega)
-    return plus[..., 1:] - minus[..., :-1]
-
-
-def expected_slope(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -> np.ndarray:
-    """F'_G(P), the expected update per rollout in units of grad P (master theorem, module docstring).
-
-    `P` and `omega` (the batch mean reward that A-GRAE sees, held fixed) broadcast: shape [...] -> [...].
-
-    >>> round(float(expected_slope("grpo", 8, 0.1)), 4)
-    2.3277
-    """
-    from scipy.stats import binom
-
-    P = probability(P)
-    weight = binom.pmf(np.arange(size), size - 1, P[..., None])
-    return (weight * marginal_values(estimator, size, omega)).sum(-1)
-
-
-def objective(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -> np.ndarray:
-    """F_G(P) - F_G(0) = (1/G) sum_j d_j I_P(j+1, G-j): what the expected update ascends, with omega held fixed.
-
-    >>> round(float(objective("rloo", 5, 0.3)), 12)
-    0.3
-    """
-    from scipy.special import betainc
-
-    P, j = probability(P), np.arange(size)
-    return (marginal_values(estimator, size, omega) * betainc(j + 1, size - j, P[..., None])).sum(-1) / size
-
-
-def kept_group_slope(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -> np.ndarray:
-    """F'_G(P) / (1 - P^G - (1-P)^G): per group kept by DAPO's dynamic sampling, which drops all-equal groups."""
-    P = probability(P)
-    return expected_slope(estimator, size, P, omega) / (1 - P**size - (1 - P) ** size)
-
-
-def probability(P: Any) -> np.ndarray:
-    """P as an array, refused outside [0, 1]."""
-    P = np.asarray(P, dtype=float)
-    if not ((P >= 0) & (P <= 1)).all():
-        raise InputError(f"P must be a success probability in [0, 1], got {P}")
-    return P
 
 
 def slope_polynomial(estimator: str | Estimator, size: int) -> Expr:
@@ -253,7 +181,9 @@ def small_groups_have_no_difficulty_weight() -> Proof:
         "4": ["sqrt(3)", "3 - 2 sqrt(3)"],
         "5": ["2", "2 sqrt(6) - 6"],
     }
-    return Proof("exact", "polynomials of degree below 5, equal at 20 points", named=(("polynomial_slopes", {"forms": forms}),))
+    return Proof(
+        "exact", "polynomials of degree below 5, equal at 20 points", named=(("polynomial_slopes", {"forms": forms}),)
+    )
 
 
 @theorem("Sec. 3 of arXiv:2602.05548: which difficulty dominates")
@@ -286,7 +216,7 @@ def entanglement() -> Proof:
         "(up*E*q + down*E*P) - (E*q + E*P)*(up*q + down*P)",
         ("q - (1 - P)",),
         ("-(E*(up*q + down*P))",),
-        meaning="times P Q: E = E[K A+] = E[F |A-|] by the zero sum, so F' = E/P + E/Q before and l+ E/P + l- E/Q after",
+        meaning="times P Q: E = E[K A+] = E[F |A-|] by the zero sum; F' = E/P + E/Q before, l+ E/P + l- E/Q after",
     )
     pairs = [["positive_dominant", "10", "1"], ["negative_dominant", "1/10", "1"]]
     trials = (("entangled", {"pairs": pairs}),)
@@ -300,7 +230,7 @@ def master_theorem() -> Proof:
     """
     return Proof(
         "exact",
-        "polynomials with symbolic A+, A-, pi at G = 2, 3, 4, and every estimator by enumeration; every G in `--kernel`",
+        "polynomials with symbolic A+, A-, pi at G = 2, 3, 4, every estimator by enumeration; every G in `--kernel`",
         tuple(_master_certificate(size) for size in (2, 3, 4)),
         named=_master_trials(coupled=False),
     )

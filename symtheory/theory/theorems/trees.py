@@ -65,7 +65,9 @@ def node_values_are_zero_sum() -> Proof:
         ("-1",),
         meaning="S = sum_c n_c V(c), N = sum_c n_c, V = S / N the value of the node: any number of children",
     )
-    return Proof("exact", "by definition of V; random trees", (local,), named=(("random_trees", {}),), rests_on=IDENTITY)
+    return Proof(
+        "exact", "by definition of V; random trees", (local,), named=(("random_trees", {}),), rests_on=IDENTITY
+    )
 
 
 @theorem("Theorem 1, case C (Eq. 9) of arXiv:2602.05548, in an autoregressive policy")

@@ -19,6 +19,7 @@ from typing import Any
 from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
+from ...metrics.slope import named
 from ..algebra import NotProved
 from ..certificates import Certificate
 from ..exact import exact_two_outcomes
@@ -29,7 +30,6 @@ from ..recheck.program import IDENTITY, POINTS
 from ..recheck.trials import small_steps
 from ..surds import Surd, surd
 from .identities import BY_LENGTH, spec_of, unbalanced_group
-from .objectives import named
 
 GRPO, NEGATIVE = "grpo", "negative_dominant"
 
@@ -104,8 +104,8 @@ def logit_update_formula() -> Proof:
         "(m - T*x*z) - (m - C*pi)",
         ("pi - x*z", "T - C"),
         ("C", "-(x*z)"),
-        meaning="x = exp h_b, z = 1/sum exp h, pi = x z, m = n_b A_b: d/dh_b sum_c n_c A_c (h_c - log sum exp h) = m - T "
-        "x z with T = sum_c n_c A_c, which is C: any number of behaviours",
+        meaning="x = exp h_b, z = 1/sum exp h, pi = x z, m = n_b A_b: d/dh_b sum_c n_c A_c (h_c - log sum exp h) is "
+        "m - T x z with T = sum_c n_c A_c, which is C: any number of behaviours",
     )
     found = {"drawn": "one correct b, one wrong b' twice", "K": 1, "G": 3}
     plus, minus = exact_two_outcomes(estimators.get(GRPO), 1, 3)
@@ -127,12 +127,10 @@ def logit_update_formula() -> Proof:
 def log_probability_update_formula() -> Proof:
     """d log pi_b = eta [n_b A_b - C pi_b - sum_i A_i pi(o_i) + C sum_c pi_c^2] to first order, for every estimator."""
     meaning = (
-        "g_b = n_b A_b - C pi_b and d log pi_b = g_b - sum_c pi_c g_c, where D = sum_c pi_c n_c A_c = sum_i A_i pi(o_i) "
+        "g_b = n_b A_b - C pi_b and d log pi_b = g_b - sum_c pi_c g_c, D = sum_c pi_c n_c A_c = sum_i A_i pi(o_i) "
         "and S = sum_c pi_c^2, so sum_c pi_c g_c = M = D - C S: any number of behaviours"
     )
-    certificate = Certificate(
-        "(x - C*pi - M) - (x - C*pi - D + C*S)", ("M - D + C*S",), ("-1",), meaning=meaning
-    )
+    certificate = Certificate("(x - C*pi - M) - (x - C*pi - D + C*S)", ("M - D + C*S",), ("-1",), meaning=meaning)
     return Proof("exact", "", (certificate,), named=(("logits_of_small_groups", {}),), rests_on=IDENTITY)
 
 
@@ -310,7 +308,9 @@ def sure_improvement(estimator: Estimator) -> Proof:
     if found:
         args = {"estimator": spec, "policy": [str(x) for x in found["pi"]], "omega": str(found["omega"])}
         args |= {"correct": list(found["correct"]), "counts": list(found["counts"])}
-        return Proof("fails", "smallest group found that lowers P", counterexample=found, named=(("success_falls", args),))
+        return Proof(
+            "fails", "smallest group found that lowers P", counterexample=found, named=(("success_falls", args),)
+        )
     if unbalanced_group(estimator):
         raise NotProved(f"{estimator.name} is not zero-sum, and no regress was found")
     return Proof(
