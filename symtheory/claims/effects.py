@@ -101,8 +101,8 @@ def _all_of(*effects: xr.DataArray) -> xr.DataArray:
 
 def _above(best, others, k, *populations):
     """pass@k of `best` above that of each of `others`, in points."""
-    return lambda d: 100 * _all_of(
-        *(mean_pass(d, best, k, *populations) - mean_pass(d, o, k, *populations) for o in others)
+    return lambda d: (
+        100 * _all_of(*(mean_pass(d, best, k, *populations) - mean_pass(d, o, k, *populations) for o in others))
     )
 
 

@@ -11,7 +11,8 @@ of one reading and setting:
     not testable    the cell has nothing to test: no event in any arm, no contrast, or set by the design
 
 Beside it stands what the original study could have seen: d33, the effect that it had 33% power for; an effect that is
-smaller is *below the published study's sight* (small telescopes, Simonsohn 2015). For practice in RL: Agarwal et al. 2021.
+smaller is *below the published study's sight* (small telescopes, Simonsohn 2015). On practice in RL: Agarwal et al.
+2021.
 """
 
 import math
@@ -178,7 +179,7 @@ class Needs:
     """What has to be there before a claim can be tested in a cell."""
 
     claim: str = ""
-    """A claim that must be supported in the same cell (for a share of events: must have had one)."""
+    """A claim that must be supported or reversed in the same cell (for a share of events: must have had one)."""
     calibrated: tuple[str, ...] = field(default=())
     """Worlds whose design set what the claim is about."""
 
@@ -192,12 +193,19 @@ def judge_with_gates(
         need = needs.get(id, Needs())
         if world in need.calibrated:
             untestable[id] = "set by the design"
-        elif need.claim and need.claim in cells and margins[need.claim].kind == "share":
-            if not cells[need.claim].any():
-                untestable[id] = "no event in any arm"
+        elif need.claim in cells and margins[need.claim].kind == "share" and not cells[need.claim].any():
+            untestable[id] = "no event in any arm"
     first = judge(cells, margins, untestable)
     for id in cells:
         need = needs.get(id, Needs())
-        if need.claim in first and margins[need.claim].kind != "share" and first[need.claim].verdict != SUPPORTED:
+        if (
+            need.claim in first
+            and margins[need.claim].kind != "share"
+            and first[need.claim].verdict
+            not in (
+                SUPPORTED,
+                REVERSED,
+            )
+        ):
             untestable[id] = "no contrast to test"
     return judge(cells, margins, untestable)

@@ -275,9 +275,7 @@ def _measured_row(claim: Claim, findings: Iterable[Finding]) -> Row:
     return Row(claim.id, claim.statement, verdict, claim.source, "; ".join(lines), True, {})
 
 
-def judge_study(
-    study: xr.Dataset, world: str, measures: Sequence[Measure] = MEASURES
-) -> dict[str, dict[str, Cell]]:
+def judge_study(study: xr.Dataset, world: str, measures: Sequence[Measure] = MEASURES) -> dict[str, dict[str, Cell]]:
     """Cells by claim and reading of one study in this process, as its saved effects would give them."""
     ledger = {c.id: c for c in load_claims() if c.experiment}
     return verdicts_of(recorded({"": study}, "", measures)["settings"][""], ledger, world)
@@ -296,11 +294,11 @@ def sentence(id: str, cells: Mapping[str, Cell]) -> str:
 
 READING = (
     "How to read it: an effect is positive in the direction of the paper's claim; means over all seeds with 95% t "
-    "intervals. The margin d was fixed beforehand. *Supported*: larger than d; *reversed*: below -d; *no effect*: within "
-    "-d and d (two one-sided tests); else *inconclusive*; *not testable* where there is nothing to test. Holm's correction "
-    "over the claims of one reading. Equal step is the paper's comparison, matched budget compares methods that have "
-    "learnt equally much; they are two questions, and their verdicts are not joined. Of a claim with several parts the "
-    "one that the verdict rests on is shown."
+    "intervals. The margin d was fixed beforehand. *Supported*: larger than d; *reversed*: below -d; *no effect*: "
+    "within -d and d (two one-sided tests); else *inconclusive*; *not testable* where there is nothing to test. Holm's "
+    "correction over the claims of one reading. Equal step is the paper's comparison, matched budget compares methods "
+    "that have learnt equally much; they are two questions, and their verdicts are not joined. Of a claim with several "
+    "parts the one that the verdict rests on is shown."
 )
 
 

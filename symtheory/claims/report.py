@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..theory.recheck.program import METHODS
 from .judge import Cell
 from .ledger import WORLDS, Claim, Finding, Row
 
@@ -94,6 +95,15 @@ def settled_table(claims: Iterable[Claim]) -> str:
         [c.source, c.paper, c.verdict, c.statement, f"`symtheory prove {c.id}`"] for c in claims if not c.experiment
     ]
     return markdown_table(("where", "the paper says", "verdict", "what holds", "see"), rows)
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """How many theorems rest on each method, and how many were derived now."""
+    counts = {m: sum(row.method.startswith(m) for row in rows) for m in METHODS}
+    told = ", ".join(f"{m}: {n}" for m, n in counts.items() if n)
+    derived = sum(row.derived for row in rows)
+    kept = sum(counts.values()) - derived
+    return f"{told or 'no theorem'}. {derived} derived now, {kept} from kept certificates; all re-checked now."
 
 
 HEADER = ("id", "verdict", "re-checked", "statement", "source", "method")

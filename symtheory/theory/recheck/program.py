@@ -11,7 +11,7 @@ from typing import Any
 from ..certificates import Certificate, add, multiply, parse
 from . import groups, trials
 from .formulas import Formula, estimators_in, formulas, in_statement, tree, walk
-from .ratios import Missing, Table, Unsigned, numerator, ratio_text, settled, sides
+from .ratios import Missing, Table, Unsigned, cross_products, divide, ratio_text, settled, sides, text_of
 
 IDENTITY, TO_N, POINTS, FLOAT = "identity for all G", "all G to n", "exact at points", "float to tolerance"
 METHODS = (IDENTITY, TO_N, POINTS, FLOAT)
@@ -153,10 +153,12 @@ def _settled(state: _State, formula: Formula, claims: Mapping[str, Any]) -> bool
     except (Missing, Unsigned) as error:
         state.complaints.append(f"`{formula.text}`: {error}")
         return False
-    if "claim" in claims:
-        claim = numerator(formula, state.table)
-        if parse(claims["claim"]) != claim:
+    if "cofactors" in claims:
+        left, right, claim = cross_products(formula, state.table)
+        if (claims["left"], claims["right"]) != (left, right):
             state.complaints.append(f"the claim of `{formula.text}` is not what the formula says")
+        if add(parse(claims["left"]), _negative(parse(claims["right"]))) != claim:
+            state.complaints.append(f"the two sides of `{formula.text}` do not have its difference")
         rules = state.table.rules()
         parts = [multiply(parse(q), add(parse(f"{v}**2"), _negative(rules[v]))) for v, q in claims["cofactors"].items()]
         if add(*parts) != claim:
@@ -171,18 +173,14 @@ def _negative(p: Any) -> Any:
 
 def claims_of(formula: Formula, table: Table) -> dict[str, Any]:
     """What a certificate says about one formula: both sides, the claim before simplification, and its cofactors."""
-    from .ratios import divide, text_of
-
-    left, right, arithmetic = sides(formula, table)
-    content: dict[str, Any] = {"left": ratio_text(left), "right": ratio_text(right)}
     if formula.relation != "=":
-        return {**content, "sign": "coefficients"}
-    claim = arithmetic.difference(left, right)
-    text = text_of(claim)
-    if len(text) > LONGEST:
+        left, right, _ = sides(formula, table)
+        return {"left": ratio_text(left), "right": ratio_text(right), "sign": "coefficients"}
+    left, right, claim = cross_products(formula, table)
+    if len(left) + len(right) > LONGEST:
         return {"lean": True}
     cofactors, _ = divide(claim, table.rules())
-    return {**content, "claim": text, "cofactors": {v: text_of(q) for v, q in cofactors.items()}}
+    return {"left": left, "right": right, "cofactors": {v: text_of(q) for v, q in cofactors.items()}}
 
 
 def _refuted(state: _State) -> None:

@@ -342,17 +342,25 @@ def _moved(p: Polynomial, move: Mapping[str, Any]) -> Polynomial:
 
 
 def sides(formula: Formula, table: Table, lean: bool = False) -> tuple[Ratio, Ratio, Symbols]:
-    """Both sides of a formula as ratios."""
+    """Both sides of a formula as ratios; sum A = 0 is read as K A+ = -F A-, whose sides are not 0."""
     names = BASE if formula.relation == "=" else APART
     arithmetic = Symbols(table, formula.estimator, names, formula.least, lean)
-    left, right = (walk(tree(side), arithmetic) for side in (formula.left, formula.right))
+    texts = (formula.left, formula.right)
+    if (formula.left, formula.relation, formula.right) == ("C", "=", "0"):
+        texts = ("K*Aplus", "-F*Aminus")
+    left, right = (walk(tree(side), arithmetic) for side in texts)
     return left, right, arithmetic
 
 
-def numerator(formula: Formula, table: Table) -> Polynomial:
-    """The polynomial that is 0 where left = right, written before any simplification."""
-    left, right, arithmetic = sides(formula, table)
-    return arithmetic.difference(left, right)
+def cross_products(formula: Formula, table: Table) -> tuple[str, str, Polynomial]:
+    """num_l den_r and num_r den_l as texts, before anything is multiplied out, and their difference expanded."""
+    left, right, _ = sides(formula, table)
+    texts, expanded = [], []
+    for a, b in ((left, right), (right, left)):
+        below = [f"({text_of(dict(p))})" + (f"**{e}" if e > 1 else "") for p, e in b.den.items()]
+        texts.append("*".join([f"({text_of(a.num)})", *below]))
+        expanded.append(multiply(a.num, product(b.den)))
+    return texts[0], texts[1], add(expanded[0], {m: -c for m, c in expanded[1].items()})
 
 
 def settled(formula: Formula, table: Table, lean: bool = False) -> bool:
