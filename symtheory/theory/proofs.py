@@ -163,7 +163,7 @@ def record(theorem: Theorem, proof: Proof) -> dict[str, Any]:
         "formulas": entries,
         "refuted": list(proof.refuted),
         "table": {k: v for k, v in asdict(table).items() if v},
-        "certificates": [asdict(c) for c in proof.certificates if not c.empty()],
+        "certificates": [asdict(c) for c in proof.certificates],
         "trials": [{"name": name, "args": dict(args)} for name, args in proof.named],
         "counterexample": {name: exact_text(value) for name, value in proof.counterexample.items()},
         "legacy": proof.trials is not tuple,
