@@ -34,7 +34,6 @@ OTHERS: dict[str, Estimator] = {}
 """Estimators that are not registered, by name: a user's own, while it is checked."""
 
 
-@functools.cache
 def resolve(spec: str) -> Estimator:
     """The estimator of a formula's header, open parameters left at their defaults."""
     name, parameters = name_and_parameters(spec)
@@ -144,12 +143,19 @@ def two_sizes(seed: int) -> Draws:
 
 
 _KEPT: dict[Any, Any] = {}
+"""Advantages that were computed already, by the code that gave them and the groups."""
+
+
+def _code_of(spec: str, values: Mapping[str, Any]) -> tuple:
+    """What an estimator is, for `_KEPT`: a name may stand for other code a moment later."""
+    estimator = resolve(spec)
+    return spec, estimator.links, repr(sorted(estimator.params.items())), tuple(sorted(values.items()))
 
 
 def run_code(spec: str, values: Mapping[str, Any], backend: str, draws: tuple) -> tuple[np.ndarray, np.ndarray]:
     """A+[n] and A-[n] of an estimator at groups (K, F, omega, seed), kept for the next formula."""
     correct, wrong, omega, seed = draws
-    key = (spec, tuple(sorted(values.items())), backend, correct.tobytes(), wrong.tobytes(), omega.tobytes(), seed)
+    key = (*_code_of(spec, values), backend, correct.tobytes(), wrong.tobytes(), omega.tobytes(), seed)
     if key in _KEPT:
         return _KEPT[key]
     op = numpy_ops() if backend == "numpy" else jax_ops()
@@ -326,7 +332,7 @@ class Exact:
 
     def quantity(self, spec: str, name: str) -> Surd:
         spec = spec or self.estimator
-        key = ("exact", spec, tuple(sorted(self.values.items())), self.correct, self.wrong, self.omega)
+        key = ("exact", *_code_of(spec, self.values), self.correct, self.wrong, self.omega)
         if key not in _KEPT:
             e = with_values(spec, self.values, exact=True)
             rewards = [1] * self.correct + [0] * self.wrong
