@@ -213,7 +213,7 @@ def theorem_row(checked: Checked) -> Row:
     if outcome.certificates:
         parts.append(_count(outcome.certificates, "certificate"))
     if outcome.tried:
-        parts.append(f"{outcome.tried} evaluations of the code")
+        parts.append("evaluated through the code")
     parts += [f"NOT RE-CHECKED: {complaint}" for complaint in outcome.complaints]
     statement = theorem.statement + (f" Holds when {proof.when}." if proof.when else "")
     example = {name: exact_text(value) for name, value in proof.counterexample.items()}
