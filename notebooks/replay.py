@@ -71,7 +71,7 @@ def _(Path, mo, path, lab, set_progress, start, stop):
             lab.make(_target.parent, report)
             set_progress(f"done: {_target.parent / 'training-ci.nc'}")
         except InterruptedError:
-            set_progress("stopped; what is finished is kept, and the next start goes on from there")
+            set_progress("stopped. Finished parts are kept; start again to resume.")
         except Exception as error:
             set_progress(f"failed: {type(error).__name__}: {error}")
 

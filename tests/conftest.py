@@ -1,4 +1,21 @@
-"""Checks run in 64 bit; a test of the simulators' 32-bit path asks for it."""
+"""Checks run in 64 bit; a test of the simulators' 32-bit path asks for it.
+
+Compiling takes most of the tests' time. XLA therefore optimises less here than it does for users, unless XLA_FLAGS
+names a level, and compiled programs are kept for all workers and for the next run. Processes that tests start inherit
+both.
+"""
+
+import os
+from pathlib import Path
+
+from symtheory import paths
+
+LEVEL = "--xla_backend_optimization_level"
+if LEVEL not in os.environ.get("XLA_FLAGS", ""):  # read when jax first computes
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {LEVEL}=0".strip()
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(paths.cache(), "xla-tests")))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 
 import jax
 import pytest

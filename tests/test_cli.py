@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_written_ends_in_one_sentence(tmp_path):
 def test_reproduce_writes_picture_pdf_dataset_and_caption_and_repeats_itself_byte_for_byte(tmp_path):
     made = []
     for folder in ("a", "b"):
-        run = symtheory("reproduce", "--only", "table1", "table4", "--out", tmp_path / folder)
+        run = symtheory("reproduce", "--only", "table1", "table4", "--pdf", "--out", tmp_path / folder)
         assert run.returncode == 0, run.stderr
         made.append({p.name: p.read_bytes() for p in sorted((tmp_path / folder / "quick").iterdir())})
     assert set(made[0]) == {f"{t}.{s}" for t in ("table1", "table4") for s in ("png", "pdf", "nc", "md")}
@@ -74,9 +74,15 @@ def test_reproduce_writes_picture_pdf_dataset_and_caption_and_repeats_itself_byt
     assert "symtheory reproduce --preset quick --only table1" in caption
 
 
-def test_the_lock_names_no_host():
+def test_the_locks_name_no_host_and_agree():
     from pathlib import Path
 
-    lock = (Path(__file__).parent.parent / "requirements.lock").read_text()
-    assert "://" not in lock
-    assert lock.count("--hash=sha256:") > 100
+    users, developers = (
+        (Path(__file__).parent.parent / f"requirements{which}.lock").read_text() for which in ("", "-dev")
+    )
+    for lock in (users, developers):
+        assert "://" not in lock
+        assert lock.count("--hash=sha256:") > 100
+    pins = [line for line in users.splitlines() if line[:1].isalpha()]
+    assert [pin for pin in pins if pin not in developers.splitlines()] == []
+    assert not any(pin.startswith(("numba", "marimo", "mkdocs", "pytest", "z3")) for pin in pins)

@@ -292,7 +292,7 @@ def gains(gain: xr.Dataset, population: str, at: str, runs: xr.Dataset | None = 
 
 
 def orbit(paths: xr.Dataset, population: str, runs: xr.Dataset | None = None) -> str:
-    """Entropy against pass@1: the way of the policy, without the clock. A dot is where a path ends."""
+    """Entropy against pass@1, whatever the speed of training. A dot is where a path ends."""
     at = paths.isel(seed=0).sel(population=population)
     names = list(at.estimator.values)
     ways = list(zip(names, at.pass_at_k.sel(k=1).values, at.entropy.values, strict=True))

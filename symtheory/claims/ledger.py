@@ -11,16 +11,18 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from .. import paths
 from ..errors import InputError
-from ..theory.proofs import Checked, exact_text
 from .effects import EQUAL_STEP, MATCHED, MEASURES, PATH, STEP_MEASURES, Measure, recorded
 from .judge import UNTESTABLE, Cell, Margin, Needs, judge_with_gates
+
+if TYPE_CHECKING:  # the theory knows the computer algebra, which judging needs not
+    from ..theory.proofs import Checked
 
 MEASURED = {m.id: m for m in (*MEASURES, *STEP_MEASURES)}
 """Measures by the claim that they are for."""
@@ -200,8 +202,10 @@ def committed_figures() -> tuple[str, ...]:
     return tuple((root / "figures" / "committed.txt").read_text(encoding="utf-8").split()) if root else ()
 
 
-def theorem_row(checked: Checked) -> Row:
+def theorem_row(checked: "Checked") -> Row:
     """The row of a theorem."""
+    from ..theory.proofs import exact_text
+
     theorem, proof, outcome = checked.theorem, checked.proof, checked.outcome
     if outcome is None:
         return Row(theorem.id, theorem.statement, "not proved", theorem.source, proof.method, False, {})

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..theory.recheck.program import METHODS
 from .judge import Cell
 from .ledger import WORLDS, Claim, Finding, Row
 
@@ -99,6 +98,8 @@ def settled_table(claims: Iterable[Claim]) -> str:
 
 def summary(rows: Sequence[Row]) -> str:
     """How many theorems rest on each method, and how many were derived now."""
+    from ..theory.recheck.program import METHODS
+
     counts = {m: sum(row.method.startswith(m) for row in rows) for m in METHODS}
     told = ", ".join(f"{m}: {n}" for m, n in counts.items() if n)
     derived = sum(row.derived for row in rows)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-STOPPED = "symtheory: stopped; what is finished is kept, and the same command goes on from there"
+STOPPED = "symtheory: stopped. Finished parts are kept; run the same command again to resume."
 
 
 def commands() -> dict:
@@ -57,6 +57,12 @@ def _obey_ctrl_c(within: float) -> None:
         _stop()
 
     threading.Thread(target=watch, daemon=True).start()
+
+    def unraisable(unraised):
+        # Python drops a KeyboardInterrupt that comes in a destructor or in a hook of its garbage collector
+        _stop() if isinstance(unraised.exc_value, KeyboardInterrupt) else sys.__unraisablehook__(unraised)
+
+    sys.unraisablehook = unraisable
 
 
 def _stop() -> None:

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 
-def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16) -> None:
+def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16, pdf: bool = False) -> None:
     """Train an estimator at every point of the symmetry plane, and draw the phase diagram with all known estimators.
 
-    Writes OUT/plane.nc (the numbers; open it with xarray), plane.png, plane.pdf and plane.md (what it shows). Rows of
-    the plane that are finished are kept in OUT/cache and not run again.
+    Writes OUT/plane.nc (the numbers; open it with xarray), plane.png and plane.md (what it shows). Rows of the plane
+    that are finished are kept in OUT/cache and not run again.
 
     Args:
         out: folder for the results.
         points: grid points along each axis.
         seeds: worlds, the same ones at every point.
+        pdf: also write the picture as PDF.
     """
     from ..errors import InputError
 
@@ -34,5 +35,5 @@ def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16) -> None:
         sweep = plane.Sweep(points=points, seeds=seeds)
         dataset = plane.run(sweep, out / "cache", lambda rows: progress.advance(task, rows))
     dataset.attrs.update(title="The symmetry plane", command="symtheory plane")
-    publish(dataset, draw(dataset), out / "plane")
-    console.print(f"{out / 'plane'}.png, .pdf, .nc, .md", highlight=False)
+    publish(dataset, draw(dataset), out / "plane", pdf)
+    console.print(f"{out / 'plane'}.png, {'.pdf, ' if pdf else ''}.nc, .md", highlight=False)

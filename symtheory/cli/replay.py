@@ -28,8 +28,8 @@ def run(
 ) -> None:
     """Train a small transformer by GRPO under several estimators, and hold single steps against the theory.
 
-    Results (NetCDF), figures and captions are written to OUT. What is finished is kept in OUT/cache: the same command
-    after a stop or a kill goes on from the last checkpoint and ends with the same numbers.
+    Results (NetCDF), figures and captions are written to OUT. Interrupted commands resume: finished parts are kept in
+    OUT/cache, and the same command continues from the last checkpoint and ends with the same numbers.
 
     Args:
         preset: ci (about a minute), cpu (about five minutes on two cores), full (over an hour on two cores: two blocks

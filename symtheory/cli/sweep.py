@@ -17,16 +17,16 @@ def run(
     """Train every combination of estimators, parameters, difficulties, group sizes, learning rates and seeds.
 
     Writes OUT/NAME.nc, one labelled dataset with a dimension for every axis (open it with xarray). The work is cut into
-    tiles, kept in OUT/cache: a stopped or killed command goes on where it was, a grid that grew runs only what is new,
-    and any number of devices, shards or hosts gives the same bytes. To start, `symtheory sweep --example > my.toml`.
+    tiles, kept in OUT/cache: interrupted commands resume, a grid that grew runs only its new tiles, and any number of
+    devices, shards or hosts gives the same bytes. To start, `symtheory sweep --example > my.toml`.
 
     Args:
         config: TOML file of the sweep; --example prints one that explains itself.
         out: Folder for the results; shards and hosts share it.
         shard: i/n: only every n-th tile, from the i-th (0 to n - 1). Shards need not know of each other: in a Slurm
-            array of n, --shard $SLURM_ARRAY_TASK_ID/n. The one that finds all tiles finished writes the dataset.
+            array of n, --shard $SLURM_ARRAY_TASK_ID/n. The shard that finishes last writes the dataset.
         coordinator: HOST:PORT of process 0, to run as one job of several processes by jax.distributed; "auto" under
-            Slurm or Open MPI. Process 0 writes the dataset. One process that dies ends them all: prefer --shard.
+            Slurm or Open MPI. Process 0 writes the dataset. If one process dies, all of them end: prefer --shard.
         process: i/n: which of the n processes this is, with --coordinator HOST:PORT.
         example: Print an example configuration and stop.
     """

@@ -46,7 +46,7 @@ PRESETS = {
 
 @dataclass
 class Runs:
-    """The studies that figures draw from: each is run when first asked for, and kept on disk tile by tile."""
+    """The studies that figures draw from: each is run when first asked for, and kept on disk seed by seed."""
 
     preset: Preset
     folder: Path
@@ -105,16 +105,18 @@ class Figure:
     module: str
     """Name of its module, which also has `draw`."""
     result: Callable[[Runs], xr.Dataset]
+    study: bool
+    """Whether it waits for a study; those that do not are drawn first."""
 
 
 _registry: dict[str, Figure] = {}
 
 
-def figure(name: str, title: str) -> Callable:
-    """Register a function `result(runs) -> Dataset` as the figure or table `name`."""
+def figure(name: str, title: str, study: bool = True) -> Callable:
+    """Register a function `result(runs) -> Dataset` as the figure or table `name`; does it wait for a study?"""
 
     def register(result: Callable[[Runs], xr.Dataset]) -> Callable[[Runs], xr.Dataset]:
-        _registry[name] = Figure(name, title, result.__module__.rpartition(".")[2], result)
+        _registry[name] = Figure(name, title, result.__module__.rpartition(".")[2], result, study)
         return result
 
     return register

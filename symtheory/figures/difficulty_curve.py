@@ -32,7 +32,7 @@ def magnitudes(name: str, size: int = SIZE, omegas: tuple[float, ...] = OMEGAS) 
     return (np.abs(right) + np.abs(wrong)) / size, (right + wrong) / size
 
 
-@figure("fig6", "Total advantage against difficulty (Figure 6)")
+@figure("fig6", "Total advantage against difficulty (Figure 6)", study=False)
 def fig6(runs: Runs) -> xr.Dataset:
     names = []
     magnitude, imbalance = [], []
@@ -59,7 +59,7 @@ def fig6(runs: Runs) -> xr.Dataset:
     return describe(dataset, text, runs)
 
 
-@figure("table1", "The controlled experiments' sums of |A| (Table 1)")
+@figure("table1", "The controlled experiments' sums of |A| (Table 1)", study=False)
 def table1(runs: Runs) -> xr.Dataset:
     names = ["grpo", "positive_dominant", "negative_dominant", "hard_focused", "easy_focused"]
     computed = np.array([magnitudes(n)[0][0] for n in names])

@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
-from scipy.stats import spearmanr
 
 from ..claims.effects import at_end, at_matched_budget, mean_pass
 from ..metrics.intervals import Interval, bootstrap
@@ -65,6 +64,8 @@ def against_grpo(study: xr.Dataset, group_size: int, estimators: Mapping[str, st
 
 
 def _rank(focus: list[float], gain: list[float]) -> float:
+    from scipy.stats import spearmanr  # its import takes longer than that of all figures
+
     rank, _ = spearmanr(focus, gain) if len(focus) > 3 else (np.nan, None)
     return float(np.asarray(rank))
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from .. import estimators
 from ..dynamics import Update, advantage_of, mean_field, quick_jit, train
 from ..metrics.intervals import bootstrap
+from ..storage import provenance, store
 from ..worlds import make_bandit
 from .base import Runs, describe, figure
 from .style import look, panels
@@ -30,7 +31,10 @@ CASES = (  # estimator, success of the base policy, step eta on the group's sum
 def result(runs: Runs) -> xr.Dataset:
     """Paths of pass@1 [statistic, case, step], the mean field's [case, step], and its bias with intervals."""
     count = 4096 if runs.preset.confirm else 512
-    paths, field = map(np.asarray, _paths(count))  # [case, time, run], [case, time]
+    links = [link for name, _, _ in CASES for link in estimators.get(name).links]
+    config = {"mean_field": 1, "runs": count, **provenance.made_by(_paths, *links)}
+    kept = store.cached(runs.folder, "mean-field", config, lambda: _paths(count))
+    paths, field = kept.sampled.values, kept.mean_field.values
     sampled = [np.array(bootstrap(path.T)) for path in paths]
     bias = [np.array(bootstrap(mean - path.T)) for path, mean in zip(paths, field, strict=True)]
     dims = ["statistic", "case", "step"]
@@ -65,8 +69,8 @@ def result(runs: Runs) -> xr.Dataset:
     return describe(dataset, text, runs)
 
 
-def _paths(count: int) -> tuple[jax.Array, jax.Array]:
-    """pass@1 of `count` sampled runs [case, time, run], and of the mean field [case, time]; each is one program."""
+def _paths(count: int) -> xr.Dataset:
+    """pass@1 of `count` sampled runs (`case, step, run`), and of the mean field (`case, step`); each is one program."""
     used = sorted({name for name, _, _ in CASES})
     chains = [estimators.get(name) for name in used]
     index = jnp.array([used.index(name) for name, _, _ in CASES])
@@ -94,8 +98,14 @@ def _paths(count: int) -> tuple[jax.Array, jax.Array]:
 
         return jax.lax.switch(index, [partial(path, chain) for chain in chains])
 
-    runs = quick_jit(jax.vmap(sampled))
-    return runs(jnp.arange(len(CASES)), index, success, rate), quick_jit(jax.vmap(expected))(index, success, rate)
+    paths = quick_jit(jax.vmap(sampled))(jnp.arange(len(CASES)), index, success, rate)
+    field = quick_jit(jax.vmap(expected))(index, success, rate)
+    return xr.Dataset(
+        {
+            "sampled": (("case", "step", "run"), np.asarray(paths)),
+            "mean_field": (("case", "step"), np.asarray(field)),
+        }
+    )
 
 
 def draw(dataset: xr.Dataset) -> Figure:

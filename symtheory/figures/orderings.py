@@ -3,7 +3,6 @@
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
 
 from ..evidence import published
 from ..studies.controlled import BENCHMARKS, KS
@@ -15,6 +14,8 @@ SHOWN = (1, 16, 256)
 
 
 def _orderings(runs: Runs, table: str, methods: tuple[str, ...], start: str) -> xr.Dataset:
+    from scipy.stats import spearmanr  # its import takes longer than that of all figures
+
     study = runs.study(start=start)
     end = study.pass_at_k.isel(record=-1).sel(population=list(BENCHMARKS), estimator=["grpo", *methods])
     values = end.transpose("seed", "estimator", "population", "k").values
@@ -71,7 +72,7 @@ def table7(runs: Runs) -> xr.Dataset:
     return _table(runs, "table7", "table7", methods, "table3")
 
 
-@figure("table4", "Multimodal results, published only (Table 4)")
+@figure("table4", "Multimodal results, published only (Table 4)", study=False)
 def table4(runs: Runs) -> xr.Dataset:
     rows = published(table="table4")
     benchmarks = list(dict.fromkeys(r.dataset for r in rows))

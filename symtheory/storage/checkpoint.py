@@ -20,7 +20,7 @@ def save(tree: Any, path: str | os.PathLike) -> None:
 
 
 def find(path: str | os.PathLike, like: Any) -> Any | None:
-    """The tree that was saved at `path` (see `load`), or None; of a damaged file a warning tells."""
+    """The tree that was saved at `path` (see `load`), or None; a damaged file gives a warning."""
     if not Path(path).exists():
         return None
     try:

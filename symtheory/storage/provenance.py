@@ -53,6 +53,7 @@ def sources_of(functions: Sequence[Callable]) -> dict[str, str]:
     return sources
 
 
+@functools.cache
 def syntax(source: str) -> str:
     """The syntax tree of `source` without docstrings, the same for every version of Python; comments are not in it.
 

@@ -81,9 +81,8 @@ def main() -> None:
             copy.write_text(original)
             print(f"{path.name}:{line} {what}: {by or 'SURVIVES'}", flush=True)
             survivors += [] if by else [f"{path.name}:{line} {what}"]
-    print(
-        f"{len(chosen) - len(survivors)} of {len(chosen)} caught (of {len(made)} mutants); survivors: {survivors or 'none'}"
-    )
+    total = f"{len(chosen) - len(survivors)} of {len(chosen)} caught (of {len(made)} mutants)"
+    print(f"{total}; survivors: {survivors or 'none'}")
 
 
 if __name__ == "__main__":

@@ -71,8 +71,8 @@ def training(
 ) -> xr.Dataset:
     """Train every estimator from every seed's base model.
 
-    Seeds run in waves of `seeds_at_once`. A finished wave is kept in `folder`, an unfinished one goes on from its
-    last checkpoint, and the numbers are those of an uninterrupted run.
+    Seeds run in waves of `seeds_at_once`. A finished wave is kept in `folder`; an interrupted one resumes from its
+    last checkpoint. The numbers are those of an uninterrupted run.
     """
     seeds = config.all_seeds
     waves = [seeds[i : i + seeds_at_once] for i in range(0, len(seeds), seeds_at_once)]
