@@ -16,6 +16,7 @@ from symtheory.evidence.findings import MAX_RUNS
 from symtheory.metrics.plane import all_groups
 from symtheory.metrics.slope import expected_slope
 from symtheory.testing.conform import frameworks, golden
+from symtheory.theory.recheck.groups import LARGEST
 from symtheory.theory.recheck.program import METHODS
 from symtheory.theory.theorems import families
 from symtheory.theory.theorems.difficulty import magnitude
@@ -156,6 +157,7 @@ def _ledger(results: Results) -> Iterator[tuple[str, str]]:
     for method in METHODS:
         own = sum(row["method"].startswith(method) for row in results.theorems.values())
         yield f"theorems.{_key(method)}", str(own)
+    yield "recheck.largest", str(LARGEST)
     yield "theorems.families", str(len(families()))
     yield "estimators", str(len(estimators.names()))
     for id, row in results.theorems.items():

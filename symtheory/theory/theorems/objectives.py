@@ -21,7 +21,7 @@ from ..algebra import certify
 from ..certificates import Certificate
 from ..closed_form import guards
 from ..proofs import Proof, theorem, theorem_of_each_estimator
-from ..recheck.program import FLOAT, IDENTITY
+from ..recheck.program import FLOAT, IDENTITY, TO_N
 from ..recheck.trials import compositions
 from ..symbols import Expr, F, K, P, omega, two_outcomes
 
@@ -233,6 +233,7 @@ def master_theorem() -> Proof:
         "polynomials with symbolic A+, A-, pi at G = 2, 3, 4, every estimator by enumeration; every G in `--kernel`",
         tuple(_master_certificate(size) for size in (2, 3, 4)),
         named=_master_trials(coupled=False),
+        rests_on=TO_N,
     )
 
 
@@ -246,6 +247,7 @@ def coupled_omega() -> Proof:
         "the master theorem with A+(K, omega(K)), A-(K, omega(K)): its certificate leaves A+ and A- free at each K",
         tuple(_master_certificate(size) for size in (2, 3)),
         named=_master_trials(coupled=True),
+        rests_on=TO_N,
     )
 
 
