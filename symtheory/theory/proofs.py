@@ -113,6 +113,8 @@ def check(theorem: Theorem, seed: int = 0) -> Checked:
         entry = record(theorem, proof)
     except NotProved as error:
         return Checked(theorem, Proof("not proved", str(error)), False, 0)
+    except Exception as error:  # edited code may fail in any way, and must fail its own row only
+        return Checked(theorem, Proof("not proved", f"{type(error).__name__}: {error}"), False, 0)
     return recheck(theorem, proof, entry, seed)
 
 
