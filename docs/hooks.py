@@ -1,43 +1,98 @@
-"""Pages that are written while the site is built: one per public module, one per command, and the ledger of claims."""
+"""Pages that are written while the site is built: the explorable page, theory, figures, API, commands."""
 
+import html
+import importlib
 import inspect
-import pkgutil
+import json
 import re
+import sys
 from pathlib import Path
+from textwrap import dedent
 
 from mkdocs.structure.files import File
 
 import symtheory
 from symtheory import cli
 from symtheory.claims.ledger import committed_figures, load_claims, load_findings
-from symtheory.claims.report import experiments_table, settled_table
+from symtheory.claims.report import experiments_table, markdown_table, settled_table
+from symtheory.page import page as explorable_page
+from symtheory.theory import theorems
+from symtheory.theory.proofs import FAMILIES, THEOREMS, statement_of
 
 REPOSITORY = Path(__file__).parents[1]
-HIDDEN = ("symtheory.__main__", "symtheory.cli")
+sys.path.insert(0, str(REPOSITORY / "docs"))
+import graph  # noqa: E402  # a neighbour of this file, which mkdocs loads by its path
+
+HOW_TO = "How to"
+
+
+def on_config(config):
+    """Pages in docs/ that the navigation does not name become how-tos, so that writing one is enough."""
+    named = set(re.findall(r"[\w/-]+\.md", json.dumps(config.nav)))
+    rest = sorted(p.name for p in (REPOSITORY / "docs").glob("*.md") if p.name not in named)
+    (section,) = (part[HOW_TO] for part in config.nav if HOW_TO in part)
+    section += rest
+    return config
 
 
 def on_files(files, config):
     """Add the generated pages to the pages in docs/."""
-    for module, package in public_modules().items():
-        files.append(File.generated(config, api_page(module, package), content=f"::: {module}\n"))
-    files.append(File.generated(config, "commands.md", content=commands_page()))
-    files.append(File.generated(config, "claims.md", content=claims_page()))
-    for page in figure_pages(config):
-        files.append(page)
+    pages = {
+        "symmetry-plane.html": explorable_page(),
+        "commands.md": commands_page(),
+        "claims.md": claims_page(),
+        "cite.md": cite_page(),
+        "contributing.md": contributing_page(),
+        **api_pages(),
+        **theory_pages(),
+        **figure_pages(),
+    }
+    for path, content in pages.items():
+        files.append(File.generated(config, path, content=content))
     return files
 
 
-def public_modules() -> dict[str, bool]:
-    """Every module whose name has no leading underscore, and whether it is a package; commands have their own page."""
-    found = {m.name: m.ispkg for m in pkgutil.walk_packages(symtheory.__path__, "symtheory.")}
-    shown = {n: p for n, p in sorted(found.items()) if not n.startswith(HIDDEN) and "._" not in n}
-    return {"symtheory": True, **shown}
+# --- reference -------------------------------------------------------------------------------------------------------
 
 
-def api_page(module: str, package: bool) -> str:
-    """Where the page of a module lies; that of a package is the index of its folder."""
-    path = Path("api", *module.split(".")[1:])
-    return (path / "index.md" if package else path.with_name(f"{path.name}.md")).as_posix()
+def public_names() -> dict[str, list[str]]:
+    """Package -> the names that it exports (`__all__`), for every package that exports some."""
+    found = {"symtheory": list(symtheory.__all__)}
+    for package in sorted(p.parent.name for p in Path(symtheory.__file__).parent.glob("*/__init__.py")):
+        module = importlib.import_module(f"symtheory.{package}")
+        if package != "cli" and getattr(module, "__all__", ()):
+            found[f"symtheory.{package}"] = list(module.__all__)
+    return found
+
+
+def api_pages() -> dict[str, str]:
+    """One page for each package with what it exports, and an index of them."""
+    pages, rows = {}, []
+    for package, names in public_names().items():
+        module, page = importlib.import_module(package), package.rpartition(".")[2]
+        told = first_paragraph(module)
+        parts = [f"::: {where_defined(module, name)}\n    options:\n      heading_level: 2" for name in names]
+        pages[f"api/{page}.md"] = f"# {package}\n\n{told}\n\n" + "\n\n".join(parts) + "\n"
+        rows.append([f"[{package}]({page}.md)", told, ", ".join(f"`{name}`" for name in names)])
+    pages["api/index.md"] = (
+        "# API\n\nThe public names of each package. What is not here may change.\n\n"
+        + markdown_table(("package", "what it is", "names"), rows)
+    )
+    return pages
+
+
+def where_defined(module, name: str) -> str:
+    """Full name under which the documentation finds an exported object."""
+    thing = getattr(module, name)
+    home = getattr(thing, "__module__", None)
+    if isinstance(home, str) and home.startswith("symtheory") and hasattr(thing, "__name__"):
+        return f"{home}.{thing.__name__}"
+    return f"{thing.__name__ if inspect.ismodule(thing) else f'{module.__name__}.{name}'}"
+
+
+def first_paragraph(thing) -> str:
+    """The first paragraph of a docstring on one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
 
 
 def commands_page() -> str:
@@ -51,6 +106,42 @@ def commands_page() -> str:
     return "# Commands\n\nEvery command explains itself with `--help`.\n\n" + "\n".join(sections)
 
 
+def cite_page() -> str:
+    """CITATION.cff as it is, and as BibTeX."""
+    cff = (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8")
+    title, version = (re.search(rf'^{key}: "?([^"\n]+)"?$', cff, re.MULTILINE)[1] for key in ("title", "version"))
+    names = re.findall(r"family-names: ([^,}]+), given-names: ([^,}]+)", cff)
+    paper = re.search(r'^    title: "(.+)"$', cff, re.MULTILINE)[1]
+    bibtex = f"""
+        @software{{symtheory,
+          title   = {{{title}}},
+          author  = {{{{The symtheory developers}}}},
+          version = {{{version}}},
+          year    = {{2026}},
+        }}
+
+        @article{{yu2026unveiling,
+          title   = {{{paper}}},
+          author  = {{{" and ".join(f"{family}, {given}" for family, given in names)}}},
+          journal = {{arXiv preprint arXiv:2602.05548}},
+          year    = {{2026}},
+        }}
+    """
+    return (
+        "# How to cite\n\nCite the toolkit, and the paper whose theory it studies:\n\n"
+        f"```bibtex\n{dedent(bibtex).strip()}\n```\n\n"
+        f"The same as `CITATION.cff`, which reference managers read:\n\n```yaml\n{cff}```\n"
+    )
+
+
+def contributing_page() -> str:
+    """CONTRIBUTING.md, whose recipes are the how-tos for an estimator, a world and a figure."""
+    return (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+# --- theory ----------------------------------------------------------------------------------------------------------
+
+
 def claims_page() -> str:
     """The ledger: claims that experiments judge, and claims that proofs settle."""
     claims = load_claims()
@@ -59,15 +150,135 @@ def claims_page() -> str:
     return f"# Claims\n\n## Judged by experiments\n\n{measured}\n\n## Settled by proofs\n\n{settled}\n"
 
 
-def figure_pages(config) -> list[File]:
-    """The captions of figures/, which the ledger links, each with its picture where that is in the repository."""
-    pages = []
+def proved() -> dict[str, dict]:
+    """Rows of the theorems by id, as `symtheory paper --prove` saved them."""
+    rows = json.loads((REPOSITORY / "paper" / "results" / "theorems.json").read_text(encoding="utf-8"))
+    return {row["id"]: row for row in rows}
+
+
+def theory_pages() -> dict[str, str]:
+    """The graph, a page for each theorem and family of theorems, and one for each claim."""
+    theorems.theorems()  # registers all of them
+    rows, claims, findings = proved(), load_claims(), load_findings()
+    uses = {}
+    for claim in claims:
+        for id in claim.proof + claim.refuted_by:
+            uses.setdefault(id.partition(":")[0], []).append(claim)
+    statements = {id: (t.derive, t.statement, t.source) for id, t in THEOREMS.items()}
+    statements |= {id: (function, statement_of(function), source) for id, (function, source) in FAMILIES.items()}
+    pages = {f"theory/{id}.md": theorem_page(id, *about, rows, uses.get(id, [])) for id, about in statements.items()}
+    pages |= {f"theory/claim-{c.id}.md": claim_page(c, findings.get(c.id, ()), rows) for c in claims}
+    pages["theory/index.md"] = theory_index(statements, rows, claims, findings)
+    return pages
+
+
+def theory_index(statements, rows, claims, findings) -> str:
+    drawn = graph.draw(claims, findings, {id: status(id, rows) for id in statements})
+    cells = [[f"[{id}]({id}.md)", status(id, rows), graph.shown(told)] for id, (_, told, _) in statements.items()]
+    return (
+        "---\nhide: [navigation, toc]\n---\n# What rests on what\n\n"
+        "Theorems on the left, claims of the paper in the middle, the worlds that measured a claim on the right. "
+        "Every name leads to its page, with the statement, its status and the code that derives it. The statuses are "
+        "those that `symtheory prove` derived when the article's results were last written; the test suite derives "
+        "each claim that proofs settle again.\n\n"
+        f'<div class="graph">{drawn}</div>\n\n## All theorems\n\n'
+        + markdown_table(("theorem", "status", "statement"), cells)
+    )
+
+
+def status(id: str, rows) -> str:
+    """The verdict of a theorem; for a family, how many estimators have each verdict."""
+    own = [row["verdict"] for name, row in rows.items() if name.partition(":")[0] == id]
+    counts = {verdict: own.count(verdict) for verdict in dict.fromkeys(own)}
+    if not own:
+        return "not in the saved results"
+    return own[0] if len(own) == 1 else ", ".join(f"{verdict}: {n}" for verdict, n in counts.items())
+
+
+def theorem_page(id: str, function, statement: str, source: str, rows, claims) -> str:
+    """Statement, status, certificate, claims that rest on it, and code."""
+    own = {name: row for name, row in rows.items() if name.partition(":")[0] == id}
+    lines = [f"# {id}", graph.shown(statement), f"**Status**: {status(id, rows)}. **Source**: {source}."]
+    if id in own:
+        row = own[id]
+        lines.append(
+            f"**How it is certified**: {graph.shown(row['method'])}; re-checked: {'yes' if row['rechecked'] else 'no'}."
+        )
+        if row["counterexample"]:
+            lines.append("**Counterexample**: " + ", ".join(f"`{k} = {v}`" for k, v in row["counterexample"].items()))
+    elif own:
+        cells = [[n.partition(":")[2], r["verdict"], graph.shown(r["method"])] for n, r in own.items()]
+        lines.append(markdown_table(("estimator", "verdict", "how it is certified"), cells))
+    if claims:
+        links = ", ".join(f"[{c.id}](claim-{c.id}.md)" for c in claims)
+        lines.append(f"**Claims that rest on it**: {links}.")
+    example = next(iter(own), id)
+    lines += [f"Derive and re-check it:\n\n```bash\nsymtheory prove {example}\n```", "## The derivation"]
+    lines.append(f"```python\n{inspect.getsource(function).rstrip()}\n```")
+    return "\n\n".join(lines) + "\n"
+
+
+def claim_page(claim, findings, rows) -> str:
+    """What the paper says, what holds, on which theorems or measurements it rests."""
+    lines = [f"# {claim.id}", f"**The paper says** ({claim.source}): {graph.shown(claim.paper)}"]
+    lines.append(
+        f"**What holds**: {graph.shown(claim.statement)}" + (f" Holds when {claim.when}." if claim.when else "")
+    )
+    if not claim.experiment:
+        lines.append(f"**Status**: {claim.verdict}.")
+        for title, ids in (("Rests on", claim.proof), ("Contradicted by", claim.refuted_by)):
+            if ids:
+                links = (
+                    f"[{id}]({id.partition(':')[0]}.md) ({rows.get(id, {}).get('verdict', 'not saved')})" for id in ids
+                )
+                lines.append(f"**{title}**: {', '.join(links)}.")
+    else:
+        cells = [
+            [
+                f.world,
+                f.verdict,
+                f"{f.effect:+.4g} [{f.interval[0]:+.4g}, {f.interval[1]:+.4g}] {f.unit}",
+                str(f.seeds),
+                f"`{f.command}`",
+            ]
+            for f in findings
+        ]
+        lines.append(
+            markdown_table(("world", "verdict", "effect and interval", "seeds", "command"), cells)
+            if cells
+            else "No world has measured it yet."
+        )
+        figure = claim.id.partition("_")[0]
+        shown = [p for p in committed_figures() if p.rpartition("/")[2] == figure]
+        if shown:
+            lines.append("**Figures**: " + ", ".join(f"[{p}](../figures/{p}.md)" for p in shown) + ".")
+    lines.append(
+        f"Derive the verdict again:\n\n```bash\nsymtheory prove {claim.id}\n```\n\nThe test is `{claim.test}`."
+    )
+    return "\n\n".join(lines) + "\n"
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def figure_pages() -> dict[str, str | bytes]:
+    """The captions of figures/, each with its picture where that is in the repository, and the gallery of all."""
+    pages, cards, words = {}, [], []
     for name in committed_figures():
         caption = REPOSITORY / "figures" / f"{name}.md"
-        place, picture = caption.relative_to(REPOSITORY), caption.with_suffix(".png")
+        place, picture = f"figures/{name}", caption.with_suffix(".png")
         content = caption.read_text(encoding="utf-8")
+        title = content.partition("\n")[0].removeprefix("# ")
         if picture.exists():
-            content += f"\n![{place.stem}]({picture.name})\n"
-            pages.append(File.generated(config, str(place.with_suffix(".png")), content=picture.read_bytes()))
-        pages.append(File.generated(config, str(place), content=content))
+            content += f"\n![{html.escape(title)}]({picture.name})\n"
+            pages[f"{place}.png"] = picture.read_bytes()
+            cards.append(f"[![{html.escape(title)}]({name}.png) {title}]({name}.md)")
+        else:
+            words.append(f"- [{name}: {title}]({name}.md)")
+        pages[f"{place}.md"] = content
+    pages["figures/index.md"] = (
+        "# Gallery\n\nEvery published figure, with its caption and the command that makes it. `symtheory gallery` "
+        'writes the same as one page.\n\n<div class="cards" markdown>\n\n' + "\n\n".join(cards) + "\n\n</div>\n\n"
+        "## Captions and tables whose picture a command draws\n\n" + "\n".join(words) + "\n"
+    )
     return pages

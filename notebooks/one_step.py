@@ -43,7 +43,7 @@ def _(mo):
 
 @app.cell
 def _(estimators, mo):
-    estimator = mo.ui.dropdown(list(estimators.names()), value="grpo", label="estimator")
+    estimator = mo.ui.dropdown(list(estimators.names("two_class")), value="grpo", label="estimator")
     seed = mo.ui.slider(0, 50, 1, value=2, label="draw another group", show_value=True)
     concentration = mo.ui.slider(0, 2.5, 0.1, value=0.8, label="concentration of the policy", show_value=True)
     eta = mo.ui.slider(0.02, 2, 0.02, value=0.2, label="step size eta", show_value=True)

@@ -43,7 +43,7 @@ def _(mo):
 @app.cell
 def _(estimators, mo):
     step = mo.ui.slider(0, 119, 1, value=8, label="step", show_value=True, full_width=True)
-    estimator = mo.ui.dropdown(list(estimators.names()), value="grpo", label="estimator")
+    estimator = mo.ui.dropdown(list(estimators.names("two_class")), value="grpo", label="estimator")
     success = mo.ui.slider(0.02, 0.9, 0.02, value=0.2, label="base success", show_value=True)
     decoys = mo.ui.slider(0, 1, 0.1, value=0.3, label="share of tempting mistakes", show_value=True)
     rate = mo.ui.slider(0.1, 2, 0.1, value=0.5, label="learning rate", show_value=True)

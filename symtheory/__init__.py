@@ -7,7 +7,7 @@ array([[ 1.732, -0.577, -0.577, -0.577]])
 'unit'
 
 Subpackages are imported when they are first used: `estimators`, `metrics`, `theory`, `worlds`, `dynamics`,
-`transformer`, `studies`, `claims`, `figures`, `testing`, `audit`, `evidence`.
+`transformer`, `studies`, `claims`, `figures`, `testing`, `audit`, `evidence`, `plan`.
 """
 
 import importlib
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import evidence as evidence
     from . import figures as figures
     from . import metrics as metrics
+    from . import plan as plan
     from . import studies as studies
     from . import testing as testing
     from . import theory as theory

@@ -64,3 +64,28 @@ error = jnp.abs(jnp.mean(jnp.stack(sampled), 0) - path[1]) / (jnp.std(jnp.stack(
 print(bool((path[-1] > path[0] + 0.2).all()), bool((error < 4).all()))
 """
     assert run(house, "-c", code).split() == ["True", "True"]
+
+
+def test_a_new_estimator_takes_torch_tensors(house):
+    pytest.importorskip("torch")
+    code = (
+        "import torch, symtheory; a = symtheory.advantages(torch.tensor([[1.0, 0, 0, 0]]), 'damped'); "
+        "assert a.dtype == torch.float32 and abs(a[0, 0].item() - 3**0.5 * 0.75) < 1e-6, a"
+    )
+    run(house, "-c", code)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "code"),
+    [
+        (
+            "trl",
+            "import trl; symtheory.trainers.trl.with_estimator(trl.GRPOTrainer, 'damped')",
+        ),
+        ("verl", "from verl.trainer.ppo.core_algos import get_adv_estimator_fn as f; f('symtheory/damped')"),
+        ("tunix", "from tunix.rl.function_registry import get_advantage_estimator as f; f('symtheory/damped')"),
+    ],
+)
+def test_a_new_estimator_is_in_every_trainer_that_is_installed(house, trainer, code):
+    pytest.importorskip(trainer)
+    run(house, "-c", f"import symtheory.trainers.{trainer}; {code}")

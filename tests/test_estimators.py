@@ -14,8 +14,11 @@ from symtheory import InputError, estimators
 from symtheory.estimators.base import _registry
 from symtheory.ops import numpy_ops
 
-ALL = [estimators.get(n) for n in estimators.names()]
-ZERO_ON_EQUAL = [e.name for e in ALL if e.links[0].__name__ == "center" and e.rewards != "binary"]
+ALL = [estimators.get(n) for n in estimators.names("rewards")]
+ZERO_ON_EQUAL = [e.name for e in ALL if e.links[0].__name__ == "center" and "degenerate_zero" in e.laws]
+ZERO_ON_EQUAL = [n for n in ZERO_ON_EQUAL if estimators.get(n).rewards != "binary"]
+COUNTED = [n for n in estimators.names("two_class") if not estimators.get(n).needs]
+"""Estimators whose A+ and A- follow from counts of correct rollouts alone, those of the batch among them."""
 graded = st.lists(st.floats(0, 1, width=32), min_size=2, max_size=8)
 binary = st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=9)
 
@@ -47,7 +50,7 @@ def test_equal_rewards_give_exact_zeros_even_if_floats_cannot_hold_them(name, va
     assert (np.asarray(symtheory.advantages(jnp.full((1, size), value, jnp.float32), name)) == 0).all()
 
 
-@pytest.mark.parametrize("name", estimators.names())
+@pytest.mark.parametrize("name", COUNTED)
 def test_weighted_two_outcomes_are_the_rollouts_of_every_group(name):
     op, size, prompts = numpy_ops(), 8, 5
     e = estimators.get(name)
@@ -61,7 +64,7 @@ def test_weighted_two_outcomes_are_the_rollouts_of_every_group(name):
         np.testing.assert_allclose(a, np.where(group[0] > 0, plus, minus), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", estimators.names())
+@pytest.mark.parametrize("name", estimators.names("rewards"))
 def test_padding_does_not_change_a_group(name):
     rewards = np.array([[1.0, 0, 1, 0, 0], [0.0, 1, 1, 1, 0]])
     padded = np.concatenate([np.full((2, 2), 0.9 if name not in ("psr",) else 1.0), rewards], axis=1)
@@ -75,7 +78,7 @@ def test_padding_does_not_change_a_group(name):
 
 def test_jax_and_numpy_agree_and_keep_their_kind():
     rewards = np.array([[1.0, 0, 1, 0], [0.5, 0.25, 1, 0]])
-    for name in estimators.names():
+    for name in estimators.names("rewards"):
         if estimators.get(name).rewards == "binary":
             continue
         a = symtheory.advantages(jnp.asarray(rewards, jnp.float32), name)
@@ -142,7 +145,7 @@ def test_a_new_estimator_needs_one_registration_and_a_second_one_is_refused():
         _registry.pop("half")
 
 
-@pytest.mark.parametrize("name", estimators.names())
+@pytest.mark.parametrize("name", estimators.names("rewards"))
 def test_every_estimator_runs_under_jit(name):
     rewards = jnp.asarray([[1.0, 0, 1, 0], [0, 0, 0, 0]])
     traced = jax.jit(lambda r: symtheory.advantages(r, name))(rewards)

@@ -38,7 +38,7 @@ class Results:
         from symtheory.testing.conform import conform, golden
 
         equal: dict[str, list[str]] = {name: [] for name in golden()}
-        for name in estimators.names():
+        for name in estimators.names("rewards"):
             for comparison in conform(name, "all"):
                 if comparison.equal:
                     equal[comparison.name].append(name)

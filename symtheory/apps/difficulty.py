@@ -19,19 +19,22 @@ from scipy.special import expit, logit
 
 from .. import estimators
 from ..claims.effects import at_matched_budget
-from ..dynamics import Update, advantage_of, mean_field, train
+from ..dynamics import Update, advantage_of, interference, mean_field, train
+from ..dynamics import expected as exact
 from ..errors import no_such
 from ..estimators import chain
 from ..estimators.plane import PLANE
 from ..figures.style import look
 from ..metrics.intervals import bootstrap
 from ..studies.controlled import KS, difficulty, observe_world
-from ..worlds import make_bandit
+from ..worlds import make_bandit, make_conflict
 from .svg import Mark, band, chart, curve, dots, ink
 
 ONE = "one difficulty"
+TWO = "few hard, many easy"
 POPULATIONS: dict[str, tuple[str, str] | None] = {
     ONE: None,
+    TWO: None,
     "MATH, Qwen2.5-Math-7B": ("table3", "MATH"),
     "AIME 2025, Qwen2.5-Math-7B": ("table3", "AIME 2025"),
     "AMC23, Qwen2.5-Math-7B": ("table3", "AMC23"),
@@ -39,7 +42,8 @@ POPULATIONS: dict[str, tuple[str, str] | None] = {
     "AIME 2025, DeepSeek-R1-7B": ("table5", "AIME 2025"),
     "AMC23, DeepSeek-R1-7B": ("table5", "AMC23"),
 }
-"""Populations of prompts by name: one difficulty for all, or inferred from a base model's published pass@k."""
+"""Populations of prompts by name: one difficulty for all, an eighth at success 0.2 and the others at 0.95, or inferred
+from a base model's published pass@k."""
 ESTIMATORS = (
     "grpo",
     "positive_dominant",
@@ -59,6 +63,8 @@ OPTIMIZERS = {"adam": optax.adam, "sgd": optax.sgd}
 RATES = {
     ("shared", "adam"): 0.01,
     ("shared", "sgd"): 1.0,
+    ("at an angle", "adam"): 0.01,
+    ("at an angle", "sgd"): 0.05,
     ("independent", "adam"): 0.02,
     ("independent", "sgd"): 0.1,
 }
@@ -73,7 +79,8 @@ SEEDS = 64
 class Setting:
     """What is compiled: everything that no slider moves."""
 
-    sharing: Literal["shared", "independent"] = "shared"
+    sharing: Literal["shared", "at an angle", "independent"] = "shared"
+    """Random features, or one direction for hard prompts and one for easy ones (`worlds.conflict`), or no sharing."""
     optimizer: Literal["adam", "sgd"] = "adam"
     group_size: int = 8
     prompts: int = 32
@@ -87,7 +94,7 @@ class Setting:
     @property
     def populations(self) -> tuple[str, ...]:
         """`train`, and `held_out` where training moves other prompts at all."""
-        return ("train", "held_out") if self.sharing == "shared" else ("train",)
+        return ("train",) if self.sharing == "independent" else ("train", "held_out")
 
 
 def population(name: str, shift: float, prompts: int) -> np.ndarray:
@@ -106,6 +113,8 @@ def population(name: str, shift: float, prompts: int) -> np.ndarray:
 @cache
 def _base_logits(name: str, prompts: int) -> np.ndarray:
     source = POPULATIONS[name]
+    if name == TWO:
+        return logit(np.where(np.arange(prompts) < max(1, prompts // 8), 0.2, 0.95))
     return np.zeros(prompts) if source is None else logit(difficulty(*source, prompts))
 
 
@@ -116,6 +125,7 @@ def expected(
     rate: float,
     params: Mapping[str, float] | None = None,
     world: int = 0,
+    angle: float = 90.0,
 ) -> xr.Dataset:
     """Mean-field paths, with the dims of `study` (`seed, estimator, record, population, k`; one seed, a record a step).
 
@@ -126,8 +136,9 @@ def expected(
         rate: learning rate.
         params: values of estimators' parameters by name, for those that have them.
         world: seed of the features, where parameters are shared.
+        angle: degrees between the pulls of hard and easy prompts, where parameters are shared at an angle.
     """
-    worlds, run = _worlds_program(setting)(world, jnp.asarray(success)), _expected_program(setting)
+    worlds, run = _worlds_program(setting)(world, jnp.asarray(success), angle), _expected_program(setting)
     values = {key: float(value) for key, value in (params or {}).items()}
     return _label(setting, names, 0, [run(ESTIMATORS.index(name), worlds, rate, values) for name in names])
 
@@ -139,16 +150,44 @@ def sampled(
     rate: float,
     params: Mapping[str, float] | None = None,
     world: int = 0,
+    angle: float = 90.0,
     seeds: Sequence[int] = range(SEEDS),
 ) -> Iterator[xr.Dataset]:
     """Sampled paths in the world of `expected`, one seed after another, each a dataset; methods of a seed are paired.
 
     A generator, so that whoever iterates can show progress and stop.
     """
-    worlds, run = _worlds_program(setting)(world, jnp.asarray(success)), _sampled_program(setting)
+    worlds, run = _worlds_program(setting)(world, jnp.asarray(success), angle), _sampled_program(setting)
     values = {key: float(value) for key, value in (params or {}).items()}
     for seed in seeds:
         yield _label(setting, names, seed, [run(ESTIMATORS.index(n), seed, worlds, rate, values) for n in names])
+
+
+def law(setting: Setting, success: np.ndarray, params: Mapping[str, float], world: int, angle: float, k: int) -> str:
+    """What the base policy alone says of hard and easy focus and of GRPO at this k, in a sentence; no training."""
+    slopes = _law_program(setting, k)(world, jnp.asarray(success), angle, {n: float(v) for n, v in params.items()})
+    grpo, hard, easy = (float(x) for x in slopes)
+    if not np.isfinite([grpo, hard, easy]).all():
+        return "The law says nothing here: no step raises training pass@1."
+    order = "Hard-Focused" if hard > easy else "Easy-Focused"
+    verb = "gains" if grpo > 0 else "**loses**"
+    return (
+        f"The base policy says: at equal progress **{order} keeps more held-out pass@{k}** (slopes {hard:+.3f} hard, "
+        f"{easy:+.3f} easy), and GRPO {verb} {abs(grpo):.3f} of it per unit of training pass@1."
+    )
+
+
+@cache
+def _law_program(setting: Setting, k: int):
+    def slopes(seed, success, angle, params):
+        worlds = _worlds_program(setting)(seed, success, angle)
+        trained, watched = worlds["train"], worlds["held_out"]
+        kernel = interference.kernel(trained.init(), trained, watched)
+        chains = [chain(_switch(ESTIMATORS.index(n), params)) for n in ("grpo", "hard_focused", "easy_focused")]
+        weight = jnp.stack([exact.slope(e, setting.group_size, kernel.trained) for e in chains])
+        return interference.slope(kernel, weight, k)
+
+    return jax.jit(slopes)
 
 
 def gain(paths: xr.Dataset, at: Literal["equal steps", "equal progress"], reference: str = "grpo") -> xr.Dataset:
@@ -181,7 +220,14 @@ def _by_progress(passed, entropy):
 
 @cache
 def _worlds_program(setting: Setting):
-    def make(seed, success):
+    def make(seed, success, angle):
+        if setting.sharing == "at an angle":
+            own = dict(owners=2 * setting.prompts, trajectories=setting.trajectories)
+            first = (0, setting.prompts)
+            return {
+                name: make_conflict(success, jnp.radians(angle), first=i, **own)
+                for name, i in zip(setting.populations, first, strict=True)
+            }
         keys = jax.random.split(jax.random.fold_in(jax.random.key(0), seed), len(setting.populations))
         return {
             name: make_bandit(

@@ -59,7 +59,7 @@ def reached(paths: xr.Dataset, level: float) -> dict[str, int | None]:
 
 def places(size: int, omega: float) -> xr.DataArray:
     """Where the registered estimators lie, dims (estimator, axis)."""
-    names = estimators.names()
+    names = estimators.names("rewards")
     values = np.array([place(name, size, omega) for name in names])
     return xr.DataArray(values, {"estimator": list(names), "axis": list(Position._fields)}, ("estimator", "axis"))
 

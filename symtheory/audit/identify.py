@@ -14,7 +14,9 @@ from .tally import advantages_under, statistics, token_lengths
 
 VARIANTS = {
     "ddof": (0, 1),
-    "eps": (0, 1e-6, 1e-4),  # TRL adds 1e-4, verl, SkyRL and NeMo 1e-6; 1e-8 and less cannot be seen in float32
+    "eps": (0, 1e-6, 1e-5, 1e-4),  # TRL and ms-swift add 1e-4, AReaL 1e-5, verl, SkyRL, NeMo and Tunix 1e-6; 1e-8 and
+    # less cannot be seen in float32
+    "batch_ddof": (1, 0),  # verl and AReaL whiten with 1, OpenRLHF and NeMo with 0
     "alpha": (1, 0.5),
     "beta": (10, 5, 2),
     "gamma": (0.5, 1),
@@ -45,6 +47,10 @@ class Candidate:
     total: float = 0.0
     """sum of squared logged advantages"""
     factors: tuple[float, float] = (np.inf, -np.inf)
+    crooked: int = 0
+    """rollouts whose advantage differs from the candidate's times the factor of their step"""
+    agreeing: int = 0
+    """rollouts whose advantage is the candidate's"""
     first: dict | None = None
     """the first rollout whose advantage differs by more than the tolerance"""
     rows: int = 0
@@ -61,7 +67,7 @@ class Candidate:
 def candidates() -> list[Candidate]:
     """Every registered estimator with every variant, those that compute the same as one; simplest first."""
     found: dict[tuple, Candidate] = {}
-    for name in estimators.names():
+    for name in estimators.names("rewards"):
         default = estimators.get(name)
         options = {p: dict.fromkeys((v, *VARIANTS[p])) for p, v in default.params.items() if p in VARIANTS}
         for values in itertools.product(*options.values()):
@@ -88,12 +94,15 @@ class Identification:
     """estimator -> why it cannot have made this log"""
     seen: int = 0
     tolerance: tuple[float, float] | None = None
+    usual: float = 0.0
+    """the median |A| other than 0 of the batch"""
 
     def add(self, batch: Batch) -> None:
         """Compare one batch; rollouts without a logged advantage are left out."""
         logged = batch.rows["advantage"]
         if not np.nanmax(np.abs(logged), initial=0) > 0:
             return
+        self.usual = float(np.median(np.abs(logged[np.isfinite(logged) & (logged != 0)])))
         self.tolerance = self.tolerance or tolerance(logged[np.isfinite(logged)])
         lengths = token_lengths(batch, self.unit)
         shared = statistics(batch, lengths)
@@ -115,26 +124,34 @@ class Identification:
         both = np.isfinite(logged) & np.isfinite(expected)
         a, b = logged[both], expected[both]
         difference = a - b
-        square, product = float(b @ b), float(a @ b)
+        absolute, relative = self.tolerance or (0, TOLERANCE)
+        beyond = np.abs(difference) > absolute + relative * np.maximum(np.abs(a), 0.05)
         candidate.rows += len(a)
         candidate.total += float(a @ a)
         candidate.error += float(difference @ difference)
-        candidate.residual += float(a @ a) - (product**2 / square if square else 0.0)
-        if square and product:
+        candidate.agreeing += int((~beyond).sum())
+        self._scale(candidate, a, b, absolute, relative)
+        if candidate.first is None and beyond.any():
+            rows = batch.rows[both][beyond]
+            i = int(np.lexsort((rows["line"], rows["file"]))[0])
+            candidate.first = {
+                "where": where(rows[i : i + 1], self.files)[0],
+                "step": int(rows["step"][i]),
+                "logged": float(a[beyond][i]),
+                "expected": float(b[beyond][i]),
+            }
+
+    def _scale(self, candidate: Candidate, a: np.ndarray, b: np.ndarray, absolute: float, relative: float) -> None:
+        """Compare up to the factor of this step, judged at every rollout: one huge advantage makes no factor."""
+        square = float(b @ b)
+        factor = float(a @ b) / square if square > 1e-18 else 0.0
+        rest = a - factor * b
+        candidate.residual += float(rest @ rest)
+        limit = 2 * absolute + 5 * relative * np.maximum(np.abs(a), 0.05 * self.usual)
+        candidate.crooked += int((np.abs(rest) > limit).sum())
+        if factor:
             low, high = candidate.factors
-            candidate.factors = (min(low, product / square), max(high, product / square))
-        if candidate.first is None:
-            absolute, relative = self.tolerance or (0, TOLERANCE)
-            beyond = np.abs(difference) > absolute + relative * np.maximum(np.abs(a), 0.05)
-            if beyond.any():
-                rows = batch.rows[both][beyond]
-                i = int(np.lexsort((rows["line"], rows["file"]))[0])
-                candidate.first = {
-                    "where": where(rows[i : i + 1], self.files)[0],
-                    "step": int(rows["step"][i]),
-                    "logged": float(a[beyond][i]),
-                    "expected": float(b[beyond][i]),
-                }
+            candidate.factors = (min(low, factor), max(high, factor))
 
     def result(self) -> dict | None:
         """The nearest estimator, JSON-ready; None if no advantage other than 0 was logged."""
@@ -144,14 +161,20 @@ class Identification:
         best = _simplest(tried, lambda c: c.distance)
         scaled = _simplest(tried, lambda c: c.distance_scaled)
         equal = best.first is None
-        proportional = not equal and scaled.distance_scaled < TOLERANCE < best.distance
+        positive = 0 < scaled.factors[0] < np.inf
+        proportional = not equal and positive and not scaled.crooked
         chosen = scaled if proportional else best
+        if not equal and not proportional:
+            most = max(tried, key=lambda c: c.agreeing)
+            chosen = most if most.agreeing > 0.5 * most.rows else best
         order = sorted(self.pool, key=lambda c: c.distance)
         return {
             "name": chosen.estimator.name,
             "params": dict(chosen.estimator.params),
             "equal": equal,
+            "near": equal or proportional or chosen.distance < FAR,
             "distance": chosen.distance,
+            "agreeing": chosen.agreeing / max(chosen.rows, 1),
             "also_equal": [n for n in chosen.names if n != chosen.estimator.name],
             "proportional": list(scaled.factors) if proportional else None,
             "first_disagreement": chosen.first,
@@ -164,6 +187,10 @@ class Identification:
         }
 
 
+FAR = 0.3
+"""Relative distance from which the nearest estimator says nothing about a log."""
+
+
 def _simplest(pool: list[Candidate], distance) -> Candidate:
     """The first, and so simplest, of the candidates that are as near as the precision of the log can tell."""
     limit = max(1.5 * min(distance(c) for c in pool), FLOAT32)
@@ -172,7 +199,8 @@ def _simplest(pool: list[Candidate], distance) -> Candidate:
 
 def tolerance(logged: np.ndarray) -> tuple[float, float]:
     """(absolute, relative) tolerance that the precision of the log allows: decimals, bfloat16, float16, float32."""
-    scale = np.abs(logged).max()
+    alive = np.abs(logged[logged != 0])
+    scale = float(np.median(alive)) if len(alive) else 1.0
     for decimals in range(2, 7):
         if np.abs(np.round(logged, decimals) - logged).max() <= 1e-7 * scale:
             return 0.51 * 10.0**-decimals, TOLERANCE

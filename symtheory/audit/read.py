@@ -1,23 +1,28 @@
-"""Read the rollout log of a training run: find its files, tell its format, and hand out one batch per step.
+"""Read the rollout log of a training run: find its files, tell their columns, and hand out one batch per step.
 
-Reading streams: at most a few ten thousand rows are held, whatever the size of the log. A row that cannot be used is
-counted and located, never dropped in silence; nothing in a log is executed.
+Reading streams: at most a few hundred thousand rows are held, whatever the size of the log. A row that cannot be used
+is counted and located, never dropped in silence; nothing in a log is executed.
 """
 
-import itertools
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, no_such
-from . import formats, jsonl, parquet
-from .rows import Batch, Skipped, batches, where
-
-FORMATS = ("trl", "verl", "verl_legacy", "nemo_rl", "plain")
-SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz")
+from ..errors import InputError
+from . import formats
+from .columns.mapping import MAX_PARTS, Plan, Terms, Wishes, plan
+from .columns.opening import dig
+from .columns.rollouts import is_evaluation_value, read_rows
+from .files.parquet import first_line
+from .files.sources import find, is_evaluation, sample
+from .repeats import without_copies
+from .rows import FIELDS, Batch, Skipped, batches, row_type
+from .rows import where as places
+from .scoring import Score, scored
 
 
 @dataclass
@@ -29,130 +34,173 @@ class Log:
     notes: list[str]
     """What the reader chose or left out, one sentence each"""
     length_unit: str
-    """"tokens" or "characters"; formats without token counts give the length of the text"""
+    """"tokens" or "characters"; logs without token counts give the length of the text"""
     batches: Iterator[Batch]
     """One batch per step, in the order of the log"""
+    score: Score
+    """What the reward and the success of a rollout are; settled when the first batch is taken"""
+    columns: Mapping[str, str]
+    """Field -> column of the first file"""
+    block: int | None
+    """Rows of a group, where --group-size counts them"""
+    evaluation_file: str = ""
+    """A file that was left out as part of an evaluation"""
     skipped: Skipped = field(default_factory=Skipped)
     """Filled while `batches` is consumed"""
+    left: Counter = field(default_factory=Counter)
+    """Rows left out on purpose, by reason; filled while `batches` is consumed"""
+
+    @property
+    def has_advantages(self) -> bool:
+        return "advantage" in self.columns
 
 
 def read(
-    path: str | Path, log_format: str | None = None, group_size: int | None = None, reward: str | None = None
+    path: str | Path | Sequence[str | Path],
+    log_format: str | None = None,
+    group_size: int | None = None,
+    reward: str | None = None,
+    *,
+    success: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    where: Mapping[str, str] | None = None,
+    first_step: int | None = None,
 ) -> Log:
-    """Open a rollout log: a file, or a folder of them.
+    """Open a rollout log: files, folders and globs.
 
     Args:
-        path: a parquet or JSONL file (possibly gzipped), or a folder, read in the order of the numbers in its names.
-        log_format: one of `FORMATS`, recognised from the columns if not given.
-        group_size: rollouts per prompt, where the log does not tell (NeMo-RL; plain logs without prompt_id).
+        path: one or several; parquet, JSON in any arrangement, CSV, or slime's .pt, packed or not. Folders are read
+            in the order of the numbers in the names.
+        log_format: one of `formats.named()`, recognised from the columns if not given.
+        group_size: rollouts per prompt, where the log does not tell.
         reward: column of the reward, or a weighted sum such as correct+0.2*brevity.
+        success: column that says whether a rollout solved its task.
+        columns: field (`formats.FIELDS`) -> dotted path of its column, where the usual names do not find it.
+        where: column -> value; only rows with these values are read.
+        first_step: earlier steps are not read.
+
+    Returns:
+        The `Log`; nothing but the first records of each file is read before its batches are taken.
 
     Raises:
         InputError: nothing to read, a format that cannot be told, a column or group size that is missing.
     """
-    if log_format is not None and log_format not in FORMATS:
-        raise no_such("log format", log_format, FORMATS)
+    if log_format is not None:
+        formats.get(log_format)
     if group_size is not None and group_size < 1:
         raise InputError(f"group_size must be at least 1, got {group_size}")
-    files, notes = _files(Path(path))
-    columns = {file: _columns(file) for file in files}
-    files, empty = [f for f in files if columns[f]], [f for f in files if not columns[f]]
-    name = log_format or _one_format(files, empty, columns)
-    if empty and not files:
-        files, empty = empty, []
-    notes += [f"{file} holds no row of {name}" for file in empty]
-    notes += _reward_note(files, name, columns, reward)
-    told = name in ("verl", "verl_legacy") or (name == "plain" and columns[files[0]] & set(formats.PLAIN["prompt"]))
-    if group_size is not None and told:
+    if group_size is not None and group_size > 1 << 20:
+        raise InputError(f"group_size must be at most {1 << 20}, got {group_size}")
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    wishes = Wishes(log_format, group_size, reward, success, dict(columns or {}), dict(where or {}))
+    files, notes = find(paths)
+    skipped, left = Skipped(), Counter()
+    plans = _plans(files, wishes, notes, left)
+    names = [str(f) for f, _ in plans]
+    first = plans[0][1]
+    if group_size is not None and first.block is None:
         notes.append("--group-size is not used: the log tells which rollouts form a group")
-    skipped = Skipped()
-    text = [str(f) for f in files]
-    chunks = itertools.chain.from_iterable(
-        _rows(file, i, name, columns[file], group_size, reward, skipped) for i, file in enumerate(files)
+    parts = tuple(dict.fromkeys(c for _, p in plans for c in p.parts))[:MAX_PARTS]
+    keep_evaluation = _only_evaluation(plans[0])
+    chunks = (
+        _widened(chunk, p.parts, parts)
+        for i, (file, p) in enumerate(plans)
+        for chunk in read_rows(file, i, p, keep_evaluation, skipped, left)
     )
+    if first_step is not None:
+        chunks = (chunk[chunk["step"] >= first_step] for chunk in chunks)
 
     def skip(rows: np.ndarray, reason: str) -> None:
-        for place in where(rows, text):
+        for place in places(rows, names):
             skipped.add(place, reason)
 
-    split = name == "trl" and group_size is None
-    unit = "tokens" if name in ("nemo_rl", "plain") else "characters"
-    return Log(name, text, notes, unit, batches(chunks, skip, split), skipped)
+    terms = _terms(plans, parts)
+    score = Score(parts, terms, first.free)
+    asked = success is not None or "success" in wishes.columns
+    stream = batches(chunks, skip, left, split=first.format.ordered and first.block is None)
+    stream = without_copies(scored(stream, score, first.fields.get("success"), asked), left)
+    in_tokens = {"length", "token_mask", "logprob"} & set(first.fields)
+    unit = "tokens" if in_tokens else "characters"
+    aside = next((str(f) for f, inside in files if is_evaluation(inside)), "")
+    return Log(first.format.name, names, notes, unit, stream, score, first.fields, first.block, aside, skipped, left)
 
 
-def _files(path: Path) -> tuple[list[Path], list[str]]:
-    """Files of a log in the order of the numbers in their names, and notes on what was left out."""
-    if not path.exists():
-        raise InputError(f"no log at {path}")
-    inside = [f for f in sorted(path.rglob("*")) if f.is_file()] if path.is_dir() else [path]
-    if any(".tfevents." in f.name for f in inside) and not any(f.name.endswith(SUFFIXES) for f in inside):
-        raise InputError(
-            f"{path} holds TensorBoard curves only (OpenRLHF leaves no rollouts on disk): an audit needs the reward of "
-            "every rollout"
-        )
-    files = [f for f in inside if f.name.endswith(SUFFIXES)] if path.is_dir() else inside
-    if not files:
-        raise InputError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
-    notes = []
-    train = [f for f in files if not f.name.startswith("val_data_step")]
-    if train and len(train) < len(files):
-        notes.append(f"{len(files) - len(train)} validation files (val_data_step*) are not part of this audit")
-        files = train
-    return sorted(files, key=_natural), notes
+def _terms(plans: Sequence[tuple[Path, Plan]], parts: tuple[str, ...]) -> Terms:
+    """The reward of the whole log: that of the first file, and where reward functions add up, those of all files."""
+    first = plans[0][1]
+    if first.free and first.format.functions and len(first.terms.columns) == len(first.parts):
+        return Terms(parts, (1.0,) * len(parts))
+    return first.terms
 
 
-def _natural(path: Path) -> list:
-    """Key that puts 2.jsonl before 10.jsonl."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"([0-9]+)", str(path))]
+def _widened(chunk: np.ndarray, own: Sequence[str], parts: Sequence[str]) -> np.ndarray:
+    """The same rows with the reward columns of the whole log."""
+    if tuple(own) == tuple(parts):
+        return chunk
+    wide = np.zeros(len(chunk), row_type(len(parts)))
+    for name, *_ in FIELDS:
+        wide[name] = chunk[name]
+    wide["parts"] = np.nan
+    for i, name in enumerate(own):
+        if name in parts:
+            wide["parts"][:, parts.index(name)] = chunk["parts"][:, i]
+    return wide
 
 
-def _is_parquet(file: Path) -> bool:
-    with open(file, "rb") as stream:
-        return stream.read(4) == b"PAR1" or file.name.endswith(".parquet")
-
-
-def _columns(file: Path) -> set[str]:
-    return set(parquet.schema(file)) if _is_parquet(file) else jsonl.keys(file)
-
-
-def _one_format(files: list[Path], empty: list[Path], columns: dict[Path, set[str]]) -> str:
-    if not files:
-        raise InputError(f"{empty[0]} holds no row that is a JSON object: not a rollout log, or damaged from the start")
-    found: dict[str, Path] = {}
-    for file in files:
-        name = formats.recognise(columns[file], _is_parquet(file))
-        if name is None:
-            names = ", ".join(sorted(columns[file])[:12])
-            raise InputError(
-                f"{file} is not in a known format: its columns are {names}; known are {', '.join(FORMATS)} (to be "
-                "forced with --log-format; plain needs step, reward and prompt_id)"
-            )
-        found.setdefault(name, file)
-    if len(found) > 1:
-        places = ", ".join(f"{name} ({file})" for name, file in found.items())
+def _plans(
+    files: Sequence[tuple[Path, str]], wishes: Wishes, notes: list[str], left: Counter
+) -> list[tuple[Path, Plan]]:
+    """The files that are rollout logs of one format, with their plans; what was left out goes to `notes` and `left`."""
+    training = [(f, inside) for f, inside in files if not is_evaluation(inside)]
+    aside = len(files) - len(training)
+    found, refused = _readable(training, wishes, single=len(files) == 1)
+    if aside and found:
+        left["evaluation files"] = aside
+    elif aside:
+        found, refused = _readable(files, wishes, single=len(files) == 1)
+    if not found:
+        raise next(iter(refused.values()), InputError("no file of a rollout log was found"))
+    kinds = Counter(p.format.name for _, p in found)
+    if len(kinds) > 1:
+        places = ", ".join(f"{n} ({next(f for f, p in found if p.format.name == n)})" for n in kinds)
         raise InputError(f"the log holds files of several formats: {places}; audit them one at a time")
-    return next(iter(found))
+    if refused:
+        file, reason = next(iter(refused.items()))
+        shown = str(reason).removeprefix(f"{file} ").split(";")[0][:160]
+        notes.append(f"{len(refused)} files are left out, such as {file}: {shown}")
+    form = found[0][1].format
+    if form.leave_out and (kept := [(f, p) for f, p in found if not re.search(form.leave_out, str(f))]):
+        if len(kept) < len(found):
+            notes.append(
+                f"{len(found) - len(kept)} files repeat others and are left out ({form.name}: {form.leave_out})"
+            )
+        found = kept
+    return found
 
 
-def _reward_note(files: list[Path], name: str, columns: dict[Path, set[str]], reward: str | None) -> list[str]:
-    if name != "trl" or reward is not None:
-        return []
-    candidates = parquet.reward_columns(parquet.schema(files[0]))
-    if len(candidates) < 2:
-        return []
-    return [
-        f"several columns may be the reward ({', '.join(candidates)}); the first is used, and --reward chooses another "
-        f"or their sum, such as {candidates[0]}+0.5*{candidates[1]}"
-    ]
+def _readable(
+    files: Sequence[tuple[Path, str]], wishes: Wishes, single: bool
+) -> tuple[list[tuple[Path, Plan]], dict[Path, Exception]]:
+    """The files that hold rollouts, with their plans, and why the others do not; a single file is raised for."""
+    found: list[tuple[Path, Plan]] = []
+    refused: dict[Path, Exception] = {}
+    for file, inside in files:
+        try:
+            found.append((file, plan(file, sample(file), wishes, inside)))
+        except InputError as reason:
+            if single:
+                raise
+            refused[file] = reason
+        except (ValueError, RecursionError, MemoryError, TypeError) as error:
+            refused[file] = InputError(f"{file} cannot be read: {first_line(error)}")
+    return found, refused
 
 
-def _rows(
-    file: Path, i: int, name: str, columns: set[str], group_size, reward, skipped: Skipped
-) -> Iterator[np.ndarray]:
-    if _is_parquet(file):
-        if name not in formats.PARQUET:
-            raise InputError(f"{file} is parquet, and {name} logs are JSONL")
-        return parquet.rows(file, i, name, group_size, reward, skipped)
-    if name not in formats.JSONL:
-        raise InputError(f"{file} is not parquet, and {name} logs are")
-    return jsonl.rows(file, i, formats.layout(name, columns, file, group_size, reward), skipped)
+def _only_evaluation(plan_of: tuple[Path, Plan]) -> bool:
+    """Whether the first rows are all of an evaluation, so that it is what the audit is asked about."""
+    file, own = plan_of
+    column = own.fields.get("split")
+    if column is None:
+        return True
+    flag, values = column.rpartition(".")[2], [dig(record, column) for record in sample(file)]
+    return all(is_evaluation_value(value, flag) for value in values)

@@ -7,21 +7,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROW = np.dtype(
-    [
-        ("step", "i8"),
-        ("group", "u8"),  # rollouts of one draw of a prompt have one value within a step
-        ("prompt", "u8"),  # one value for a prompt in the whole log; 0 where the log does not tell
-        ("id", "u8"),  # one value per rollout within a step; 0 where the log does not tell
-        ("reward", "f8"),
-        ("success", "f8"),  # the reward that says how well a rollout solved its task
-        ("advantage", "f8"),  # NaN where not logged, as for length and logprob
-        ("length", "f8"),
-        ("logprob", "f8"),
-        ("file", "i8"),  # position in the list of files
-        ("line", "i8"),  # line of a JSONL file, row of a parquet file, both from 1
-    ]
-)
+
+def row_type(parts: int) -> np.dtype:
+    """Record of one rollout, with `parts` reward columns."""
+    return np.dtype([*FIELDS, ("parts", "f8", (parts,))])
+
+
+FIELDS = [
+    ("step", "i8"),
+    ("group", "u8"),  # rollouts of one draw of a prompt have one value within a step
+    ("prompt", "u8"),  # one value for a prompt in the whole log; 0 where the log does not tell
+    ("id", "u8"),  # one value per rollout within a step; 0 where the log does not tell
+    ("turn", "i4"),  # of several rows of one id the one with the highest turn counts
+    ("reward", "f8"),
+    ("success", "f8"),  # how well a rollout solved its task, in [0, 1]
+    ("advantage", "f8"),  # NaN where not logged or not finite, as for length and logprob
+    ("length", "f8"),
+    ("logprob", "f8"),
+    ("mask", "f4"),  # weight in the loss: 0 for a rollout that is masked out
+    ("text", "u8"),  # one value for a text of the completion; 0 where not logged
+    ("cut", "i1"),  # 1 truncated, 0 not, -1 not logged
+    ("writing", "i4"),  # which time a step is being written, counted by the steps that come back
+    ("file", "i8"),  # position in the list of files
+    ("line", "i8"),  # line or record of the file, from 1
+]
 PENDING = 1 << 18
 """Rows held back for steps that are still open (23 MB): what makes the memory of an audit flat."""
 EXAMPLES, REASONS = 20, 50
@@ -67,7 +76,11 @@ class Batch(NamedTuple):
 
 
 def batches(
-    chunks: Iterable[np.ndarray], skip: Callable[[np.ndarray, str], None], split: bool, pending: int = PENDING
+    chunks: Iterable[np.ndarray],
+    skip: Callable[[np.ndarray, str], None],
+    left: Counter,
+    split: bool,
+    pending: int = PENDING,
 ) -> Iterator[Batch]:
     """Gather chunks of rows into one batch per step, holding at most about `pending` rows.
 
@@ -76,22 +89,25 @@ def batches(
     more rows than `pending` is handed out in parts, cut between groups.
 
     Args:
-        chunks: arrays of `ROW` in reading order.
+        chunks: arrays of `row_type` in reading order.
         skip: called with repeated rows (the same id twice in a batch) and the reason.
+        left: counts rows left out on purpose: further outputs of one rollout, the first writing of a step.
         split: whether rows are written group after group, so that a group of twice the size is a prompt drawn twice.
         pending: rows to hold.
     """
     open_steps: dict[int, list[np.ndarray]] = {}
     closed: set[int] = set()
     held = 0
+    writings = Writings()
 
     def close(step: int, rows: np.ndarray) -> Batch:
         again = step in closed
         if len(closed) < 1_000_000:
             closed.add(step)
-        return _batch(step, rows, skip, split, again)
+        return _batch(step, writings.last_of(rows, left), skip, left, split, again)
 
     for chunk in chunks:
+        writings.number(chunk)
         for step, rows in _by_step(chunk):
             open_steps[step] = [*open_steps.pop(step, ()), rows]  # to the end: touched last
         held += len(chunk)
@@ -127,29 +143,122 @@ def _by_step(chunk: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield int(steps[part[0]]), chunk[part]
 
 
-def _batch(step: int, rows: np.ndarray, skip, split: bool, again: bool) -> Batch:
-    rows = _without_repeats(rows, skip)
+def _batch(step: int, rows: np.ndarray, skip, left: Counter, split: bool, again: bool) -> Batch:
+    rows = _without_repeats(_without_copied_files(rows, left), skip, left)
     rows = rows[np.argsort(rows["group"], kind="stable")]
     starts = np.flatnonzero(np.append(True, np.diff(rows["group"]) != 0))
     sizes = np.diff(np.append(starts, len(rows)))
     if split:
-        usual = int(np.bincount(sizes).argmax())
-        twice = (sizes > usual) & (sizes % usual == 0)
-        pieces = np.where(twice, sizes // usual, 1)
-        sizes = np.repeat(np.where(twice, usual, sizes), pieces)
-        starts = np.append(0, np.cumsum(sizes)[:-1])
+        starts, sizes = drawn_twice(rows, starts, sizes)
     return Batch(step, rows, starts, sizes, again)
 
 
-def _without_repeats(rows: np.ndarray, skip) -> np.ndarray:
-    """Rows without those whose id came before in the batch."""
-    named = np.flatnonzero(rows["id"])
-    first = np.unique(rows["id"][named], return_index=True)[1]
-    if len(first) == len(named):
+def drawn_twice(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut groups of a multiple of the usual size, unless their advantages say that they are one group.
+
+    A group stays whole where one of its pieces is not zero-sum and the whole is.
+    """
+    usual = int(np.bincount(sizes).argmax())
+    found: list[int] = []
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        pieces = size // usual
+        if usual < 2 or pieces < 2 or size % usual:
+            found.append(size)
+            continue
+        advantages = rows["advantage"][start : start + size]
+        sums = np.abs(advantages.reshape(pieces, usual).sum(1))
+        limit = 1e-3 * np.abs(advantages).max()
+        whole = np.isfinite(sums).all() and limit > 0 and (sums > limit).any() and abs(advantages.sum()) <= limit
+        dead = limit == 0 and size > usual * int((sizes == usual).sum())
+        found += [size] if whole or dead else [usual] * pieces
+    cut = np.array(found)
+    return np.append(0, np.cumsum(cut)[:-1]).astype(np.int64), cut
+
+
+def _without_copied_files(rows: np.ndarray, left: Counter) -> np.ndarray:
+    """Rows of a step without those of a file that repeats another row by row."""
+    files = np.unique(rows["file"])
+    if len(files) < 2 or len(files) > 1024:
         return rows
-    repeats = np.delete(named, first)
-    skip(rows[repeats], "this rollout id came before in the same step")
-    return np.delete(rows, repeats)
+    seen: set[bytes] = set()
+    for file in files:
+        own = rows["file"] == file
+        part = rows[own]
+        telling = len(part) >= 8 and len(np.unique(part["parts"][:, 0])) > 1
+        content = b"".join(np.ascontiguousarray(part[name]).tobytes() for name in COPIED)
+        if telling and content in seen:
+            left["copies"] += int(own.sum())
+            rows = rows[~own]
+        seen.add(content)
+    return rows
+
+
+COPIED = ("group", "prompt", "parts", "advantage", "length", "logprob", "text", "turn")
+"""Fields that two files share if one is a copy of the other."""
+
+
+def _without_repeats(rows: np.ndarray, skip, left: Counter) -> np.ndarray:
+    """Rows without those whose id came before; of the outputs of one rollout the last, with the length of all."""
+    named = np.flatnonzero(rows["id"])
+    if not len(named):
+        return rows
+    if rows["turn"].any():
+        keys = np.stack([rows["id"][named], rows["turn"][named].astype(np.uint64)])
+        first = np.sort(np.unique(keys, axis=1, return_index=True)[1])
+        repeats, named = np.delete(named, first), named[first]
+        order = np.lexsort((rows["turn"][named], rows["id"][named]))
+        ids = rows["id"][named][order]
+        final = np.append(ids[1:] != ids[:-1], True)
+        begin = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+        rows["prompt"][named[order[final]]] = rows["prompt"][named[order[begin]]]
+        rows["length"][named[order[final]]] = np.add.reduceat(rows["length"][named[order]], begin)
+        earlier = named[order[~final]]
+        left["outputs"] += len(earlier)
+        drop = np.concatenate([repeats, earlier])
+    else:
+        first = np.unique(rows["id"][named], return_index=True)[1]
+        drop = repeats = np.delete(named, first)
+    if len(repeats):
+        skip(rows[np.sort(repeats)], "this rollout id came before in the same step")
+    return np.delete(rows, drop) if len(drop) else rows
+
+
+class Writings:
+    """Steps that were written twice, as a run that was resumed from an older checkpoint writes them.
+
+    Rows are numbered by how often the step has gone back. Two writings of a step count as such where each has about
+    as many rows as a step usually has; the last one is the run, and the others are left out.
+    """
+
+    def __init__(self) -> None:
+        self.writing, self.last, self.file, self.lowest = 0, -(2**62), -1, 2**62
+        self.usual: list[int] = []
+
+    def number(self, chunk: np.ndarray) -> None:
+        """Fill in the field `writing` of rows in reading order."""
+        if not len(chunk):
+            return
+        steps, files = chunk["step"], chunk["file"]
+        back = np.append(steps[0] < self.last, steps[1:] < steps[:-1])
+        fresh = np.append(files[0] != self.file, files[1:] != files[:-1])
+        lowest = np.minimum(np.minimum.accumulate(steps), self.lowest)
+        back &= ~(fresh & (steps <= lowest))  # another file from the first step on: another rank, or another part
+        chunk["writing"] = self.writing + np.cumsum(back)
+        self.writing, self.last, self.file = int(chunk["writing"][-1]), int(steps[-1]), int(files[-1])
+        self.lowest = int(lowest[-1])
+
+    def last_of(self, rows: np.ndarray, left: Counter) -> np.ndarray:
+        """The rows of a step that count: its last writing where it has several whole ones, else all."""
+        writings, counts = np.unique(rows["writing"], return_counts=True)
+        if len(writings) == 1:
+            self.usual = [*self.usual[-63:], int(counts[0])]
+            return rows
+        usual = float(np.median(self.usual)) if self.usual else float(counts.max())
+        if len(writings) > 8 or (counts < 0.8 * usual).any():
+            return rows  # steps that overlap, as in asynchronous training, or rows in any order
+        left["rewritten"] += int(counts[:-1].sum())
+        left["rewritten steps"] += 1
+        return rows[rows["writing"] == writings[-1]]
 
 
 def where(rows: np.ndarray, files: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ LABELS = ("0", *(f"({i / 10:g}, {(i + 1) / 10:g}{')' if i == 9 else ']'}" for i 
 
 
 class Census(NamedTuple):
-    """What the rewards of some groups are, whatever the estimator."""
+    """What the rewards of some groups are, whatever the estimator; a group of one has no group to be compared with."""
 
     groups: np.ndarray
     """[BINS]"""
@@ -26,25 +26,29 @@ class Census(NamedTuple):
     """[BINS] sum over groups of the success rate p"""
     reward: float
     """sum over rollouts"""
+    paired: int
+    """groups of two and more"""
     right: int
-    """groups whose rewards are all equal, with p = 1"""
+    """of these, groups whose rewards are all equal and whose advantages are 0 or not logged, with p = 1"""
     wrong: int
     """the same with p = 0"""
     equal: int
     """the same with p in between: graded rewards"""
+    moving: int
+    """groups of equal rewards that have advantages"""
     alone: int
     """groups of one rollout"""
-    outside: int
-    """rollouts with a success outside [0, 1]"""
-    graded: int
-    """rollouts with a success inside (0, 1)"""
     logprob: float
     """sum over the rollouts that have both a log-probability and a length"""
     logprob_tokens: float
 
 
 class Weight(NamedTuple):
-    """What the advantages of some groups add up to, each field [BINS]; groups without advantages do not count."""
+    """What the advantages of some groups add up to, each field [BINS] if not said otherwise.
+
+    Groups without advantages do not count.
+    A rollout that is masked out of the loss counts with 0.
+    """
 
     groups: np.ndarray
     rollouts: np.ndarray
@@ -52,8 +56,13 @@ class Weight(NamedTuple):
     """C: sum of A"""
     absolute: np.ndarray
     """sum of |A|"""
+    unmasked: np.ndarray
+    """sum of A with the masked rollouts"""
+    inverse_signed: np.ndarray
+    """sum of A / length: C of a loss that divides each rollout by its length; groups without lengths do not count"""
+    inverse_absolute: np.ndarray
     token_signed: np.ndarray
-    """sum of length times A: what a token-mean loss makes of C; groups with unknown lengths do not count"""
+    """sum of length times A: the sum of the advantages of the tokens"""
     token_absolute: np.ndarray
     silent: np.ndarray
     """groups whose advantages are all 0"""
@@ -62,6 +71,10 @@ class Weight(NamedTuple):
     reference: np.ndarray
     """sum of 2 G sqrt(p (1 - p)): GRPO's sum of |A| over the same groups (Theorem 2 of arXiv:2602.05548)"""
     success_reference: np.ndarray
+    pull: np.ndarray
+    """[BINS, 2] sum over wrong and correct rollouts of A (l - mean l of the group), l = log-probability per token"""
+    pulled: np.ndarray
+    """[BINS] rollouts in that sum"""
 
 
 def plus(a, b):
@@ -70,14 +83,11 @@ def plus(a, b):
 
 
 def success_rates(batch: Batch) -> np.ndarray:
-    """p of every group, [m]: the mean success where it lies in [0, 1], else the share of successes above 0."""
+    """p of every group, [m]: its mean success."""
     success = batch.rows["success"]
     if not len(success):
         return np.zeros(0)
-    outside = np.logical_or.reduceat((success < 0) | (success > 1), batch.starts)
-    mean = np.add.reduceat(success, batch.starts) / batch.sizes
-    above = np.add.reduceat((success > 0).astype(float), batch.starts) / batch.sizes
-    return np.clip(np.where(outside, above, mean), 0, 1)
+    return np.clip(np.add.reduceat(success, batch.starts) / batch.sizes, 0, 1)
 
 
 def difficulty_bin(p: np.ndarray) -> np.ndarray:
@@ -86,25 +96,45 @@ def difficulty_bin(p: np.ndarray) -> np.ndarray:
     return np.where(p <= 0, 0, np.where(p >= 1, BINS - 1, inner))
 
 
+def equal_rewards(batch: Batch) -> np.ndarray:
+    """[m] whether the rewards of a group are all equal."""
+    reward = batch.rows["reward"]
+    return np.minimum.reduceat(reward, batch.starts) == np.maximum.reduceat(reward, batch.starts)
+
+
+def moving_groups(batch: Batch) -> np.ndarray:
+    """[m] whether a group of two and more has equal rewards, and advantages that are not 0."""
+    advantage = np.abs(np.nan_to_num(batch.rows["advantage"]))
+    alive = advantage[advantage > 0]
+    if not len(alive):
+        return np.zeros(len(batch.starts), bool)
+    # a rounding error over the epsilon of a standard deviation is no advantage
+    largest = np.maximum.reduceat(advantage, batch.starts)
+    return (batch.sizes > 1) & equal_rewards(batch) & (largest > NOISE * float(np.median(alive)))
+
+
+NOISE = 1e-3
+"""Share of the usual advantage below which one is taken for rounding."""
+
+
 def census(batch: Batch) -> Census:
     """Count the groups of a batch."""
     rows, p = batch.rows, success_rates(batch)
     bins = difficulty_bin(p)
-    reward = rows["reward"]
-    equal = np.minimum.reduceat(reward, batch.starts) == np.maximum.reduceat(reward, batch.starts)
-    success = rows["success"]
+    paired, moving = batch.sizes > 1, moving_groups(batch)
+    dead = paired & equal_rewards(batch) & ~moving
     known = np.isfinite(rows["logprob"]) & (rows["length"] > 0)
     return Census(
         groups=_binned(bins),
         rollouts=_binned(bins, batch.sizes),
         success=_binned(bins, p),
-        reward=float(reward.sum()),
-        right=int((equal & (p >= 1)).sum()),
-        wrong=int((equal & (p <= 0)).sum()),
-        equal=int((equal & (p > 0) & (p < 1)).sum()),
-        alone=int((batch.sizes == 1).sum()),
-        outside=int(((success < 0) | (success > 1)).sum()),
-        graded=int(((success > 0) & (success < 1)).sum()),
+        reward=float(rows["reward"].sum()),
+        paired=int(paired.sum()),
+        right=int((dead & (p >= 1)).sum()),
+        wrong=int((dead & (p <= 0)).sum()),
+        equal=int((dead & (p > 0) & (p < 1)).sum()),
+        moving=int(moving.sum()),
+        alone=int((~paired).sum()),
         logprob=float(rows["logprob"][known].sum()),
         logprob_tokens=float(rows["length"][known].sum()),
     )
@@ -113,13 +143,15 @@ def census(batch: Batch) -> Census:
 def weigh(batch: Batch, advantages: np.ndarray) -> Weight:
     """Add up advantages, [n] as the rows of the batch; groups with a NaN among them do not count."""
     p = success_rates(batch)
-    signed = np.add.reduceat(advantages, batch.starts)
-    counted = np.isfinite(signed)
-    absolute = np.add.reduceat(np.abs(advantages), batch.starts)
+    unmasked = np.add.reduceat(advantages, batch.starts)
+    counted = np.isfinite(unmasked)
+    effective = advantages * batch.rows["mask"]
+    signed = np.add.reduceat(effective, batch.starts)
+    absolute = np.add.reduceat(np.abs(effective), batch.starts)
     length = batch.rows["length"]
-    timed = counted & np.isfinite(np.add.reduceat(length, batch.starts))
-    token_signed = np.add.reduceat(np.nan_to_num(length * advantages), batch.starts)
-    token_absolute = np.add.reduceat(np.nan_to_num(length * np.abs(advantages)), batch.starts)
+    timed = counted & (np.minimum.reduceat(np.nan_to_num(length), batch.starts) > 0)
+    inverse = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
+    by_length = lambda factor, values: np.add.reduceat(np.nan_to_num(factor * values), batch.starts)  # noqa: E731
     bins = difficulty_bin(p)
     reference = 2 * batch.sizes * np.sqrt(p * (1 - p))
     only = lambda values, chosen=counted: _binned(bins[chosen], values[chosen])  # noqa: E731
@@ -128,13 +160,31 @@ def weigh(batch: Batch, advantages: np.ndarray) -> Weight:
         rollouts=only(batch.sizes),
         signed=only(signed),
         absolute=only(absolute),
-        token_signed=only(token_signed, timed),
-        token_absolute=only(token_absolute, timed),
+        unmasked=only(unmasked),
+        inverse_signed=only(by_length(inverse, effective), timed),
+        inverse_absolute=only(by_length(inverse, np.abs(effective)), timed),
+        token_signed=only(by_length(length, effective), timed),
+        token_absolute=only(by_length(length, np.abs(effective)), timed),
         silent=_binned(bins[counted & (absolute == 0)]),
         success_absolute=only(p * absolute),
         reference=only(reference),
         success_reference=only(p * reference),
+        **_pull(batch, effective, counted, bins),
     )
+
+
+def _pull(batch: Batch, advantages: np.ndarray, counted: np.ndarray, bins: np.ndarray) -> dict[str, np.ndarray]:
+    """The terms of the first-order change of entropy, -eta Cov(l, A) within each group."""
+    rows = batch.rows
+    per_token = np.divide(rows["logprob"], rows["length"], out=np.full(len(rows), np.nan), where=rows["length"] > 0)
+    mean = np.add.reduceat(per_token, batch.starts) / batch.sizes
+    known = np.repeat(counted & np.isfinite(mean), batch.sizes)
+    if not known.any():
+        return {"pull": np.zeros((BINS, 2)), "pulled": np.zeros(BINS)}
+    each = np.where(known, advantages * (per_token - np.repeat(mean, batch.sizes)), 0.0)
+    cell = 2 * np.repeat(bins, batch.sizes) + (rows["success"] > 0.5)
+    pull = np.bincount(cell, np.nan_to_num(each), minlength=2 * BINS).reshape(BINS, 2)
+    return {"pull": pull, "pulled": _binned(np.repeat(bins, batch.sizes)[known])}
 
 
 def _binned(bins: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:

@@ -1,23 +1,63 @@
 """What a reader of the report should not miss, each with its reason, as one sentence."""
 
+from fractions import Fraction
 
-def warnings(report: dict, counts, sums) -> list[str]:
+from .columns.mapping import Terms
+
+
+def warnings(report: dict) -> list[str]:
     """Sentences on what the numbers of a report mean for the run."""
-    return [*_signal(report), *_symmetry(report), *_estimator(report), *_data(report, counts, sums)]
+    return [*_reward(report), *_signal(report), *_symmetry(report), *_estimator(report), *_data(report)]
+
+
+def _reward(report: dict) -> list[str]:
+    reward, nearest = report["reward"], report["identification"]
+    found = []
+    if reward["default"] is not None:
+        equal = f"equal {named(nearest)}" if nearest and nearest["equal"] else "a scaling of it"
+        found.append(
+            f"--reward {reward['option']} makes the advantages {equal}; the default would be {reward['default']}"
+        )
+    elif len(reward["columns"]) > 1 and not reward["chosen"]:
+        others = ", ".join(c for c in reward["columns"] if not reward["weights"][c])
+        shown = f"the reward is {reward['option']}" + (f", without {others}" if others else "")
+        equal = " and makes the advantages equal " + named(nearest) if nearest and nearest["equal"] else ""
+        found.append(f"{shown}{equal}; --reward chooses a column or a weighted sum")
+    if reward["standardised"]:
+        each = reward["standardised"]
+        total = Terms(tuple(reward["columns"]), each["weights"])
+        found.append(
+            f"the advantages are those of GDPO times a factor per step: each reward is standardised in its group (ddof "
+            f"{each['ddof']}, eps {each['eps']:g}), and {total} of them is taken"
+        )
+    if reward["untold"] and len(reward["columns"]) > 1:
+        found.append(f"{', '.join(reward['untold'])}: constant in every group, so that nothing tells its weight")
+    if not reward["success"].endswith(reward["option"]) or reward["graded"]:
+        found.append(
+            reward["success"]
+            + (", graded: p is its mean, and an advantage above 0 is not a correct rollout" if reward["graded"] else "")
+            + "; --success chooses a column"
+        )
+    return found
 
 
 def _signal(report: dict) -> list[str]:
     dead, found = report["dead"], []
-    if report["dead_fraction"] >= 0.25:
+    if (report["dead_fraction"] or 0) >= 0.25:
         parts = f"{dead['all_wrong']:.0%} all wrong, {dead['all_right']:.0%} all right"
         if dead["equal_graded"]:
             parts += f", {dead['equal_graded']:.0%} at an equal reward in between"
         found.append(f"{report['dead_fraction']:.0%} of groups carry no signal, all their rewards being equal: {parts}")
-    trend = [s["dead_fraction"] for s in report["per_step"]]
-    fifth = len(trend) // 5
-    early, late = sum(trend[:fifth]) / max(fifth, 1), sum(trend[len(trend) - fifth :]) / max(fifth, 1)
-    if late - early > 0.15:
-        found.append(f"groups without signal grow from {early:.0%} in the first fifth of the steps to {late:.0%}")
+    both = report["fifths"]
+    if (
+        both
+        and len(report["per_step"]) >= 5
+        and both["first"]["dead_fraction"] is not None
+        and both["last"]["dead_fraction"] is not None
+    ):
+        early, late = both["first"]["dead_fraction"], both["last"]["dead_fraction"]
+        if late - early > 0.15:
+            found.append(f"groups without signal grow from {early:.0%} in the first fifth of the steps to {late:.0%}")
     return found
 
 
@@ -26,62 +66,77 @@ def _symmetry(report: dict) -> list[str]:
     if asymmetry is None:
         return ["every advantage is 0: the log holds no learning signal"]
     if abs(asymmetry) > 0.01:
-        lead = "right" if asymmetry > 0 else "wrong"
+        lead = "correct" if asymmetry > 0 else "wrong"
         found.append(
             f"the advantages are not zero-sum: C / sum|A| = {asymmetry:+.3f}, so {lead} rollouts weigh more, and by "
             "Theorem 1 the logits of what was not sampled move"
         )
-    if length and abs(length["token_asymmetry"] - asymmetry) > 0.02:
-        token = length["token_asymmetry"]
-        longer = "right" if token > asymmetry else "wrong"
+    if abs(report["sum_with_masked"] - report["sum_of_advantages"]) > 0.01 * report["sum_of_absolute_advantages"]:
+        found.append(
+            f"rollouts that are masked out of the loss take their part of the sum with them: C is "
+            f"{_number(report['sum_with_masked'])} with them and {_number(report['sum_of_advantages'])} in the loss"
+        )
+    if length and abs(length["sequence_mean_asymmetry"] - asymmetry) > 0.02:
+        inverse = length["sequence_mean_asymmetry"]
+        shorter = "correct" if inverse > asymmetry else "wrong"
         unit = " (lengths in characters)" if length["unit"] == "characters" else ""
         found.append(
-            f"a token-mean loss weighs rollouts by length and makes C / sum|A| {token:+.3f} instead of "
-            f"{asymmetry:+.3f}: {longer} rollouts are longer{unit}"
+            f"a loss that divides each rollout by its length makes C / sum|A| {_signed(inverse)} instead of "
+            f"{_signed(asymmetry)}: {shorter} rollouts are shorter{unit}; a token mean over the batch leaves it"
         )
     return found
 
 
+def _number(value: float) -> str:
+    return f"{value + 0.0:.4g}" if abs(value) > 1e-9 else "0"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
 def _estimator(report: dict) -> list[str]:
     nearest = report["identification"]
+    if report["reward"]["standardised"]:
+        return []
     if nearest is None:
         if report["advantages"] == "logged":
             return []
-        return [f"the log has no advantages: those of {report['estimator']} are used (--estimator chooses another)"]
+        missing = any(f["key"] == "nan_advantages" for f in report["trust"]["findings"])
+        lacks = "no advantage of the log is a number" if missing else "the log has no advantages"
+        return [f"{lacks}: those of {report['estimator']} are used (--estimator chooses another)"]
     if nearest["equal"]:
         return []
     if nearest["proportional"]:
         low, high = nearest["proportional"]
-        factor = f"{low:.4g}" if high - low < 1e-4 * abs(high) else f"{low:.4g} to {high:.4g}"
+        if high - low < 1e-4 * abs(high):
+            return [f"the advantages are those of {named(nearest)} times a constant, {_fraction(low)}"]
         return [
-            f"the advantages are those of {nearest['name']} times a factor per step ({factor}), as dividing by a "
-            "statistic of the whole batch gives"
+            f"the advantages are those of {named(nearest)} times a factor per step ({low:.4g} to {high:.4g}), as "
+            "dividing by a statistic of the whole batch gives"
         ]
     first = nearest["first_disagreement"]
+    place = f"first at {first['where']}: logged {first['logged']:.6g}, expected {first['expected']:.6g}"
+    agreeing = f"{nearest['name']} gives {nearest['agreeing']:.0%} of them"
+    if not nearest["near"]:
+        return [f"the advantages equal no registered estimator, and none is near; {agreeing}; {place}"]
     return [
         f"the advantages equal no registered estimator; nearest is {nearest['name']}, {nearest['distance']:.2g} away "
-        f"in relative norm, first at {first['where']}: logged {first['logged']:.6g}, expected {first['expected']:.6g}"
+        f"in relative norm, and {agreeing}; {place}"
     ]
 
 
-def _data(report: dict, counts, sums) -> list[str]:
-    rollouts, sizes, found = report["rollouts"], report["group_sizes"], []
-    if report["skipped_rows"]:
-        first = report["skipped"]["first"][0]
-        found.append(f"{report['skipped_rows']} rows were skipped, the first at {first['where']}: {first['reason']}")
-    if len(sizes) > 1:
-        listed = ", ".join(f"{count} of {size}" for size, count in list(sizes.items())[:6])
-        listed += " ..." if len(sizes) > 6 else ""
-        found.append(f"groups differ in size ({listed}): rows are missing, or a prompt drawn twice is one group")
-    if counts.alone:
-        found.append(f"{counts.alone} groups hold one rollout, which has no group to be compared with")
-    if sums.reopened:
-        found.append(f"rows of one step lie far apart ({sums.reopened} times), so groups may have been split")
-    if sums.repeated:
-        found.append(f"{sums.repeated} steps repeat the rollouts of the step before, and are counted again")
-    if counts.outside:
-        share = counts.outside / rollouts
-        found.append(f"{share:.0%} of rewards lie outside [0, 1]: in their groups p is the share of rewards above 0")
-    if counts.graded > 0.01 * rollouts:
-        found.append("rewards are graded: p is the mean reward, and an advantage above 0 is not a right rollout")
-    return [*found, *report["notes"]]
+def _fraction(value: float) -> str:
+    near = Fraction(value).limit_denominator(64)
+    shown = f"{value:.4g}"
+    return f"{shown} ({near})" if near.denominator > 1 and abs(float(near) - value) < 1e-5 * abs(value) else shown
+
+
+def named(nearest: dict) -> str:
+    """An estimator with its parameters: grpo_ddof1(ddof=1, eps=0.0001)."""
+    params = ", ".join(f"{key}={value:g}" for key, value in nearest["params"].items())
+    return nearest["name"] + (f"({params})" if params else "")
+
+
+def _data(report: dict) -> list[str]:
+    return list(report["notes"])

@@ -1,49 +1,146 @@
-"""`symtheory audit`: what symmetry a real training run has."""
+"""`symtheory audit`: whether a log can be trusted, and what symmetry the training run has."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 
 def run(
-    log: Annotated[Path, tyro.conf.Positional],
+    logs: Annotated[tuple[str, ...], tyro.conf.Positional],
     /,
     log_format: str | None = None,
     group_size: int | None = None,
     reward: str | None = None,
+    success: str | None = None,
+    columns: tuple[str, ...] = (),
+    where: tuple[str, ...] = (),
+    last: int | None = None,
     estimator: str = "grpo",
     against: tuple[str, ...] = (),
+    fail_if: tuple[str, ...] = (),
+    follow: bool = False,
     format: Literal["text", "json", "html"] = "text",
-) -> None:
-    """Audit the rollout log of a training run: its symmetry, its difficulty focus, its dead groups, its estimator.
+) -> int:
+    """Audit the rollout log of a training run: can it be trusted, how symmetric is it, where does its weight go.
 
-    Reads what TRL (completions_*.parquet), verl (rollout_data_dir, with and without uid) and NeMo-RL
-    (train_data_step*.jsonl) leave on disk, and a plain schema: JSONL or parquet with columns step, prompt_id, reward,
-    and optionally rollout_id, advantage, length (tokens), logprob (sum over tokens). OpenRLHF leaves no rollouts.
+    Reads what TRL, Unsloth, verl, NeMo-RL, ms-swift, slime, prime-rl, verifiers, open-instruct, SkyRL, AReaL, ROLL,
+    rLLM, ART, tinker-cookbook, NeMo-Gym and Tunix leave on disk, and home-made logs: JSON in any arrangement, CSV and
+    parquet, packed or not, with a reward a rollout under one of the usual names. Nothing in a log is executed.
 
     Args:
-        log: a file or a folder; .jsonl may be gzipped.
-        log_format: trl, verl, verl_legacy, nemo_rl or plain, if it is not recognised.
+        logs: files, folders and globs.
+        log_format: name of the format, if it is not recognised.
         group_size: rollouts per prompt, where the log does not tell.
         reward: column of the reward, or a weighted sum such as correct+0.2*brevity.
+        success: column that says whether a rollout solved its task.
+        columns: where to find what, such as reward=total_reward prompt=group_idx step=run.iteration.
+        where: rows to read, such as split=train.
+        last: read only so many of the last steps.
         estimator: estimator assumed where the log has no advantages.
         against: other estimators to apply to the same log.
+        fail_if: end with status 1 if this holds, such as 'dead > 0.6' or 'nan_advantages > 0'.
+        follow: go on as the log grows, with a line for each change; with --fail-if, end when it holds.
         format: a text for reading, JSON, or one HTML file with plots, on standard output.
     """
     import json
 
     from ..audit import audit, read
+    from ..audit.trend import failing
+    from ..audit.watching import first_of_last
+    from ..errors import InputError
 
-    report = audit(read(log, log_format, group_size, reward), estimator, against)
+    if last is not None and last < 1:
+        raise InputError(f"--last must be at least 1 step, got {last}")
+    wishes = dict(
+        log_format=log_format,
+        group_size=group_size,
+        reward=reward,
+        success=success,
+        columns=_pairs("columns", columns),
+        where=_pairs("where", where),
+    )
+
+    def report() -> dict:
+        first = None if last is None else first_of_last(read(logs, **wishes), last)  # type: ignore[arg-type]
+        return audit(read(logs, **wishes, first_step=first), estimator, against)  # type: ignore[arg-type]
+
+    if follow:
+        return _follow(logs, report, fail_if)
+    found = report()
+    failed = failing(fail_if, found)
     if format == "json":
-        print(json.dumps(report, indent=1, allow_nan=False))
+        print(json.dumps(found, indent=1, allow_nan=False))
     elif format == "html":
         from ..figures.audit import page
 
-        print(page(report))
+        print(page(found))
     else:
-        _show(report)
+        _show(found)
+    return _end(failed)
+
+
+def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
+    from ..errors import InputError
+
+    for text in texts:
+        if not all(text.partition("=")[::2]):
+            raise InputError(f"--{option} takes name=value, got {text!r}")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _end(failed: list[str]) -> int:
+    import sys
+
+    for condition in failed:
+        print(f"symtheory: {condition}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _follow(logs: tuple[str, ...], report, fail_if: tuple[str, ...]) -> int:
+    """Audit again whenever the files have changed, and print the last step; ends when a condition holds."""
+    import time
+
+    from ..audit.tables import trust
+    from ..audit.trend import failing
+    from ..audit.watching import state
+    from ..errors import InputError
+
+    seen = told = None
+    while True:
+        now = state(logs)
+        if now != seen:
+            seen, begin = now, time.monotonic()
+            try:
+                found = report()
+            except InputError as reason:
+                if told is None:
+                    print(_printable(f"waiting: {reason}"), flush=True)
+                found, told = None, told or ""
+            if found is not None:
+                answer, sentences = trust(found)
+                if (answer, sentences) != told:
+                    print(_printable(f"can these numbers be trusted? {answer}"), flush=True)
+                    for sentence in sentences:
+                        print(_printable(f"  {sentence}"), flush=True)
+                    told = (answer, sentences)
+                print(_printable(_line(found)), flush=True)
+                if failed := failing(fail_if, found):
+                    return _end(failed)
+            time.sleep(4 * (time.monotonic() - begin))
+        time.sleep(1)
+
+
+def _line(report: dict) -> str:
+    last = report["per_step"][-1]
+    numbers = {
+        "dead": last["dead_fraction"],
+        "success": last["success"],
+        "asymmetry": last["group_asymmetry"],
+        "entropy": last["entropy_per_token"],
+    }
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items() if value is not None)
+    whole = f"dead {report['dead_fraction'] or 0:.3f}, {report['rollouts']} rollouts"
+    return f"step {last['step']}: {shown}; whole run: {whole}"
 
 
 def _show(report: dict) -> None:
@@ -53,9 +150,14 @@ def _show(report: dict) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ..audit.tables import headline, tables
+    from ..audit.tables import headline, tables, trust
 
     console = Console(highlight=False)
+    answer, sentences = trust(report)
+    console.print(f"Can these numbers be trusted? {answer}", markup=False)
+    for sentence in sentences:
+        console.print(f"* {_printable(sentence)}", markup=False)
+    console.print()
     console.print(_printable(headline(report)), markup=False)
     for found in tables(report):
         table = Table(box=SIMPLE, padding=(0, 1, 0, 0), show_header=any(found.columns))
@@ -63,6 +165,7 @@ def _show(report: dict) -> None:
             table.add_column(column, justify="left" if i == 0 or not any(found.columns) else "right")
         for row in found.rows:
             table.add_row(*(escape(_printable(cell)) for cell in row))
+        console.print(f"  {_printable(found.title)}", markup=False)
         console.print(table)
     for sentence in report["warnings"]:
         console.print(f"* {_printable(sentence)}", markup=False)

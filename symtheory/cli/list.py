@@ -1,15 +1,21 @@
 """`symtheory list`: the registry of estimators."""
 
+NEEDS = {
+    "logprobs": "needs logprobs, the mean log-probability of each rollout's tokens",
+    "rates": "takes rates, the success rates of earlier groups (default: of the batch)",
+}
+
 
 def run(closed_forms: bool = False) -> None:
     """List every estimator with its formula, link by link, its parameters, the rewards it takes, and its source.
 
     In the formulas r is a reward, p the mean reward of the group, omega that of the batch, and a the result of
-    the link before.
+    the link before. In closed forms N is the number of rollouts in the batch, and V the variance over the batch of the
+    advantages that a whitening link receives.
 
     Args:
         closed_forms: Also derive A+ and A-, the advantage of a correct and of a wrong rollout, for K correct and
-            F = G - K wrong ones (takes some seconds of sympy).
+            F = G - K wrong ones (takes some seconds of sympy); those that see more than rewards have none.
     """
     import inspect
 
@@ -26,8 +32,9 @@ def run(closed_forms: bool = False) -> None:
         lines = [(inspect.getdoc(link) or link.__name__).splitlines()[0] for link in e.links]
         params = ", ".join(f"{key} = {value:g}" for key, value in e.params.items())
         takes = {"real": "any rewards", "unit": "rewards in [0, 1]", "binary": "rewards 0 and 1"}[e.rewards]
-        lines.append("; ".join(filter(None, (params, takes))))
-        if closed_forms:
+        needs = NEEDS["logprobs"] if "logprobs" in e.needs else NEEDS["rates"] if "rates" in e.needs else ""
+        lines.append("; ".join(filter(None, (params, takes, needs))))
+        if closed_forms and e.two_class:
             from ..theory.closed_form import closed_forms as derive
             from ..theory.closed_form import display
 

@@ -215,9 +215,10 @@ def _derive(target: str, format: Format) -> int:
 
     from ..claims import report
     from ..claims.ledger import theorem_row
+    from ..estimators.loading import resolve
     from ..theory import derivation
 
-    derived = derivation.derive(derivation.resolve(target))
+    derived = derivation.derive(resolve(target))
     rows = [theorem_row(checked) for checked in derived.checked]
     texts = [(name, derivation.as_text(form)) for name, form in derived.forms]
     where = ["K right and F = G - K wrong rollouts of G"]

@@ -16,7 +16,7 @@ import optax
 from jax.scipy.special import xlog1py, xlogy
 
 from ..estimators import Estimator, two_outcome_batch
-from ..estimators.group import Array
+from ..estimators.group import VARIANCE, Array
 from ..ops import jax_ops
 from ..worlds import World
 from .sampled import State, apply_gradient
@@ -76,7 +76,8 @@ def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["ex
         success: [P] success probability of every prompt of the batch (one prompt: a batch of one).
         batch: how the other prompts' rewards, which enter through omega, are averaged. "exact" sums over their
             law, "mean" puts their expected number in its place, which is exact for one prompt and for estimators
-            without omega, and off by O(1 / (P G)) otherwise.
+            without omega, and off by O(1 / (P G)) otherwise. The spread that a whitening estimator divides by is put
+            at its mean in both.
 
     >>> from symtheory import estimators
     >>> slope(estimators.get("rloo"), 8, jnp.array([0.1, 0.9])).round(5).tolist()
@@ -94,12 +95,13 @@ def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["ex
         elsewhere = (size * (success.sum() - success))[:, None]
     others = jnp.arange(size, dtype=success.dtype)  # J, correct ones among the other G - 1 rollouts
     g = jnp.asarray(size, success.dtype)
+    variance = _variance_before_whitening(estimator, size, success)
 
     def gap(elsewhere):
         """A+(J+1) - A-(J) with so many correct rollouts in other groups: [] -> [G]."""
 
         def batch_with(own):
-            return _column(two_outcome_batch(op, elsewhere + own, g * prompts))
+            return _column(two_outcome_batch(op, elsewhere + own, g * prompts, variance))
 
         plus, _ = estimator.two_outcomes(others + 1, g, batch_with(others + 1), op)
         _, minus = estimator.two_outcomes(others, g, batch_with(others), op)
@@ -109,9 +111,22 @@ def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["ex
     return jnp.einsum("prj,pr,pj->p", gaps, law, binomial(size - 1, success))
 
 
+def _variance_before_whitening(estimator: Estimator, size: int, success: Array) -> Array | float:
+    """Expected variance over the batch of the advantages that a whitening link receives."""
+    before = estimator.before_whitening
+    if before is None:
+        return VARIANCE
+    op, correct, g = jax_ops(), jnp.arange(size + 1, dtype=success.dtype), jnp.asarray(size, success.dtype)
+    batch = two_outcome_batch(op, g * success.sum(), g * success.shape[0])
+    plus, minus = before.two_outcomes(correct, jnp.full_like(correct, size), batch, op)
+    law = binomial(size, success)
+    mean, square = (((correct * plus**n + (g - correct) * minus**n) / g * law).sum(-1).mean() for n in (1, 2))
+    return square - mean**2
+
+
 def _column(batch):
     """Batch statistics that differ between the groups of one call, as [..., 1] beside the outcome axis."""
-    return type(batch)(*(jnp.asarray(x)[..., None] if jnp.ndim(x) else x for x in batch))
+    return jax.tree.map(lambda x: jnp.asarray(x)[..., None] if jnp.ndim(x) else x, batch)
 
 
 def gradient(

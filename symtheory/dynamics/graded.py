@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..estimators import Batch, Estimator, make_group
-from ..estimators.group import Array
+from ..estimators.group import VARIANCE, Array
 from ..ops import jax_ops
 from ..worlds import Tree
 from ..worlds.tree import REWARD_FORMAT
@@ -49,7 +49,9 @@ def class_advantages(estimator: Estimator, size: int, values, mass: Array) -> Ar
         def with_others(elsewhere, square):
             omega = (weight @ values + elsewhere) / (size * prompts)
             spread = weight @ values**2 + square - size * prompts * omega**2
-            batch = Batch(*(x[:, None] for x in (omega, omega, omega, spread, jnp.full_like(omega, size * prompts))))
+            count = jnp.full_like(omega, size * prompts)
+            sums = (omega, omega, omega, spread, count, count, spread)
+            batch = Batch(*(x[:, None] for x in sums), spread=(0.0, (count * VARIANCE)[:, None]))
             rewards = jnp.broadcast_to(values, weight.shape)
             return estimator(make_group(op, rewards, weight, batch=batch), op)[:, c]
 

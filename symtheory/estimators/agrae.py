@@ -1,6 +1,6 @@
 """A-GRAE: asymmetric group-relative advantage estimation (Sec. 5 of arXiv:2602.05548), and its two halves."""
 
-from .base import AFFINE, BOUNDED, ORDERLY, SYMMETRIC, register
+from .base import BOUNDED, ORDERLY, SYMMETRIC, register
 from .difficulty import focus_easy, focus_hard
 from .grpo import center, scale_by_std
 
@@ -32,7 +32,7 @@ register(
     attenuate_correct,
     rewards="unit",
     source="Eq. 13 of arXiv:2602.05548",
-    laws=f"{ORDERLY} {AFFINE} {BOUNDED} degenerate_zero sample_symmetry duplication",
+    laws=f"{ORDERLY} {BOUNDED} degenerate_zero sample_symmetry duplication",
 )
 register(
     "agrae",

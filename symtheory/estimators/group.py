@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Array = Any  # numpy, jax, or an object array of sympy expressions
+Array = Any  # numpy, jax, torch, or an object array of sympy expressions
+VARIANCE = 0.25
+"""Variance of the advantages before whitening where the theory needs a number: that of r - mean r at p = 1/2."""
 
 
 class Batch(NamedTuple):
@@ -25,6 +27,15 @@ class Batch(NamedTuple):
     """Sum of squared deviations from `token_mean` over all tokens."""
     tokens: Array
     """Number of tokens in the batch (of trajectories, if every length is 1)."""
+    rollouts: Array
+    """Number of trajectories."""
+    square: Array
+    """Sum of squared deviations from `omega` over all trajectories."""
+    spread: tuple[Array, Array] | None = None
+    """Mean over all tokens, and sum of squared deviations from it, of the advantages that reach a link which whitens
+    them; None: those of the groups at hand are the batch."""
+    rates: Array | None = None
+    """[h] success rates of earlier groups, for links that weigh by their distribution; None: of the groups at hand."""
 
 
 class Group(NamedTuple):
@@ -43,9 +54,13 @@ class Group(NamedTuple):
     centred: Array
     """[..., n] rewards - mean, exactly 0 in a group of equal rewards"""
     batch: Batch
+    logprob: Array | None = None
+    """[..., n] mean log-probability of the tokens of each rollout under the policy that drew it, where it is known"""
+    parts: tuple[tuple[Array, "Group"], ...] = ()
+    """(weight, group) of each of several rewards a rollout was given; () where there is one"""
 
 
-def make_group(op, rewards, weight=None, length=None, batch: Batch | None = None) -> Group:
+def make_group(op, rewards, weight=None, length=None, batch: Batch | None = None, logprob=None, parts=()) -> Group:
     """Build a group and settle what a group of equal rewards means.
 
     The mean is taken from the group's lowest reward upwards, so that equal rewards give deviations of exactly zero
@@ -59,28 +74,39 @@ def make_group(op, rewards, weight=None, length=None, batch: Batch | None = None
     anchor = op.lowest(rewards, weight)
     above = rewards - anchor
     shift = op.div(op.sum(weight * above), size)
-    group = Group(rewards, weight, length, size, anchor + shift, above - shift, batch)  # type: ignore[arg-type]
+    mean, centred = anchor + shift, above - shift
+    group = Group(rewards, weight, length, size, mean, centred, batch, logprob, parts)  # type: ignore[arg-type]
     return group if batch is not None else group._replace(batch=batch_of(op, group))
 
 
 def batch_of(op, group: Group) -> Batch:
     """Statistics of the batch made of all the prompts of `group`; trajectories of weight 0 do not count."""
     tokens = group.weight * group.length
-    total = tokens.sum()
+    total, rollouts = tokens.sum(), group.weight.sum()
     mean = op.div((tokens * group.rewards).sum(), total)
+    omega = op.div((group.weight * group.rewards).sum(), rollouts)
+    # from the lowest reward upwards, as in `make_group`, so that a batch of equal rewards has a square of exactly 0
+    above = group.rewards - op.lowest(group.rewards.reshape(1, -1), group.weight.reshape(1, -1))
+    above = above - op.div((group.weight * above).sum(), rollouts)
     return Batch(
-        omega=op.div((group.weight * group.rewards).sum(), group.weight.sum()),
+        omega=omega,
         omega_prompts=group.mean.mean(),
         token_mean=mean,
         token_square=(tokens * (group.rewards - mean) ** 2).sum(),
         tokens=total,
+        rollouts=rollouts,
+        square=(group.weight * above**2).sum(),
     )
 
 
-def two_outcome_batch(op, correct, rollouts) -> Batch:
-    """The batch of `rollouts` trajectories of one length and equal group sizes, `correct` of them with reward 1."""
+def two_outcome_batch(op, correct, rollouts, variance=VARIANCE) -> Batch:
+    """The batch of `rollouts` trajectories of one length and equal group sizes, `correct` of them with reward 1.
+
+    `variance` is that of the advantages that a whitening link receives, which the number of correct ones leaves open.
+    """
     rate = op.div(correct, rollouts)
-    return Batch(rate, rate, rate, rollouts * rate * (1 - rate), rollouts)
+    square = rollouts * rate * (1 - rate)
+    return Batch(rate, rate, rate, square, rollouts, rollouts, square, spread=(0 * rollouts, rollouts * variance))
 
 
 def two_outcome_group(op, correct, size, batch: Batch) -> Group:

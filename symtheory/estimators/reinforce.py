@@ -1,7 +1,7 @@
 """REINFORCE and its relatives: no baseline, a leave-one-out or a batch baseline, or one sign of reward only."""
 
 from .base import AFFINE, BOUNDED, MIRRORED, ORDERLY, SYMMETRIC, register
-from .grpo import center
+from .grpo import center, scale_by_std
 
 
 def leave_one_out(a, g, op):
@@ -41,12 +41,36 @@ def divide_by_mean(a, g, op, *, eps=0):
     return op.div(a, g.mean + eps)
 
 
+def shift_baseline(a, g, op, *, delta=-0.1):
+    """a - delta: the baseline raised by delta, below 0 in favour of correct rollouts."""
+    return a - delta
+
+
 register(
     "rloo",
     center,
     leave_one_out,
     source="arXiv:2402.14740, leave-one-out baseline",
     laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} {AFFINE} {BOUNDED} batch_independence",
+)
+register(
+    "rloo_std",
+    center,
+    leave_one_out,
+    scale_by_std,
+    ddof=1,
+    eps=1e-4,
+    source="ms-swift advantage_estimator=rloo with its scale_rewards=group, Twinkle",
+    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} shift batch_independence",
+)
+register(
+    "asymre",
+    center,
+    shift_baseline,
+    min_size=1,
+    source="AsymRE, arXiv:2506.20520, V the group mean",
+    laws="finite permutation_of_rollouts permutation_of_prompts monotone_in_reward dtype_stability "
+    f"{BOUNDED} shift batch_independence duplication",
 )
 register(
     "reinforce",
@@ -108,4 +132,14 @@ register(
     rewards="unit",
     source="MaxRL, arXiv:2602.02710",
     laws=f"{ORDERLY} {SYMMETRIC} positive_scale batch_independence duplication",
+)
+register(
+    "maxrl_std",
+    center,
+    scale_by_std,
+    divide_by_mean,
+    eps=1e-6,
+    rewards="unit",
+    source="tajwarfahim/maxrl, misc with advantage_type=maxrl: the second formula under that name",
+    laws=f"{ORDERLY} {SYMMETRIC} batch_independence duplication",
 )

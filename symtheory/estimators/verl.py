@@ -1,6 +1,6 @@
 """Estimators of verl that are not another one under a second name, for binary rewards."""
 
-from .base import BOUNDED, MIRRORED, ORDERLY, SYMMETRIC, register
+from .base import BOUNDED, ORDERLY, SYMMETRIC, register
 from .grpo import center
 
 
@@ -23,7 +23,7 @@ register(
     divide_by_batch_mean,
     rewards="binary",
     source="arXiv:2504.02546 as verl computes it",
-    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} duplication",
+    laws=f"{ORDERLY} {SYMMETRIC} sample_symmetry duplication",
 )
 register(
     "grpo_passk",

@@ -6,17 +6,23 @@ here are fractions in [0, 1]; a percentage point is 0.01.
 """
 
 from .difficulty import Mixture, count_kernel, infer_difficulty, infer_success, success_probabilities, transport
-from .findings import evidence
-from .tables import Row, published, read_table
+from .findings import evidence, questions_of
+from .null import null
+from .tables import Row, Table, other_papers, published, read, read_table
 
 __all__ = [
     "Mixture",
     "Row",
+    "Table",
     "count_kernel",
     "evidence",
     "infer_difficulty",
     "infer_success",
+    "null",
+    "other_papers",
     "published",
+    "questions_of",
+    "read",
     "read_table",
     "success_probabilities",
     "transport",

@@ -5,6 +5,7 @@ arXiv:2602.05548): a published row is a mixture over c of these kernels, or it i
 samples. The same holds over success probabilities p with the kernel 1 - (1 - p)^k.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ SLACK = 0.0005
 """Half a digit of tables printed with one decimal of a percent: 0.05 points."""
 LOGITS = np.linspace(-9, 9, 181)
 """Grid of `infer_success`: p from 1.2e-4 to 1 - 1.2e-4; below it 256 attempts see less than 3% of a question."""
+
+MANY = 256
+"""Samples per question beyond which kernels are made from logarithms, and thinned"""
 
 
 class Mixture(NamedTuple):
@@ -35,7 +39,54 @@ def count_kernel(n: int, ks) -> np.ndarray:
     >>> count_kernel(4, [1, 2, 4])[1]
     array([0.25, 0.5 , 1.  ])
     """
-    return np.asarray(unbiased_pass_at_k(n, np.arange(n + 1)[:, None], np.asarray(ks)))
+    return _count_kernel(n, tuple(np.asarray(ks).tolist())).copy()
+
+
+@functools.lru_cache(maxsize=1024)
+def _count_kernel(n: int, ks: tuple[int, ...]) -> np.ndarray:
+    count = np.arange(n + 1)[:, None]
+    if n > MANY:  # a product of up to k factors for each count takes too much memory
+        return passed_by_count(n, count, np.array(ks))
+    return np.asarray(unbiased_pass_at_k(n, count, np.array(ks)))
+
+
+def passed_by_count(n, c, k) -> np.ndarray:
+    """1 - C(n - c, k) / C(n, k) by logarithms of factorials, to some 1e-13 n; shapes broadcast.
+
+    >>> passed_by_count(4, 1, np.array([1, 2, 4])).round(12)
+    array([0.25, 0.5 , 1.  ])
+    """
+    n, c, k = np.broadcast_arrays(n, c, k)
+    short = n - c < k  # every k samples hold a correct one; also where there are no k samples, as the usual code has it
+    drawn = np.where(short, 0, k)
+    return np.where(short, 1.0, -np.expm1(np.minimum(log_ways(n - c, drawn) - log_ways(n, drawn), 0.0)) + 0.0)
+
+
+def log_ways(n, k) -> np.ndarray:
+    """log C(n, k) of whole numbers 0 <= k <= n; shapes broadcast.
+
+    >>> np.exp(log_ways(4, np.arange(5))).round(9)
+    array([1., 4., 6., 4., 1.])
+    """
+    n, k = np.broadcast_arrays(n, k)
+    table = _log_factorials(int(n.max(initial=0)))
+    return table[n] - table[k] - table[np.maximum(n - k, 0)]
+
+
+@functools.lru_cache(maxsize=8)
+def _log_factorials(n: int) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+
+
+def _counts(n: int) -> np.ndarray:
+    """Counts of correct samples that make the columns of the linear program: all, or steps of 1% from both ends.
+
+    With fewer columns the distance can only grow; at n = 1024 it grows by less than 1e-5.
+    """
+    if n <= MANY:
+        return np.arange(n + 1)
+    steps = np.unique(np.round(np.geomspace(1, n / 2, int(np.log(n / 2) / 0.01))).astype(int))
+    return np.unique(np.concatenate([[0], steps, n - steps, [n]]))
 
 
 def infer_difficulty(ks, values, n: int = 256) -> Mixture:
@@ -58,8 +109,9 @@ def infer_difficulty(ks, values, n: int = 256) -> Mixture:
     ks, values = _row(ks, values)
     if ks.max() > n:
         raise InputError(f"n must be at least the largest k, {ks.max()}, got {n}: pass@k needs k samples of a question")
-    kernel = count_kernel(n, ks)
-    return _mixture(np.arange(n + 1) / n, _nearest(kernel, values)[0], kernel, values)
+    counts = _counts(n)
+    kernel = _count_kernel(n, tuple(ks.tolist()))[counts]
+    return _mixture(counts / n, _nearest(kernel, values)[0], kernel, values)
 
 
 def infer_success(ks, values, slack: float = SLACK) -> Mixture:

@@ -6,7 +6,7 @@ from html import escape
 import matplotlib as mpl
 import numpy as np
 
-from ..audit.tables import Table, headline, tables
+from ..audit.tables import Table, headline, tables, trust
 from .style import RC, look, panels
 
 _OWN = {"color": "#C1272D", "label": "this log"}
@@ -20,6 +20,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem .9rem .2rem 0; text-align: right; border-bottom: 1px solid #ddd; }
 td:first-child, th:first-child, .summary td { text-align: left; }
 svg { max-width: 100%; height: auto; } figure { margin: 1rem 0; } figcaption { color: #555; font-size: .9rem; }
+section { border-left: .4rem solid; padding: .1rem 1rem; margin: 1rem 0; background: #f6f6f6; }
+section h2 { margin: .5rem 0; } .good { border-color: #009E73; } .grave { border-color: #C1272D; }
 li { margin: .3rem 0; overflow-wrap: anywhere; }
 </style></head><body>
 """
@@ -27,13 +29,22 @@ li { margin: .3rem 0; overflow-wrap: anywhere; }
 
 def page(report: dict) -> str:
     """HTML of a report of `symtheory.audit.audit`; every text is escaped, since logs are anyone's."""
-    parts = [_HEAD, "<h1>Audit of a training run</h1>", f"<p>{escape(headline(report))}.</p>"]
-    parts.append("<ul>" + "".join(f"<li>{escape(w)}</li>" for w in report["warnings"]) + "</ul>")
+    answer, sentences = trust(report)
+    kind = "good" if report["trust"]["ok"] else "grave"
+    parts = [_HEAD, "<h1>Audit of a training run</h1>"]
+    parts.append(
+        f'<section class="{kind}"><h2>Can these numbers be trusted? {escape(answer)}</h2>{_list(sentences)}</section>'
+    )
+    parts.append(f"<p>{escape(headline(report))}.</p>{_list(report['warnings'])}")
     first, *others = tables(report)
     parts.append(_table(first))
     for fig, caption in figures(report):
         parts.append(f"<figure>{_svg(fig)}<figcaption>{escape(caption)}</figcaption></figure>")
     return "\n".join([*parts, *map(_table, others), "</body></html>"])
+
+
+def _list(sentences: list[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(s)}</li>" for s in sentences) + "</ul>" if sentences else ""
 
 
 def figures(report: dict) -> list:
@@ -51,7 +62,7 @@ def figures(report: dict) -> list:
             (
                 _steps(report),
                 "Over the steps of the run: success and groups without signal; asymmetry of "
-                "the advantages as they are, and weighed by length as in a token-mean loss.",
+                "the advantages as they are, and where the loss divides each rollout by its length.",
             ),
         )
     if report["change"]:
@@ -77,7 +88,7 @@ def _steps(report: dict):
     line(left, "success", "#009E73", "success")
     line(left, "dead_fraction", "#555555", "dead groups")
     left.set(xlabel="step", ylim=(0, 1))
-    line(right, "token_asymmetry", "#E69F00", "weighed by length")
+    line(right, "sequence_mean_asymmetry", "#E69F00", "divided by length")
     line(right, "group_asymmetry", _OWN["color"], "C / sum |A|")
     right.axhline(0, color="#999999", linewidth=0.8)
     right.set(xlabel="step", ylabel="group asymmetry")

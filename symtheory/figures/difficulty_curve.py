@@ -36,7 +36,7 @@ def magnitudes(name: str, size: int = SIZE, omegas: tuple[float, ...] = OMEGAS) 
 def fig6(runs: Runs) -> xr.Dataset:
     names = []
     magnitude, imbalance = [], []
-    for name in estimators.names():
+    for name in estimators.names("two_class"):
         try:
             absolute, signed = magnitudes(name)
         except InputError:  # an estimator that wants parameters or larger groups has no curve at G = 8

@@ -154,7 +154,7 @@ def _program(sweep: Sweep) -> Callable:
 
 def _places(size: int) -> xr.Dataset:
     """Where the registered estimators are, and the paths of those that move with omega."""
-    names = estimators.names()
+    names = estimators.names("rewards")
     omegas = np.linspace(0.02, 1, 50)
     moving = [n for n in names if "batch_independence" not in estimators.get(n).laws]
     paths = [[place(n, size, omega=float(w)) for w in omegas] for n in moving]

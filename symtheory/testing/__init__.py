@@ -8,9 +8,10 @@ True
 """
 
 from . import invariants, strategies
+from .calling.isolate import load
 from .check import Finding, Report, assert_laws, check_estimator
 from .invariants import INVARIANTS
-from .target import Target, as_target, load
+from .target import Target, as_target
 
 __all__ = [
     "INVARIANTS",

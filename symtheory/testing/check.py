@@ -1,37 +1,27 @@
 """Which laws an estimator obeys, and the smallest group that breaks each of the others."""
 
-import itertools
+import contextlib
 import random
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import hypothesis
 import numpy as np
 from hypothesis import HealthCheck
+from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.errors import NoSuchExample
 
-from .. import estimators
-from ..errors import no_such
+from ..errors import InputError, no_such
 from ..estimators.base import Rewards
+from .calling.adapter import Layout
+from .calling.arrays import Backend
+from .evidence import as_test
 from .invariants import INVARIANTS
+from .stock import large_batches, small_batches
 from .strategies import batches
-from .target import Backend, Target, as_target, show
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found about one law."""
-
-    name: str
-    holds: bool | None
-    """None: the law says nothing about the rewards that the estimator is defined for."""
-    counterexample: np.ndarray | None
-    """Rewards `[P, G]` on which it fails, as few as could be found; None if it holds."""
-    advantages: np.ndarray | None
-    """What the estimator gave for them."""
-    note: str = ""
-    """What the estimator raised on them, if it did."""
+from .target import Raised, Target, as_target
+from .verdict import Finding, judge, worse
 
 
 @dataclass(frozen=True)
@@ -40,21 +30,33 @@ class Report:
 
     estimator: str
     findings: tuple[Finding, ...]
+    layout: str = "matrix"
+    how: str = "matrix [prompts, G]"
+    """The layout in words."""
+    backend: str = "numpy"
+    dtype: str = "float64"
+    """All precisions it was judged in."""
+    notes: tuple[str, ...] = ()
+    """What else there is to know about how it was called, and what it does beyond the laws."""
+    options: dict = field(default_factory=dict)
+    """The options of `as_target` that call it in this way again."""
 
     def __getitem__(self, law: str) -> Finding:
         return next(f for f in self.findings if f.name == law)
 
     @property
     def laws(self) -> frozenset[str]:
-        """Names of the laws that hold."""
-        return frozenset(f.name for f in self.findings if f.holds)
+        """Names of the laws that hold, exactly or to rounding."""
+        return frozenset(f.name for f in self.findings if f.exact)
 
 
 def check_estimator(
     f,
     *,
     rewards: Rewards = "real",
+    layout: Layout | None = None,
     backend: Backend | None = None,
+    dtype: str | None = None,
     laws: Iterable[str] | None = None,
     examples: int = 100,
     time_limit: float = 10.0,
@@ -62,12 +64,13 @@ def check_estimator(
     """Find out which laws an estimator obeys.
 
     All small batches of telling rewards are tried first, in order of size, so that counterexamples are minimal and
-    always the same; the laws that survive them are given to Hypothesis together.
+    always the same, then groups of up to 64; the laws that survive them are given to Hypothesis together. Where the
+    estimator runs in several precisions, the worst verdict counts.
 
     Args:
-        f: a registered name, an `Estimator`, or a callable over rewards `[prompts, G]` (see `as_target`).
+        f: a registered name, an `Estimator`, or a callable in any layout (see `as_target`).
         rewards: rewards that a callable is defined for: `"real"`, `"unit"` ([0, 1]) or `"binary"`.
-        backend: arrays that a callable wants, if it cannot be told from its code.
+        layout, backend, dtype: how a callable is called, if it cannot be told from its code (see `as_target`).
         laws: names of laws to check, default all of `INVARIANTS`.
         examples: random batches for the laws that survive the small ones.
         time_limit: seconds that one call may take.
@@ -81,13 +84,28 @@ def check_estimator(
     array([[0., 1.]])
     """
     chosen = law_names(INVARIANTS if laws is None else laws)
-    target = as_target(f, rewards=rewards, backend=backend, time_limit=time_limit)
-    stock = [r for r in small_batches() if target.admits(r)]
-    findings = {law: _first_failure(target, law, stock) for law in chosen}
+    target = as_target(f, rewards=rewards, layout=layout, backend=backend, dtype=dtype, time_limit=time_limit)
+    findings = {law: Finding(law, None) for law in chosen}
+    for precision in target.dtypes:
+        one = target.at(precision)
+        stock = [r for r in _stock(precision == target.dtypes[0]) if one.admits(r)]
+        for law in chosen:
+            if findings[law].verdict != "fails":
+                findings[law] = worse(findings[law], judge(one, law, stock))
     if examples:
         surviving = [law for law, finding in findings.items() if finding.holds]
         findings |= {finding.name: finding for finding in _search(target, surviving, examples)}
-    return Report(target.name, tuple(findings.values()))
+    notes = (*target.notes, *_beyond_the_laws(target))
+    return Report(
+        target.name,
+        tuple(findings.values()),
+        target.layout,
+        target.how,
+        target.backend,
+        " and ".join(target.dtypes),
+        notes,
+        {k: v for k, v in target.options.items() if v not in (None, "real")},
+    )
 
 
 def assert_laws(f, laws: str | Iterable[str], **options) -> None:
@@ -99,11 +117,12 @@ def assert_laws(f, laws: str | Iterable[str], **options) -> None:
     >>> def test_our_advantages_keep_the_laws_of_grpo():
     ...     assert_laws("grpo", "zero_sum degenerate_zero finite sign_correct")
     """
+    __tracebackhide__ = True  # pytest then shows the line that called, not this one
     report = check_estimator(f, laws=laws.split() if isinstance(laws, str) else laws, **options)
     broken = [finding for finding in report.findings if finding.holds is False]
     if broken:
         names = ", ".join(finding.name for finding in broken)
-        tests = "\n\n".join(as_test(report.estimator, finding) for finding in broken)
+        tests = "\n\n".join(as_test(report, finding) for finding in broken)
         raise AssertionError(f"{report.estimator} breaks {names}:\n\n{tests}")
 
 
@@ -116,79 +135,10 @@ def law_names(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def as_test(estimator: str, finding: Finding) -> str:
-    """A counterexample as a test to paste: it fails until the estimator is repaired.
-
-    >>> print(as_test("raft", check_estimator("raft", laws=["zero_sum"])["zero_sum"]))
-    def test_raft_zero_sum():
-        from symtheory.testing import invariants
-    <BLANKLINE>
-        # The advantages of every group sum to 0: C = 0, Eq. 5 and Theorem 1 of arXiv:2602.05548.
-        # Found: advantages [[0.0, 2.0]]
-        assert invariants.zero_sum("raft", [[0.0, 1.0]])
-    """
-    assert finding.counterexample is not None
-    name = re.sub(r"\W+", "_", estimator.rpartition("/")[2]).strip("_").lower()
-    tools, subject = "invariants", estimator
-    if ":" in estimator:
-        tools, subject = "invariants, load", f'load("{estimator}")'
-    elif estimator in estimators.names():
-        subject = f'"{estimator}"'
-    result = finding.note or f"advantages {show(_readable(finding.advantages))}"
-    return (
-        f"def test_{name}_{finding.name}():\n"
-        f"    from symtheory.testing import {tools}\n\n"
-        f"    # {(INVARIANTS[finding.name].__doc__ or '').splitlines()[0]}\n"
-        f"    # Found: {result}\n"
-        f"    assert invariants.{finding.name}({subject}, {show(finding.counterexample)})"
-    )
-
-
-def small_batches() -> list[np.ndarray]:
-    """Telling batches, smallest first: all binary ones of at most four rewards, then graded, signed and extreme ones.
-
-    >>> [b.tolist() for b in small_batches()[:3]]
-    [[[0.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]]
-    """
-    zero_one, thirds = (0.0, 1.0), (0.0, 0.5, 1.0)
-    batches = [np.array([r]) for size in (2, 3, 4) for r in itertools.product(zero_one, repeat=size)]
-    batches += [np.reshape(r, (2, 2)) for r in itertools.product(zero_one, repeat=4)]
-    batches += [np.array([r]) for size in (2, 3) for r in itertools.product(thirds, repeat=size) if 0.5 in r]
-    batches += [np.full((1, size), value) for size in (2, 3, 4) for value in (0.1, 0.7, 0.9, 1 / 3)]
-    graded = [[0.2, 0.0], [0.9, 1.0], [0.1, 0.6], [0.3, 0.3 + 1e-9], [0.1, 0.2, 0.7], [0.1, 0.1, 0.1 + 1e-12]]
-    graded += [[0.1, 0.1, 0.6, 0.6], [0.1, 0.4, 0.5, 0.2]]
-    real = [[-1.0, 1.0], [-1.0, -1.0], [1000.0, 0.0], [1000.5, 1000.0], [1e-8, 0.0], [1e15, 0.0], [0.0, 1e-15]]
-    real += [[-1e15, 1e15], [-1.0, 0.3, 2.0], [1000.5, 1000.0, 1000.0], [-1.0, -1.0, 1.0, 1.0]]
-    batches += [np.array([r]) for r in graded + real]
-    batches += [
-        np.array(r)
-        for r in (
-            [[0.1, 0.6], [0.5, 1.0]],
-            [[0.0, 0.0], [0.9, 1.0]],
-            [[1.0, 1.0], [0.0, 0.01]],
-            [[0.0, 0.5], [0.0, 0.0]],
-            [[-1.0, 1.0], [0.0, 5.0]],
-        )
-    ]
-    by_count = [np.array([1.0] * k + [0.0] * (size - k)) for size in (3, 4, 5, 8) for k in range(size + 1)]
-    batches += [r[None] for r in by_count if len(r) > 4]
-    batches += [
-        np.stack([r, other]) for r in by_count for other in by_count[::3] if len(r) == len(other) and len(r) in (4, 8)
-    ]
-    batches += [np.stack([r, other, other, other]) for r in by_count[-8:-1] for other in (by_count[-9], by_count[-1])]
-    batches += [np.full((1, size), value) for size in (5, 8) for value in (0.1, 0.7, 0.9, 1 / 3)]
-    return sorted(batches, key=lambda r: r.size > 4)
-
-
-def _first_failure(f: Target, law: str, stock: list[np.ndarray]) -> Finding:
-    """The first small batch that breaks the law."""
-    applies = False
-    for r in stock:
-        answer = INVARIANTS[law](f, r)
-        applies |= answer is not None
-        if answer is False:
-            return _finding(f, law, r)
-    return Finding(law, True if applies else None, None, None)
+def _stock(first: bool) -> list[np.ndarray]:
+    """Batches to judge on; in a second precision the smallest, those of equal rewards, and some large groups."""
+    small, large = small_batches(), large_batches()
+    return [*small, *large] if first else [*(r for r in small if r.size <= 3 or not np.ptp(r)), *large[:6]]
 
 
 def _search(f: Target, laws: list[str], examples: int) -> list[Finding]:
@@ -197,27 +147,57 @@ def _search(f: Target, laws: list[str], examples: int) -> list[Finding]:
     settings = hypothesis.settings(max_examples=examples, database=None, deadline=None, suppress_health_check=quiet)
 
     def broken(r: np.ndarray) -> list[str]:
-        return [law for law in laws if INVARIANTS[law](f, r) is False] if f.admits(r) else []
+        if not f.admits(r):
+            return []
+        suspects = [law for law in laws if INVARIANTS[law](f, r) is False]
+        return [law for law in suspects if judge(f, law, [r]).verdict == "fails"]
 
     found: list[Finding] = []
-    while laws:
-        try:
-            r = hypothesis.find(
-                batches(f.rewards), lambda r: bool(broken(r)), settings=settings, random=random.Random(0)
-            )
-        except NoSuchExample:
-            break
-        found += [_finding(f, law, r) for law in broken(r)]
-        laws = [law for law in laws if law not in {finding.name for finding in found}]
+    with _hypothesis_at_home():
+        while laws:
+            try:
+                r = hypothesis.find(
+                    batches(f.rewards), lambda r: bool(broken(r)), settings=settings, random=random.Random(0)
+                )
+            except NoSuchExample:
+                break
+            found += [judge(f, law, [r]) for law in broken(r)]
+            laws = [law for law in laws if law not in {finding.name for finding in found}]
     return found
 
 
-def _finding(f: Target, law: str, r: np.ndarray) -> Finding:
-    shown = r.astype(np.float32) if law == "dtype_stability" else r
-    error = f.error_on(shown)
-    return Finding(law, False, r, f(shown), f"raised {error}" if error else "")
+@contextlib.contextmanager
+def _hypothesis_at_home() -> Iterator[None]:
+    """Let Hypothesis keep its files in a temporary folder, not in the user's."""
+    with tempfile.TemporaryDirectory() as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)
 
 
-def _readable(a: np.ndarray | None) -> np.ndarray:
-    """Numbers to six significant digits."""
-    return np.vectorize(lambda x: float(f"{x:.6g}"))(a)
+def _beyond_the_laws(target: Target) -> Iterator[str]:
+    """What a report should say besides: the state it keeps, its use of lengths, and what bfloat16 does to it."""
+    if target.state:
+        yield f"it keeps state across calls, in {target.state}; judged as if each call were its first"
+    mixed = np.array([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0]])
+    if target.has_lengths and target.time_limit is not None:
+        lengths = np.array([[1, 5, 3, 2], [4, 1, 2, 5]])
+        equal, ragged = target(mixed), target(mixed, lengths=lengths)
+        apart = float(np.abs(equal - ragged).max())
+        yield (
+            "rollouts of unequal lengths get the same advantages as equal ones"
+            if apart <= 1e3 * target.unit_roundoff
+            else f"advantages depend on the rollouts' lengths (by {apart:.2g} in a mixed group)"
+        )
+    if target.backend in ("torch", "jax") and len(target.dtypes) > 1:
+        try:
+            exact, rough = target(mixed), target.at("bfloat16").evaluate(mixed)
+            constant = np.abs(target.at("bfloat16").evaluate(np.full((1, 8), 0.7))).max()
+        except (Raised, InputError):
+            return
+        yield (
+            f"in bfloat16 it is off by {np.abs(exact - rough).max():.2g} in mixed groups, "
+            f"and gives {constant:.2g} to eight rewards of 0.7"
+        )

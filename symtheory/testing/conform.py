@@ -1,7 +1,9 @@
-"""Does an estimator equal what a published trainer computes? Golden values of real implementations answer.
+"""Which known estimator is this? Registered ones, and what functions of published trainers return.
 
 Each file of `golden/` holds what one function of one repository, at a commit, returned on CPU for batches of rewards
-(`name, repository, commit, function, parameters, cases`); none of its code is here.
+(`name, repository, commit, function, parameters, cases`); none of its code is here. `COUNTERPARTS` says which formula
+reproduces a file (the tests hold it to that), and an estimator is compared with the formula, which tells epsilons and
+clips apart where the recorded batches cannot; with the recorded batches where there is no formula.
 """
 
 import json
@@ -12,34 +14,76 @@ from typing import Any
 
 import numpy as np
 
+from .. import estimators
 from ..errors import no_such
+from .fit import fit
+from .probes import Probe, answers, probes, within
 from .target import Target, as_target
 
 ALIASES = {"agrae-release": "agrae", "prime-rl": "primerl", "nemo-rl": "nemo", "grpo-lead": "lead", "dr-grpo": "oat"}
+COUNTERPARTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "agrae_release_grpo": ("grpo_ddof1", {}),
+    "agrae_released": ("agrae_released", {}),
+    "agrae_released_dr_grpo": ("agrae_released_dr_grpo", {}),
+    "lead_grpo": ("grpo_lead", {}),
+    "nemo_grpo_loo": ("nemo_grpo", {}),
+    "nemo_grpo_loo_nonorm": ("rloo", {}),
+    "nemo_grpo_noloo": ("grpo_ddof1", {}),
+    "oat_drgrpo": ("dr_grpo", {}),
+    "oat_grpo": ("grpo", {"ddof": 1, "eps": 1e-8}),
+    "openrlhf_dr_grpo": ("dr_grpo", {}),
+    "openrlhf_group_norm": ("grpo", {"ddof": 1, "eps": 1e-9}),
+    "openrlhf_rloo": ("rloo", {}),
+    "primerl_grpo": ("dr_grpo", {}),
+    "primerl_max_rl": ("maxrl", {}),
+    "rlvr_nsr": ("nsr", {}),
+    "rlvr_psr": ("psr", {}),
+    "rlvr_w_reinforce": ("w_reinforce", {}),
+    "skyrl_grpo": ("grpo_ddof1", {}),
+    "skyrl_maxrl": ("maxrl", {"eps": 1e-6}),
+    "skyrl_rloo": ("rloo", {}),
+    "trl_grpo_batch": ("grpo_batch_std", {}),
+    "trl_grpo_group": ("grpo", {"ddof": 1, "eps": 1e-4}),
+    "trl_grpo_none": ("dr_grpo", {}),
+    "trl_rloo": ("rloo", {}),
+    "verl_dr_grpo": ("dr_grpo", {}),
+    "verl_gpg": ("gpg", {}),
+    "verl_grpo": ("grpo_ddof1", {}),
+    "verl_grpo_eps1e-2": ("grpo", {"ddof": 1, "eps": 1e-2}),
+    "verl_grpo_passk": ("grpo_passk", {}),
+    "verl_grpo_vectorized": ("grpo_ddof1", {}),
+    "verl_opo": ("opo", {}),
+    "verl_rloo": ("rloo", {}),
+    "verl_rloo_vectorized": ("rloo", {}),
+}
+"""Golden file -> the registered estimator and its parameters that give the same values."""
+RANGES = ("real", "unit", "binary")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How an estimator compares with one published function."""
+    """How an estimator compares with a known one."""
 
     name: str
-    """Framework and estimator, for instance `verl_grpo`."""
+    """A registered name, or framework and estimator, for instance `verl_grpo`."""
     source: str
-    """Function, repository, commit and parameters."""
-    agreeing: int
-    """Batches on which they agree, of `compared`."""
-    compared: int
+    """Where that comes from: paper, or function, repository, commit and parameters."""
+    equal: bool
+    """Whether they agree on every batch that both are defined for."""
+    factor: float
+    """The number times the known one that comes nearest."""
     distance: float
-    """Mean of |theirs - ours| over all rollouts compared."""
-    rewards: list[float] | None
-    """The first group on which they part."""
-    theirs: list[float] | None
-    ours: list[float] | None
+    """Root mean square of what then remains, as a share of the estimator's own; 0 for a multiple."""
+    rewards: list[list[float]] | None = None
+    """The first batch on which they part."""
+    theirs: list[list[float]] | None = None
+    ours: list[list[float]] | None = None
+    range: str = "real"
+    """Rewards that both are defined for."""
 
-    @property
-    def equal(self) -> bool:
-        """Whether they agree on every batch."""
-        return 0 < self.compared == self.agreeing
+    def describe(self) -> str:
+        """For instance `2.00 x verl_grpo`."""
+        return self.name if np.isclose(self.factor, 1, rtol=5e-3) else f"{self.factor:.2f} x {self.name}"
 
 
 def frameworks() -> tuple[str, ...]:
@@ -54,10 +98,8 @@ def frameworks() -> tuple[str, ...]:
 def conform(f, framework: str, **options) -> list[Comparison]:
     """Compare an estimator with every function known of a framework, the nearest first.
 
-    Left out are batches with rewards that the estimator is not defined for or that no reward function scored, and
-    batches of unequal groups, which `rewards[P, G]` cannot hold.
-    Values agree within the tolerance of the golden file (1e-5, or what the function's own arithmetic asks for), and
-    1e-4 for an estimator that computes in float32.
+    Left out are batches that one of the two is not defined for, and functions with no batch left. Values agree to 1e-9,
+    to 1e-4 for an estimator that computes in float32, or within the tolerance of a golden file without a formula.
 
     Args:
         f: as for `check_estimator`, and `options` with it.
@@ -69,12 +111,139 @@ def conform(f, framework: str, **options) -> list[Comparison]:
     >>> [c.name for c in conform("dr_grpo", "oat") if c.equal]
     ['oat_drgrpo']
     """
+    framework = checked_framework(framework)
+    return [
+        c for c in compare(as_target(f, **options)) if c.name in golden() and framework in ("all", c.name.split("_")[0])
+    ]
+
+
+def checked_framework(framework: str) -> str:
+    """The framework's name as golden files have it; refused with an `InputError` where there is none."""
     framework = ALIASES.get(framework, framework)
     if framework not in (*frameworks(), "all"):
         raise no_such("framework", framework, frameworks())
-    target = as_target(f, **options)
-    files = [g for name, g in golden().items() if framework in ("all", name.split("_")[0])]
-    return sorted((_compare(target, g) for g in files), key=lambda c: (not c.equal, c.distance))
+    return framework
+
+
+def compare(target: Target) -> list[Comparison]:
+    """Compare with every registered estimator and every golden function: equal ones first, then the nearest."""
+    precise = target.at("float64") if "float64" in target.dtypes else target
+    asked = probes(target.rewards, lengths=target.has_lengths)
+    ours = answers(precise, asked)
+    tolerance = 1e-9 if precise.unit_roundoff < 1e-10 else 1e-4
+    formulas = {name: (name, {}) for name in estimators.names("rewards")} | COUNTERPARTS
+    found = [
+        made
+        for name, (formula, parameters) in formulas.items()
+        if (made := _with_formula(name, formula, parameters, target, asked, ours, tolerance)) is not None
+    ]
+    found += [c for name, g in golden().items() if name not in formulas and (c := _with_file(precise, g)) is not None]
+    if not any(c.equal for c in found):
+        found += _with_parameters(target, asked, ours, tolerance)
+    return sorted(_only_widest(found, target), key=_nearness)
+
+
+def _with_parameters(target: Target, asked: list[Probe], ours, tolerance: float) -> list[Comparison]:
+    """The first registered estimator that equals it with other parameters: those of the fit."""
+    formula = fit(target)
+    if formula is None or not formula.fits or not formula.eps:
+        return []
+    fitted = {"eps": float(f"{formula.eps:.2e}"), "ddof": formula.ddof}
+    for name in estimators.names("rewards"):
+        own = estimators.get(name).params
+        changed = {k: v for k, v in fitted.items() if k in own and own[k] != v and v is not None}
+        if "eps" not in changed:
+            continue
+        text = ", ".join(f"{k}={v:g}" for k, v in changed.items())
+        made = _with_formula(f"{name}({text})", name, changed, target, asked, ours, tolerance)
+        if made is not None and made.distance < tolerance:
+            return [made]
+    return []
+
+
+def _nearness(c: Comparison) -> tuple:
+    """Equal ones first, then by distance and factor; among those alike published functions before our own names."""
+    order = ("verl", "trl", *frameworks())
+    framework = c.name.split("_")[0] if c.name in golden() else ""
+    rank = order.index(framework) if framework else len(order)
+    return not c.equal, round(c.distance, 9), round(abs(np.log(abs(c.factor) or 1e-9)), 3), rank, c.name
+
+
+def _with_formula(
+    name, formula, parameters, target: Target, asked: list[Probe], ours, tolerance: float
+) -> Comparison | None:
+    """Compare with a registered estimator on the probes that both answer."""
+    theirs = _known_answers(formula, tuple(parameters.items()), target.rewards, target.has_lengths)
+    both = [(p, t, o) for p, t, o in zip(asked, theirs, ours, strict=True) if t is not None and o is not None]
+    if not both:
+        return None
+    parts = [p for p, t, o in both if np.abs(t - o).max() > tolerance * max(1, np.abs(t).max())]
+    first = next(((p, t, o) for p, t, o in both if parts and p is parts[0]), None)
+    widest = min((RANGES.index(within(p.rewards)) for p, _, _ in both), default=0)
+    file = golden().get(name)
+    source = _source(file) if file else estimators.get(formula).source
+    return _comparison(
+        name, source, [(t, o) for _, t, o in both], not parts, first and (first[0].rewards, *first[1:]), RANGES[widest]
+    )
+
+
+@cache
+def _known_answers(formula: str, parameters: tuple, rewards: str, lengths: bool) -> list[np.ndarray | None]:
+    """What a registered estimator gives on the probes."""
+    return answers(as_target(estimators.get(formula, **dict(parameters))), probes(rewards, lengths))
+
+
+def _with_file(target: Target, file: dict[str, Any]) -> Comparison | None:
+    """Compare with what a golden file recorded."""
+    pairs, first = [], None
+    for rewards, theirs in map(values, equal_groups(file)):
+        if not np.isfinite(rewards).all() or not target.admits(rewards):
+            continue
+        ours = target(rewards)
+        same = agree(theirs, ours, file, target.unit_roundoff).all()
+        first = first or (None if same else (rewards, theirs, ours))
+        if np.isfinite(theirs).all() and np.isfinite(ours).all():
+            pairs.append((theirs, ours))
+    return _comparison(file["name"], _source(file), pairs, first is None, first, "real") if pairs else None
+
+
+def _comparison(name, source, pairs, equal: bool, first, range_: str) -> Comparison:
+    theirs, ours = (np.concatenate([x.ravel() for x in side]) for side in zip(*pairs, strict=True))
+    own = float((ours * ours).sum())
+    factor = float((theirs * ours).sum() / (theirs * theirs).sum()) if theirs.any() else 0.0
+    distance = float(np.sqrt(((ours - factor * theirs) ** 2).sum() / own)) if own else float(theirs.any())
+    shown = [None] * 3 if first is None else [np.asarray(x).tolist() for x in first]
+    return Comparison(name, source, bool(equal), factor, distance, *shown, range=range_)
+
+
+def _only_widest(found: list[Comparison], target: Target) -> list[Comparison]:
+    """Take back an equality that a wider one explains: of binary rewards only, or of lengths that were all equal."""
+    equal = [c for c in found if c.equal]
+    widest = min((RANGES.index(c.range) for c in equal), default=0)
+    lengths = [_depends_on_lengths(c.name) for c in equal]
+    drop_lengths = not target.has_lengths and not all(lengths)
+    unexplained = {
+        c.name
+        for c, by_length in zip(equal, lengths, strict=True)
+        if RANGES.index(c.range) == widest and not (by_length and drop_lengths)
+    }
+    return [c for c in found if not c.equal or c.name in unexplained]
+
+
+@cache
+def _depends_on_lengths(name: str) -> bool:
+    """Whether a known estimator weighs rollouts by their length."""
+    formula, parameters = COUNTERPARTS.get(name, (name, {}))
+    if formula not in estimators.names("rewards"):
+        return False
+    target = as_target(estimators.get(formula, **parameters))
+    rewards, lengths = np.array([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]]), np.array([[1, 5, 3, 2], [4, 1, 2, 5]])
+    return not np.allclose(target(rewards), target(rewards, lengths=lengths))
+
+
+def _source(file: dict[str, Any]) -> str:
+    source = f"{file['function']} of {file['repository']} at {file['commit'][:7]}, {file['parameters']}"
+    return source.rstrip(", ")
 
 
 @cache
@@ -99,25 +268,6 @@ def agree(theirs: np.ndarray, ours: np.ndarray, file: dict[str, Any], unit_round
     rtol = max(file.get("rtol", 1e-5), 1e-6, 1e3 * unit_roundoff)
     near = np.abs(theirs - ours) <= file.get("atol", 0.0) + rtol * np.maximum(1, np.abs(theirs))
     return near | (np.isnan(theirs) & np.isnan(ours))
-
-
-def _compare(f: Target, file: dict[str, Any]) -> Comparison:
-    agreeing, differences, first = 0, [], None
-    for rewards, theirs in map(values, equal_groups(file)):
-        if not np.isfinite(rewards).all() or not f.admits(rewards):
-            continue
-        ours = f(rewards)
-        same = agree(theirs, ours, file, f.unit_roundoff).all(-1)
-        agreeing += bool(same.all())
-        differences.append(np.abs(theirs - ours).mean())
-        if first is None and not same.all():
-            row = int(np.argmin(same))
-            first = rewards[row].tolist(), theirs[row].tolist(), ours[row].tolist()
-    source = f"{file['function']} of {file['repository']} at {file['commit'][:7]}, {file['parameters']}"
-    distance = float(np.mean(differences)) if differences else np.inf
-    return Comparison(
-        file["name"], source.rstrip(", "), agreeing, len(differences), distance, *(first or (None, None, None))
-    )
 
 
 def equal_groups(file: dict[str, Any]) -> list[dict[str, Any]]:

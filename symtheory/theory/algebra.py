@@ -28,7 +28,8 @@ class Roots:
 
     def clear(self, expression: Expr) -> Expr:
         """The expression as a rational function of the variables."""
-        x = expression.replace(lambda e: isinstance(e, sympy.exp | sympy.Min | sympy.Max), self._variable)
+        x = expression.replace(lambda e: isinstance(e, sympy.Abs), lambda e: sympy.Abs(sympy.factor(e.args[0])))
+        x = x.replace(_is_function, self._variable)
         x = x.subs({K: k**2, F: f**2})
         return x.replace(lambda e: e.is_Pow and e.exp.is_Rational and e.exp.q == 2, self._root)
 
@@ -65,7 +66,7 @@ def _fraction(x: Expr) -> tuple[Expr, Expr]:
 
 
 def _is_function(key: Expr) -> bool:
-    return isinstance(key, sympy.exp | sympy.Min | sympy.Max)
+    return isinstance(key, sympy.exp | sympy.Min | sympy.Max | sympy.Abs)
 
 
 def certify(zero: Expr, meaning: str = "", given: dict | None = None) -> Certificate:

@@ -36,7 +36,7 @@ def atlas(names: Sequence[str] | None = None, size: int = 8, omega: float = 0.25
     >>> atlas(["grpo", "psr"]).magnitude[:, 4].tolist()
     [1.0, 0.5]
     """
-    names = tuple(estimators.names() if names is None else names)
+    names = tuple(estimators.names("two_class") if names is None else names)
     P = np.linspace(0, 1, points)
     return Atlas(
         names,

@@ -1,18 +1,14 @@
 """What can be derived about one estimator, a user's own included: closed forms, peak, slope, objective, verdicts."""
 
-import importlib
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import sympy
 
-from .. import estimators
-from ..errors import InputError, no_such
-from ..estimators import Estimator, chain
+from ..errors import InputError
+from ..estimators import Estimator
+from ..estimators.loading import first_line
 from .algebra import NotProved
 from .closed_form import as_printed, closed_forms, display, guards
 from .proofs import Checked, check
@@ -37,43 +33,6 @@ class Derivation:
     """Values of the symbols that only guard a division."""
 
 
-def resolve(target: str) -> Estimator:
-    """The estimator called `target`: a registered name, or package.module:object (an Estimator, a link, or links).
-
-    Raises `InputError` for an unknown name, a module that cannot be imported, or an object of another kind.
-    """
-    if ":" not in target:
-        if target not in estimators.names():
-            raise no_such("estimator", target, estimators.names())
-        return estimators.get(target)
-    module_name, _, name = target.partition(":")
-    thing = _attribute(_imported(module_name, target), name, target)
-    if isinstance(thing, Estimator):
-        return thing
-    links = tuple(thing) if isinstance(thing, tuple | list) else (thing,)
-    if not links or not all(callable(link) for link in links):
-        raise InputError(f"{target!r} must be an Estimator, a link or a tuple of links, got {type(thing).__name__}")
-    return chain(*links, name=name)
-
-
-def _imported(module: str, target: str):
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(module)
-    except Exception as error:  # a user's module may fail in any way while it is imported
-        raise InputError(f"module of {target!r} cannot be imported: {_first_line(error)}") from None
-    finally:
-        sys.path.pop(0)
-
-
-def _attribute(thing: Any, path: str, target: str) -> Any:
-    for part in path.split("."):
-        if not part or not hasattr(thing, part):
-            raise InputError(f"{target!r} names nothing: module {thing.__name__!r} has no {part or 'object'!r}")
-        thing = getattr(thing, part)
-    return thing
-
-
 def derive(estimator: Estimator) -> Derivation:
     """Derive everything about one estimator by running its code on symbols.
 
@@ -85,7 +44,7 @@ def derive(estimator: Estimator) -> Derivation:
         raise
     except Exception as error:  # links are user code: say which estimator, and what stopped it
         raise InputError(
-            f"estimator {estimator.name!r} does not run on symbols ({_first_line(error)}); "
+            f"estimator {estimator.name!r} does not run on symbols ({first_line(error)}); "
             "links may use operators and the functions of `op` only"
         ) from None
     asymmetry = sympy.factor(sympy.cancel(forms.imbalance / forms.magnitude)) if forms.magnitude != 0 else 0
@@ -128,7 +87,3 @@ def as_text(form: Expr | str | int) -> str:
 def as_tex(form: Expr | str | int) -> str:
     """A closed form as LaTeX."""
     return rf"\text{{{form}}}" if isinstance(form, str) else sympy.latex(as_printed(sympy.sympify(form)))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

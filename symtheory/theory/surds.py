@@ -220,6 +220,9 @@ class ExactOps:
     def known(self, x) -> bool:
         return True
 
+    def identity(self, like):
+        return np.eye(like.shape[-1], dtype=int)
+
     def lowest(self, rewards, weight):
         live = self.where(self.positive(weight), rewards, surd(10**9))
         return np.min(live, axis=-1, keepdims=True)

@@ -11,6 +11,7 @@ import numpy as np
 import sympy
 
 from ..estimators import Estimator, two_outcome_batch
+from ..estimators.group import VARIANCE
 from ..ops import symbol_ops
 from .exact import ROLLOUTS, exact_advantages, exact_two_outcomes
 from .surds import Surd, surd
@@ -25,9 +26,13 @@ omega = sympy.Symbol("omega", positive=True)
 """Mean reward of the batch (Eq. 11 of arXiv:2602.05548)."""
 N = sympy.Symbol("N", positive=True, integer=True)
 """Rollouts in the batch, which only batch-whitening estimators see."""
+V = sympy.Symbol("V", positive=True)
+"""Variance over the batch of the advantages that a whitening link receives."""
 P = sympy.Symbol("P", positive=True)
 """Success probability of the policy on a prompt; the group's own rate is p = K/G."""
 p = sympy.Symbol("p", positive=True)
+BATCH = {N: ROLLOUTS, V: Fraction(VARIANCE)}
+"""Numbers for what an estimator may know of the batch beside omega."""
 beta, gamma, alpha, eps, guard = sympy.symbols("beta gamma alpha eps guard", positive=True)
 ddof = sympy.Symbol("ddof", nonnegative=True)
 
@@ -39,13 +44,14 @@ def with_exact_params(estimator: Estimator) -> Estimator:
 
 
 def two_outcomes(estimator: Estimator, correct=K, size=K + F) -> tuple[Expr, Expr]:
-    """A+ and A- of a group as sympy expressions in K, F, omega and N: the estimator's own code, run on symbols.
+    """A+ and A- of a group as sympy expressions in K, F, omega, N and V: the estimator's own code, run on symbols.
 
     `correct` and `size` may also be sympy integers, which gives exact numbers; a class without members has A = 0.
     """
     op, as_object = symbol_ops(), lambda x: np.array(sympy.sympify(x), dtype=object)
     batch = two_outcome_batch(op, as_object(N * omega), as_object(N))
     batch = batch._replace(omega=as_object(omega), omega_prompts=as_object(omega), token_mean=as_object(omega))
+    batch = batch._replace(spread=(as_object(0), as_object(N * V)))
     pair = with_exact_params(estimator).two_outcomes(as_object(correct), as_object(size), batch, op)
     return tuple(_rational(x.item() if isinstance(x, np.ndarray) else x) for x in pair)
 

@@ -14,7 +14,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """name of an app -> its address, all served from an empty folder with a cache that outlives the test run."""
+    """name of an app ("" for the index) -> its address; served from an empty folder, its cache outlives the run."""
     pytest.importorskip("marimo", reason="the extra `explore` is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -30,7 +30,7 @@ def served(tmp_path_factory):
             assert server.poll() is None and time.time() < end, log.read_text()  # noqa: PT018
             time.sleep(0.2)
         token = address[0].partition("access_token=")[2]
-        yield lambda name: f"http://127.0.0.1:{port}/?file={name}.py&access_token={token}"
+        yield lambda name: f"http://127.0.0.1:{port}/{name}{'/' * bool(name)}?access_token={token}"
     finally:
         server.terminate()
         server.wait(20)

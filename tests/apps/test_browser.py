@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import urllib.error
 import urllib.request
 
 import numpy as np
@@ -129,16 +130,27 @@ def brightness(colour: str) -> float:
     return sum(levels) / 3 / (1 if "srgb" in colour else 255)
 
 
-def test_nobody_without_the_token_is_served(served):
-    address = served("plane").partition("&access_token")[0]
-    with urllib.request.urlopen(address) as answer:
-        assert "/auth/login" in answer.url
-        assert b"asymmetry" not in answer.read()
+@pytest.mark.parametrize("name", ["", "plane/", "plane/ws", "plane/?access_token=guess"])
+def test_nobody_without_the_token_is_served(name, served):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(served("").partition("?")[0] + name)
+    assert refused.value.code == 403
+    assert b"asymmetry" not in refused.value.read()
 
 
-def test_the_index_lists_every_app(served, browser):
-    page = browser.new_page()
-    address = served("plane")
-    page.goto(address.partition("?")[0] + "?access_token=" + address.partition("access_token=")[2])
+@pytest.mark.parametrize("width", [390, 1300])
+def test_the_index_has_a_card_with_picture_title_and_question_for_every_app(width, open_app):
+    page = open_app("", width=width)
+    page.wait("a.card")
+    assert "access_token" not in page.page.url
     for name in SLIDERS:
-        page.wait_for_selector(f"a[href*='{name}.py']", timeout=30_000)
+        card = page.page.locator(f"a.card[href='{name}/']")
+        box = card.locator("svg").bounding_box()
+        assert box["width"] > 200
+        assert box["x"] + box["width"] <= width
+        assert card.locator("h2").inner_text()
+        assert card.locator(".ask").inner_text().endswith("?")
+    page.page.locator("a.card[href='one_step/']").click()
+    page.wait()
+    assert not page.errors
+    assert not page.outside

@@ -1,6 +1,7 @@
 """The report on logs whose contents are known: its numbers against sums made by hand, and the estimator named."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +12,18 @@ import symtheory
 from symtheory import InputError, estimators
 from symtheory.audit import audit, read
 from symtheory.audit.identify import tolerance
-from symtheory.audit.rows import ROW, batches
+from symtheory.audit.rows import batches, row_type
 
 from .logs import SAMPLES, run, write_rows
+
+ROW = row_type(1)
 
 
 def report(tmp_path, rows, **options):
     return audit(read(write_rows(tmp_path / "log.jsonl", rows)), **options)
 
 
-@pytest.mark.parametrize("name", estimators.names())
+@pytest.mark.parametrize("name", estimators.names("rewards"))
 def test_the_estimator_of_a_run_is_named(tmp_path, name):
     found = report(tmp_path, run(name))
     identified = found["identification"]
@@ -107,6 +110,45 @@ def test_trl_batch_scaling_of_two_rewards_is_the_centred_sum_times_a_factor():
     assert found["identification"]["proportional"]
 
 
+def two_rewards(tmp_path, advantages_of):
+    """A TRL file with two rewards, and advantages made from both."""
+    rng = np.random.default_rng(2)
+    x = np.stack([rng.random((16, 8)) < 0.5, rng.random((16, 8)) < 0.7]).astype(float)
+    a = advantages_of(x).astype(np.float32).astype(float).ravel()
+    table = {
+        "step": [1] * 128,
+        "prompt": [f"q{i // 8}" for i in range(128)],
+        "completion": [f"c{i}" for i in range(128)],
+    }
+    table |= {"accuracy": x[0].ravel(), "format": x[1].ravel(), "length_penalty": rng.random(128), "advantage": a}
+    pq.write_table(pa.table(table), tmp_path / "completions_00001.parquet")
+    return audit(read(tmp_path))
+
+
+@pytest.mark.parametrize("weight", [0.2, 0.5, -1.0, 0.0])
+def test_the_weights_of_reward_columns_are_found_from_the_advantages(tmp_path, weight):
+    found = two_rewards(tmp_path, lambda x: symtheory.advantages(x[0] + weight * x[1], "grpo_ddof1", eps=1e-4))
+    weights = found["reward"]["weights"]
+    assert weights == pytest.approx({"accuracy": 1.0, "format": weight, "length_penalty": 0.0})
+    assert found["identification"]["equal"]
+    option = "accuracy" + (f"+{weight:g}*format" if weight else "")
+    (sentence,) = [w for w in found["warnings"] if w.startswith("--reward")]
+    assert sentence.startswith(f"--reward {option} makes the advantages equal grpo_ddof1(ddof=1, eps=0.0001)")
+
+
+def test_rewards_that_are_standardised_one_by_one_are_named(tmp_path):
+    def gdpo(x):
+        centred = x - x.mean(-1, keepdims=True)
+        each = centred / (x.std(-1, ddof=1, keepdims=True) + 1e-4)
+        total = each[0] + 0.5 * each[1]
+        return (total - total.mean()) / (total.std(ddof=1) + 1e-4)
+
+    found = two_rewards(tmp_path, gdpo)
+    assert found["nearest_estimator"] is None
+    assert found["reward"]["standardised"]["weights"] == pytest.approx((1, 0.5, 0))
+    assert any("those of GDPO" in w and "accuracy+0.5*format of them" in w for w in found["warnings"])
+
+
 def test_the_default_of_nemo_rl_is_named_and_is_not_zero_sum():
     found = audit(read(SAMPLES / "nemo_rl", group_size=4))
     assert found["identification"]["equal"]
@@ -170,12 +212,16 @@ def test_an_estimator_outside_its_rewards_is_refused_or_said(tmp_path):
         report(tmp_path, rows, estimator="agrae")
 
 
-def test_lengths_that_follow_success_break_the_zero_sum_of_a_token_mean(tmp_path):
-    """Right rollouts twice as long: sum |o| A / sum |o| |A| = (2 - 1) / (2 + 1)."""
+def test_lengths_that_follow_success_break_the_zero_sum_of_a_mean_over_each_rollout(tmp_path):
+    """Correct rollouts twice as long: sum A / l over sum |A| / l is (1/2 - 1) / (1/2 + 1); a token mean keeps C = 0.
+
+    The tokens themselves are pushed up in sum: sum l A over sum l |A| is (2 - 1) / (2 + 1).
+    """
     found = report(tmp_path, run("grpo", lengths=lambda reward: (100 * (1 + reward)).astype(int)))
     assert found["group_asymmetry"] == pytest.approx(0, abs=1e-6)
+    assert found["length"]["sequence_mean_asymmetry"] == pytest.approx(-1 / 3, abs=1e-6)
     assert found["length"]["token_asymmetry"] == pytest.approx(1 / 3, abs=1e-6)
-    assert any("right rollouts are longer" in w for w in found["warnings"])
+    assert any("wrong rollouts are shorter; a token mean over the batch leaves it" in w for w in found["warnings"])
 
 
 def visits(change, steps=8, prompts=200, size=8, seed=3):
@@ -216,7 +262,7 @@ def test_a_log_longer_than_what_is_held_gives_the_same_batches():
     rows["group"] = 1 + np.tile(np.repeat(np.arange(25), 8), 20)
     near = np.argsort(rows["step"] + rng.random(4000) * 1.5, kind="stable")  # neighbouring steps interleaved
     chunks = np.array_split(rows[near], 37)
-    held = list(batches(chunks, lambda *_: None, split=False, pending=700))
+    held = list(batches(chunks, lambda *_: None, Counter(), split=False, pending=700))
     assert [(b.step, len(b.rows), b.again) for b in sorted(held, key=lambda b: b.step)] == [
         (s, 200, False) for s in range(20)
     ]
@@ -226,26 +272,27 @@ def test_a_log_longer_than_what_is_held_gives_the_same_batches():
 def test_one_endless_step_is_handed_out_in_parts_cut_between_groups():
     rows = np.zeros(1000, ROW)
     rows["group"] = np.repeat(np.arange(125), 8)
-    parts = list(batches(np.array_split(rows, 13), lambda *_: None, split=False, pending=100))
+    parts = list(batches(np.array_split(rows, 13), lambda *_: None, Counter(), split=False, pending=100))
     assert len(parts) > 5
     assert all((b.sizes == 8).all() for b in parts)
     assert [b.again for b in parts] == [False] + [True] * (len(parts) - 1)
 
 
 def test_one_endless_group_is_handed_out_in_parts():
-    parts = list(batches([np.zeros(100, ROW)] * 10, lambda *_: None, split=False, pending=150))
+    parts = list(batches([np.zeros(100, ROW)] * 10, lambda *_: None, Counter(), split=False, pending=150))
     assert [len(b.rows) for b in parts] == [200] * 5
 
 
 def test_mixed_sizes_single_rollouts_and_repeated_batches_are_said(tmp_path):
     rows = run(steps=1, prompts=3)
     again = [row | {"step": 1, "prompt_id": row["prompt_id"]} for row in rows]
-    found = report(tmp_path, [*rows, *again, {"step": 2, "prompt_id": "alone", "reward": 1.0}])
-    text = " ".join(found["warnings"])
-    assert found["group_sizes"] == {"1": 1, "8": 6}
-    assert "groups differ in size (1 of 1, 6 of 8)" in text
-    assert "1 groups hold one rollout" in text
-    assert "1 steps repeat the rollouts of the step before" in text
+    other = [{"step": 3, "prompt_id": "pair", "reward": float(i)} for i in (0, 1)]
+    found = report(tmp_path, [*rows, *again, {"step": 2, "prompt_id": "alone", "reward": 1.0}, *other])
+    text = " ".join(f["sentence"] for f in found["trust"]["findings"])
+    assert found["group_sizes"] == {"1": 1, "2": 1, "8": 3}
+    assert "groups differ in size (3 of 8, 1 of 2)" in text
+    assert "1 group of one rollout" in text
+    assert "24 rows are exact copies of earlier ones (1 step of nothing else)" in text
 
 
 def test_the_report_is_plain_json(tmp_path):

@@ -39,20 +39,23 @@ def test_json_has_the_keys_that_scripts_rely_on():
 
 
 def test_text_says_what_was_found_and_what_was_skipped(tmp_path, command):
-    file = write_rows(tmp_path / "a.jsonl", [*run("negative_dominant"), {"step": 0, "reward": 1}])
+    file = write_rows(tmp_path / "a.jsonl", [*run("negative_dominant"), {"step": 0, "prompt_id": "q", "reward": None}])
     status, text, _ = command(file)
     assert status == 0
     assert "equal to negative_dominant" in text
     assert "1 rows skipped" in text
-    assert "prompt_id" in text
+    assert "reward is missing" in text
+    assert text.startswith("Can these numbers be trusted? yes, knowing this\n* 1 row skipped")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([SAMPLES / "nemo_rl"], "--group-size"),
+        ([SAMPLES / "nemo_rl", "--columns", "reward"], "--columns takes name=value"),
+        ([SAMPLES / "nemo_rl", "--fail-if", "dread > 0.6"], "--fail-if knows no 'dread'"),
+        ([SAMPLES / "nemo_rl", "--last", "0"], "--last must be at least 1"),
         ([SAMPLES / "trl_grpo_binary", "--against", "hard_focussed"], "Did you mean 'hard_focused'"),
-        ([SAMPLES / "trl_grpo_binary", "--log-format", "verl"], "parquet"),
+        ([SAMPLES / "trl_grpo_binary", "--log-format", "verl"], "is no verl log"),
         ([SAMPLES / "openrlhf_tensorboard"], "TensorBoard curves only"),
         ([SAMPLES / "none"], "no log at"),
         ([SAMPLES / "trl_grpo_binary", "--group-size", "0"], "at least 1"),

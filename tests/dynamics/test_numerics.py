@@ -27,7 +27,7 @@ def groups(size):
     return jnp.asarray(np.arange(size) < np.array(correct)[:, None], jnp.float32)
 
 
-@pytest.mark.parametrize("name", estimators.names())
+@pytest.mark.parametrize("name", estimators.names("rewards"))
 @pytest.mark.parametrize("size", SIZES)
 def test_advantages_are_finite_in_any_group_or_the_group_is_refused(name, size):
     op, estimator = jax_ops(), estimators.get(name)
@@ -36,7 +36,6 @@ def test_advantages_are_finite_in_any_group_or_the_group_is_refused(name, size):
         try:
             a = estimator(make_group(op, batch), op)
         except InputError:
-            assert name == "passk"
             assert size < estimator.params["k"]
             continue
         assert a.dtype == jnp.float32
@@ -74,7 +73,7 @@ def extreme_tree():
 @pytest.mark.parametrize("optimizer", [optax.sgd, optax.adam])
 def test_updates_and_metrics_stay_finite_from_extreme_policies_under_steps_of_a_million(make_world, optimizer):
     """Every estimator, 20 steps; two learning rates, one ordinary."""
-    names = estimators.names()
+    names = estimators.names("rewards")
     chains = [estimators.get(n) for n in names]
     world = make_world()
 

@@ -12,58 +12,33 @@ import pytest
 
 import symtheory
 from symtheory import InputError, estimators
-from symtheory.testing.conform import agree, conform, equal_groups, frameworks, golden, values
+from symtheory.estimators.batch import whiten
+from symtheory.estimators.grpo import center
+from symtheory.estimators.reinforce import leave_one_out
+from symtheory.testing.conform import COUNTERPARTS, agree, conform, equal_groups, frameworks, golden, values
 
-OURS = {
-    "agrae_release_grpo": ("grpo_ddof1", {}),
-    "agrae_released": ("agrae_released", {}),
-    "agrae_released_dr_grpo": ("agrae_released_dr_grpo", {}),
-    "lead_grpo": ("grpo_lead", {}),
-    "nemo_grpo_loo": ("nemo_grpo", {}),
-    "nemo_grpo_loo_nonorm": ("rloo", {}),
-    "nemo_grpo_noloo": ("grpo_ddof1", {}),
-    "oat_drgrpo": ("dr_grpo", {}),
-    "oat_grpo": ("grpo", {"ddof": 1, "eps": 1e-8}),
-    "openrlhf_dr_grpo": ("dr_grpo", {}),
-    "openrlhf_group_norm": ("grpo", {"ddof": 1, "eps": 1e-9}),
-    "openrlhf_rloo": ("rloo", {}),
-    "primerl_grpo": ("dr_grpo", {}),
-    "primerl_max_rl": ("maxrl", {}),
-    "rlvr_nsr": ("nsr", {}),
-    "rlvr_psr": ("psr", {}),
-    "rlvr_w_reinforce": ("w_reinforce", {}),
-    "skyrl_grpo": ("grpo_ddof1", {}),
-    "skyrl_maxrl": ("maxrl", {"eps": 1e-6}),
-    "skyrl_rloo": ("rloo", {}),
-    "trl_grpo_group": ("grpo", {"ddof": 1, "eps": 1e-4}),
-    "trl_grpo_none": ("dr_grpo", {}),
-    "trl_rloo": ("rloo", {}),
-    "verl_dr_grpo": ("dr_grpo", {}),
-    "verl_gpg": ("gpg", {}),
-    "verl_grpo": ("grpo_ddof1", {}),
-    "verl_grpo_eps1e-2": ("grpo", {"ddof": 1, "eps": 1e-2}),
-    "verl_grpo_passk": ("grpo_passk", {}),
-    "verl_grpo_vectorized": ("grpo_ddof1", {}),
-    "verl_opo": ("opo", {}),
-    "verl_rloo": ("rloo", {}),
-    "verl_rloo_vectorized": ("rloo", {}),
+OURS = COUNTERPARTS
+BY_TOKENS = {
+    "nemo_reinforce_plus_plus": ("reinforce_pp_baseline", {"batch_ddof": 0}),
+    "verl_reinforce_plus_plus": ("reinforce_pp", {}),
+    "verl_reinforce_plus_plus_baseline": ("reinforce_pp_baseline", {}),
 }
+"""Whitened over tokens, of which these files have three in each rollout."""
 WITHOUT_COUNTERPART = {
-    "nemo_reinforce_plus_plus": "group mean, then batch whitening",
-    "trl_grpo_batch": "std of the batch",
     "trl_rloo_normalized": "leave-one-out, then batch normalisation",
     "verl_grpo_passk_nonorm": "without the std",
-    "verl_reinforce_plus_plus_baseline": "group mean, then batch whitening",
 }
-"""Not in our registry: these need batch statistics of the centred rewards."""
+"""Not in our registry; the first is a chain of our links."""
 
 RAGGED = {
     "agrae_released_ragged": ("agrae_released", {}),
     "skyrl_reinforce_pp": ("reinforce_pp", {}),
     "verl_dr_grpo_ragged": ("dr_grpo", {}),
     "verl_gpg_ragged": ("gpg", {}),
+    "verl_gdpo_fallback": ("gdpo", {}),
     "verl_grpo_ragged": ("grpo_ddof1", {}),
     "verl_opo_ragged": ("opo", {}),
+    "verl_reinforce_plus_plus_baseline_ragged": ("reinforce_pp_baseline", {}),
     "verl_rloo_ragged": ("rloo", {}),
 }
 
@@ -73,8 +48,7 @@ def data(name):
 
 
 def test_every_golden_file_is_compared_or_says_why_not():
-    token_level = {"verl_reinforce_plus_plus"}
-    assert set(golden()) == set(OURS) | set(WITHOUT_COUNTERPART) | token_level
+    assert set(golden()) == set(OURS) | set(WITHOUT_COUNTERPART) | set(BY_TOKENS)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -141,11 +115,19 @@ def test_unequal_groups_and_lengths_agree_through_the_mask(name):
     assert compared
 
 
-def test_equal_lengths_of_three_tokens_give_verls_reinforce_plus_plus():
-    file = golden()["verl_reinforce_plus_plus"]
-    for rewards, theirs in map(values, file["cases"]):
-        ours = symtheory.advantages(rewards, "reinforce_pp", lengths=np.full(rewards.shape, 3))
+@pytest.mark.parametrize("name", BY_TOKENS)
+def test_equal_lengths_of_three_tokens_are_whitened_as_published(name):
+    (estimator, params), file = BY_TOKENS[name], golden()[name]
+    for rewards, theirs in map(values, equal_groups(file)):
+        ours = symtheory.advantages(rewards, estimator, lengths=np.full(rewards.shape, 3), **params)
         assert agree(theirs, ours, file).all()
+
+
+def test_links_compose_to_what_has_no_name_of_its_own():
+    chain = estimators.chain(center, leave_one_out, whiten, batch_eps=1e-4, batch_var_eps=0)
+    file = golden()["trl_rloo_normalized"]
+    for rewards, theirs in map(values, file["cases"]):
+        assert agree(theirs, symtheory.advantages(rewards, chain), file).all()
 
 
 def test_openrlhf_reinforce_is_reinforce_pp_with_the_population_variance():
@@ -157,12 +139,23 @@ def test_openrlhf_reinforce_is_reinforce_pp_with_the_population_variance():
         assert agree(theirs, ours, file).all() or not spread
 
 
-def test_trl_sums_weighted_rewards_before_it_normalises_them():
+def test_openrlhf_reinforce_baseline_is_whitened_with_the_population_variance():
+    file = data("openrlhf_reinforce_baseline")
+    for case in file["cases"]:
+        rewards, theirs = values(case)
+        options = dict(batch_ddof=0, batch_var_eps=0)
+        ours = symtheory.advantages(rewards, "reinforce_pp_baseline", lengths=case["lengths"], **options)
+        assert agree(theirs, ours, file).all() or not np.ptp(rewards) > 0
+
+
+def test_trl_sums_weighted_rewards_before_or_after_it_normalises_them():
     for case in data("trl_grpo_multi_reward")["cases"]:
-        if case["multi_objective_aggregation"] != "sum_then_normalize":
-            continue
-        rewards = np.array(case["rewards_per_func"]) @ case["reward_weights"]
-        ours = symtheory.advantages(rewards.reshape(-1, case["num_generations"]), "grpo", ddof=1, eps=1e-4)
+        several = np.array(case["rewards_per_func"]).T.reshape(2, -1, case["num_generations"])
+        given = dict(components=several, weights=case["reward_weights"])
+        if case["multi_objective_aggregation"] == "sum_then_normalize":
+            ours = symtheory.advantages(None, "grpo_ddof1", eps=1e-4, **given)
+        else:  # TRL's GDPO
+            ours = symtheory.advantages(None, "gdpo", eps=1e-4, batch_eps=1e-4, batch_var_eps=0, **given)
         np.testing.assert_allclose(ours.ravel(), case["advantages_flat"], rtol=1e-6, atol=1e-6)
 
 

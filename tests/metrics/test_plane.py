@@ -88,7 +88,7 @@ def test_the_family_reaches_every_point_of_the_plane(asymmetry, tilt):
     np.testing.assert_allclose(at, (asymmetry, tilt), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", estimators.names())
+@pytest.mark.parametrize("name", estimators.names("rewards"))
 def test_every_estimator_has_a_place(name):
     at = place(name)
     assert isinstance(at, Position)

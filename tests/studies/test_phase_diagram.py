@@ -59,6 +59,6 @@ def test_the_figure_has_a_panel_for_every_measure(result):
 
 def test_the_dataset_holds_all_estimators_and_says_what_it_shows(result):
     dataset = result[0]
-    assert list(dataset.estimator.values) == list(estimators.names())
+    assert list(dataset.estimator.values) == list(estimators.names("rewards"))
     assert dataset.path.sel(moving="agrae", omega=1, axis="asymmetry").item() == pytest.approx(0)
     assert "2 worlds after 5 Adam steps" in dataset.caption

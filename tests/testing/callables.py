@@ -112,8 +112,8 @@ def always_nan(rewards):
     return np.full(rewards.shape, np.nan)
 
 
-def needs_more(rewards, lengths):
-    return rewards * lengths
+def needs_more(rewards, old_log_probs):
+    return rewards * old_log_probs
 
 
 def exits(rewards):

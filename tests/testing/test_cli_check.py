@@ -27,8 +27,11 @@ def test_json_names_every_law_and_a_failing_required_one_gives_status_1():
     assert report["estimator"].endswith("callables.py:std_without_eps")
     found = {i["name"]: i for i in report["invariants"]}
     assert set(found) == set(INVARIANTS)
-    assert found["degenerate_zero"] == {"name": "degenerate_zero", "holds": False, "counterexample": [[0.0, 0.0]]}
-    assert found["shift"] == {"name": "shift", "holds": True, "counterexample": None}
+    assert found["degenerate_zero"]["holds"] is False
+    assert found["degenerate_zero"]["verdict"] == "fails"
+    assert found["degenerate_zero"]["counterexample"] == [[0.0, 0.0]]
+    assert found["shift"]["holds"] is True
+    assert found["shift"]["counterexample"] is None
 
 
 def test_a_required_law_that_holds_gives_status_0_and_noise_on_stdout_stays_out_of_the_json():
@@ -48,7 +51,7 @@ def test_the_table_ends_in_tests_to_paste():
 def test_a_registered_name_is_compared_with_the_published_ones():
     done = check("dr_grpo", "--conform", "openrlhf")
     assert done.returncode == 0, done.stderr
-    assert "equals openrlhf_dr_grpo on all 25 batches" in done.stdout
+    assert "equals openrlhf_dr_grpo: " in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from . import verl_like
 def test_verl_code_is_checked_unchanged_and_breaks_only_what_ddof_and_eps_break():
     report = check_estimator(verl_like.grpo, examples=20)
     broken = {f.name for f in report.findings if f.holds is False}
-    assert broken == {"positive_scale", "duplication", "l2_constant", "dtype_stability"}
+    assert broken == {"finite", "duplication"}  # the std of a group of one is not a number
+    assert {f.name for f in report.findings if f.verdict == "holds to epsilon"} == {"positive_scale", "l2_constant"}
     assert report["duplication"].counterexample.tolist() == [[0.0, 1.0]]
 
 
@@ -27,7 +28,7 @@ def test_verl_code_equals_verl_and_not_trl():
     nearest = conform(verl_like.grpo, "trl")[0]
     assert not nearest.equal
     assert nearest.name == "trl_grpo_group"
-    assert nearest.rewards == [0.0, 1.0]
+    assert nearest.rewards == [[1.0, 0.0]]
 
 
 def test_a_verl_function_that_forgets_its_groups_is_caught_with_four_rewards():

@@ -14,7 +14,7 @@ import symtheory
 from symtheory import InputError, estimators
 from symtheory.metrics.slope import expected_slope, kept_group_slope, objective
 from symtheory.theory.closed_form import closed_forms, to_function
-from symtheory.theory.symbols import F, K, N, P, omega
+from symtheory.theory.symbols import BATCH, F, K, N, P, V, omega
 from symtheory.theory.theorems import difficulty, flow, objectives
 from symtheory.theory.theorems.objectives import limit_objective, limit_slope, slope_polynomial
 
@@ -30,41 +30,37 @@ def sixty_four_bit():
 
 
 LONG_FORMS = ("agrae_released", "passk", "grpo_lead")
-HAVE_FORMS = [
-    pytest.param(n, marks=pytest.mark.slow) if n in LONG_FORMS else n for n in estimators.names() if n != "reinforce_pp"
-]
+HAVE_FORMS = [pytest.param(n, marks=pytest.mark.slow) if n in LONG_FORMS else n for n in estimators.names("two_class")]
+
+
+def variance_before_whitening(estimator, rewards):
+    """Variance over the batch of what the first link that whitens receives; 0 where none does."""
+    before = estimator.before_whitening
+    return 0.0 if before is None else symtheory.advantages(rewards, before).var()
 
 
 @pytest.mark.parametrize("name", HAVE_FORMS)
-def test_closed_forms_as_jax_functions_are_the_estimator_on_random_groups(name):
-    rng = np.random.default_rng(0)
-    forms = closed_forms(estimators.get(name))
-    right, wrong, total = (jax.jit(to_function(x)) for x in (forms.correct, forms.wrong, forms.imbalance))
+def test_closed_forms_as_jax_functions_are_the_estimator_on_random_batches(name):
+    rng, e = np.random.default_rng(0), estimators.get(name)
+    forms = closed_forms(e)
+    right, wrong, total = (
+        jax.jit(to_function(x, (K, F, omega, N, V))) for x in (forms.correct, forms.wrong, forms.imbalance)
+    )
     for size in (4, 7, 16):
-        least = estimators.get(name).params.get("k", 1)  # the closed form of passk is stated for K, F >= k
+        least = e.params.get("k", 1)  # the closed form of passk is stated for K, F >= k
         alone = 2 if name in ("nemo_grpo", "grpo_passk") else 1  # theirs is for two right and two wrong at least
-        correct = rng.integers(alone, size - max(least, alone) + 1) if size > least else 0
-        if not 0 < correct < size:
+        counts = np.arange(alone, size - max(least, alone) + 1)
+        if not len(counts):
             continue
-        rewards = rng.permutation([1.0] * correct + [0.0] * (size - correct))
-        w = float(rng.uniform(0.1, 0.9))
-        # omega of the released code is a mean of means: give it the same value by a second group
-        a = symtheory.advantages(rewards, name, omega=w)
-        if name == "agrae_released":
-            w = correct / size
-            a = symtheory.advantages(rewards, name)
-        args = (float(correct), float(size - correct), w)
-        expected = np.where(rewards > 0, right(*args), wrong(*args))
-        np.testing.assert_allclose(a, expected, rtol=1e-11, atol=1e-11)
-        np.testing.assert_allclose(a.sum(), total(*args), rtol=1e-10, atol=1e-10)
-
-
-def test_closed_form_of_batch_whitening_is_the_estimator_on_a_batch():
-    e = estimators.get("reinforce_pp")
-    right = to_function(closed_forms(e).correct, (K, F, omega, N))
-    rewards = np.array([[1.0, 0, 0, 1], [1, 1, 1, 0]])
-    a = symtheory.advantages(rewards, e)
-    assert float(right(2.0, 2.0, 5 / 8, 8.0)) == pytest.approx(a[0, 0], rel=1e-12)
+        correct = rng.choice(counts, 3)
+        rewards = rng.permuted((np.arange(size) < correct[:, None]).astype(float), axis=1)
+        a = symtheory.advantages(rewards, e)
+        shared = rewards.mean(), float(rewards.size), variance_before_whitening(e, rewards)
+        for row, k, group in zip(a, correct, rewards, strict=True):
+            args = (float(k), float(size - k), *shared)
+            expected = np.where(group > 0, right(*args), wrong(*args))
+            np.testing.assert_allclose(row, expected, rtol=1e-11, atol=1e-11)
+            np.testing.assert_allclose(row.sum(), total(*args), rtol=1e-10, atol=1e-10)
 
 
 def test_closed_forms_are_differentiable():
@@ -84,10 +80,14 @@ def slow_slope(name, size, success, w):
     return total
 
 
-SEES_OWN_BATCH = ("reinforce_pp", "agrae_released")
+def sees_more_than_omega(name):
+    """Whether the other groups of a batch matter when the batch mean reward is given."""
+    beside = [[1, 0, 0, 0, 0], [1, 1, 1, 1, 0]], [[0, 0, 0, 0, 0], [1, 1, 0, 0, 0]]
+    a, b = (symtheory.advantages([[1, 1, 0, 0, 0], *others], name, omega=0.4)[0] for others in beside)
+    return not np.allclose(a, b, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n in estimators.names() if n not in SEES_OWN_BATCH])
+@pytest.mark.parametrize("name", [n for n in estimators.names("two_class") if not sees_more_than_omega(n)])
 def test_expected_slope_is_the_sum_over_all_groups(name):
     assert expected_slope(name, 5, 0.3, 0.4) == pytest.approx(slow_slope(name, 5, 0.3, 0.4), rel=1e-12)
 
@@ -115,11 +115,12 @@ def test_polynomial_and_numeric_slopes_agree(name):
     assert float(exact) == pytest.approx(float(expected_slope(name, 5, 0.3, 0.25)), rel=1e-13)
 
 
-@pytest.mark.parametrize("name", [n for n in estimators.names() if n != "grpo_lead"])
+@pytest.mark.parametrize("name", [n for n in estimators.names("two_class") if n != "grpo_lead"])
 def test_slope_tends_to_its_limit(name):
-    form = limit_slope(name).subs({P: 0.4, omega: 0.3, N: 1024})
-    gap = [abs(float(expected_slope(name, size, 0.4, 0.3)) - float(form)) for size in (200, 800)]
-    assert gap[1] < max(0.5 * gap[0], 1e-5)  # O(1/G); guards such as 1e-6 remain
+    form = limit_slope(name).subs({P: 0.4, omega: 0.3, **BATCH})
+    free = difficulty.unguarded(estimators.get(name))
+    gap = [abs(float(expected_slope(free, size, 0.4, 0.3)) - float(form)) for size in (200, 800)]
+    assert gap[1] < max(0.5 * gap[0], 1e-5)  # O(1/G)
 
 
 EXACT_SLOPES = [

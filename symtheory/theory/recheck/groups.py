@@ -11,6 +11,7 @@ import numpy as np
 
 from ... import estimators
 from ...estimators import Estimator, make_group, two_outcome_batch
+from ...estimators.group import VARIANCE
 from ...ops import jax_ops, numpy_ops
 from ..exact import ROLLOUTS, exact_advantages
 from ..surds import Surd, exp, sqrt, surd
@@ -48,7 +49,7 @@ def _number(value: Any) -> Any:
 def with_values(spec: str, values: Mapping[str, Any], exact: bool) -> Estimator:
     """The estimator of a header with its open parameters at `values`."""
     _, parameters = name_and_parameters(spec)
-    chosen = {k: values[k] for k, v in parameters.items() if v == k}
+    chosen = {k: values.get(k, values.get("eps")) for k, v in parameters.items() if v == k}
     if exact:
         return resolve(spec).with_params(**chosen)
     return resolve(spec).with_params(**{k: _number(v) for k, v in chosen.items()})
@@ -207,9 +208,9 @@ class Floats:
     def name(self, name: str) -> Any:
         size = self.correct + self.wrong
         known = {"K": self.correct, "F": self.wrong, "G": size, "p": self.correct / size, "w": self.omega}
-        known |= {"omega": self.omega, "v": 1 - self.omega, "N": float(ROLLOUTS)}
+        known |= {"omega": self.omega, "v": 1 - self.omega, "N": float(ROLLOUTS), "V": VARIANCE}
         known |= {k: float(v) for k, v in self.values.items()}
-        return known[name]
+        return known[name] if name in known else float(self.values["eps"])  # another guard of a division
 
     def quantity(self, spec: str, name: str) -> Any:
         spec = spec or self.estimator
@@ -327,8 +328,8 @@ class Exact:
     def name(self, name: str) -> Surd:
         size = self.correct + self.wrong
         known = {"K": self.correct, "F": self.wrong, "G": size, "p": Fraction(self.correct, size), "w": self.omega}
-        known |= {"omega": self.omega, "v": 1 - self.omega, "N": ROLLOUTS, **self.values}
-        return surd(known[name])
+        known |= {"omega": self.omega, "v": 1 - self.omega, "N": ROLLOUTS, "V": VARIANCE, **self.values}
+        return surd(known[name] if name in known else self.values["eps"])
 
     def quantity(self, spec: str, name: str) -> Surd:
         spec = spec or self.estimator

@@ -26,7 +26,7 @@ def families() -> tuple[str, ...]:
 
 def theorems() -> dict[str, Theorem]:
     """All theorems by id, those about each registered estimator included."""
-    each = [about(family, estimators.get(name)) for family in families() for name in estimators.names()]
+    each = [about(family, estimators.get(name)) for family in families() for name in estimators.names("two_class")]
     return {**THEOREMS, **{t.id: t for t in each}}
 
 

@@ -12,13 +12,13 @@ import sympy
 from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
-from ...metrics.slope import ROLLOUTS, advantage_table, named
+from ...metrics.slope import advantage_table, named
 from ..certificates import Certificate
 from ..closed_form import closed_forms, guards
 from ..exact import exact_advantages, exact_two_outcomes
 from ..proofs import Proof, proved, theorem
 from ..surds import sqrt
-from ..symbols import Expr, F, K, N, omega, p
+from ..symbols import BATCH, Expr, F, K, omega, p
 
 G = K + F
 
@@ -91,7 +91,7 @@ def peak_difficulty(estimator: str | Estimator) -> Expr | None:
     height = per_rollout(named(estimator))
     if height.has(sympy.exp):
         return None
-    height = height.subs(p, t**2 / (1 + t**2)).subs(N, ROLLOUTS)
+    height = height.subs(p, t**2 / (1 + t**2)).subs(BATCH)
     height: Expr = sympy.powdenest(sympy.factor(height), force=True)
     slope: Expr = sympy.simplify(height.diff(t))
     numerator: Expr = sympy.numer(sympy.together(slope))
@@ -117,7 +117,7 @@ def numeric_peak(estimator: str | Estimator, omega_value: float = 0.5) -> float:
     """
     from scipy.optimize import brentq
 
-    form = per_rollout(named(estimator)).subs({omega: omega_value, N: ROLLOUTS})
+    form = per_rollout(named(estimator)).subs({omega: omega_value, **BATCH})
     height, slope = (sympy.lambdify(p, x, modules="numpy") for x in (form, form.diff(p)))
     grid = np.linspace(0.001, 0.999, 999)
     heights = np.broadcast_to(height(grid), grid.shape)

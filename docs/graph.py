@@ -1,0 +1,94 @@
+"""The theory as a picture: theorems, the claims that rest on them, and the worlds that measured a claim."""
+
+import html
+
+ROW, TOP = 21, 40
+COLUMNS = {"theorem": 330, "claim": 400, "world": 900}
+"""Where a column begins; names of theorems end there."""
+MARKS = {
+    "exact": "●", "found": "●", "holds when": "◐", "undecided": "○", "open": "○", "fails": "✕", "contradicted": "✕",
+}  # fmt: skip
+"""Signs beside the colours, for those who do not see these."""
+OTHER = "◆"
+
+
+def draw(claims, findings, statuses: dict[str, str]) -> str:
+    """An SVG with a link on every name.
+
+    Args:
+        claims: those of the ledger.
+        findings: claim id -> findings of the worlds.
+        statuses: theorem -> its status; a family of theorems counts as one.
+    """
+    rows = {c.id: i for i, c in enumerate(sorted(claims, key=lambda c: bool(c.experiment)))}
+    resting = {}
+    for claim in claims:
+        for id in claim.proof + claim.refuted_by:
+            resting.setdefault(id.partition(":")[0], []).append(rows[claim.id])
+    order = sorted(resting, key=lambda id: sum(resting[id]) / len(resting[id]))
+    first = max(0, sum(not c.experiment for c in claims) - len(order))
+    places = {id: first // 2 + i for i, id in enumerate(order)}
+    worlds = list(dict.fromkeys(world for c in claims for world in c.experiment))
+    middle = [rows[c.id] for c in claims if c.experiment]
+    stations = {w: min(middle, default=0) + (i + 1) * len(middle) // (len(worlds) + 1) for i, w in enumerate(worlds)}
+    parts = [
+        _edge(COLUMNS["theorem"] + 8, places[id.partition(":")[0]], COLUMNS["claim"] - 18, rows[c.id], c.verdict)
+        for c in claims
+        for id in c.proof + c.refuted_by
+    ]
+    parts += [
+        _edge(COLUMNS["world"] - 40, rows[c.id], COLUMNS["world"] + 42, stations[f.world], f.verdict)
+        for c in claims
+        for f in findings.get(c.id, ())
+    ]
+    parts += [_node(COLUMNS["theorem"], places[id], id, f"{id}.html", statuses.get(id, ""), "end") for id in order]
+    for claim in claims:
+        verdict = claim.verdict if not claim.experiment else summary(findings.get(claim.id, ()))
+        name = claim.id.replace("_", " ")
+        parts.append(_node(COLUMNS["claim"], rows[claim.id], name, f"claim-{claim.id}.html", verdict, "start"))
+    parts += [_node(COLUMNS["world"] + 60, stations[w], w, "../claims.html", "measured", "start") for w in worlds]
+    heads = zip(COLUMNS.items(), ("end", "start", "start"), strict=True)
+    parts += [
+        f'<text class="head" x="{x + 60 * (n == "world")}" y="18" text-anchor="{a}">{n}s</text>' for (n, x), a in heads
+    ]
+    height = TOP + ROW * max([*rows.values(), *places.values()]) + 20
+    return (
+        f'<svg viewBox="0 0 1060 {height}" role="img" aria-label="Theorems, claims and worlds">{"".join(parts)}</svg>'
+        '<p class="legend">● exact or found · ◐ holds under a condition · ○ undecided · ✕ fails or contradicted · '
+        "◆ differs between "
+        "estimators or worlds</p>"
+    )
+
+
+def summary(findings) -> str:
+    """The one verdict of all worlds, or that they differ."""
+    verdicts = {f.verdict for f in findings}
+    return verdicts.pop() if len(verdicts) == 1 else "differs" if verdicts else "open"
+
+
+def shown(text: str) -> str:
+    """Plain text for Markdown: what would be a table, emphasis or a tag stays a character."""
+    return html.escape(text, quote=False).replace("|", "&#124;").replace("*", "\\*").replace("_", "\\_")
+
+
+def kind(status: str) -> str:
+    """The CSS class of a status."""
+    return status.replace(" ", "-") if status in MARKS else "other"
+
+
+def _edge(x1: float, row1: int, x2: float, row2: int, status: str) -> str:
+    (y1, y2), bend = (_y(row1) - 4, _y(row2) - 4), (x2 - x1) / 2
+    return f'<path class="{kind(status)}" d="M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"/>'
+
+
+def _node(x: float, row: int, name: str, target: str, status: str, anchor: str) -> str:
+    mark = MARKS.get(status, OTHER)
+    words = f"{html.escape(name)} {mark}" if anchor == "end" else f"{mark} {html.escape(name)}"
+    return (
+        f'<a href="{target}"><text class="{kind(status)}" x="{x}" y="{_y(row)}" text-anchor="{anchor}">'
+        f"{words}<title>{html.escape(status)}</title></text></a>"
+    )
+
+
+def _y(row: int) -> float:
+    return TOP + ROW * row

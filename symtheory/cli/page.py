@@ -1,0 +1,22 @@
+"""`symtheory page`: the explorable page, one HTML file."""
+
+from pathlib import Path
+
+
+def run(out: Path = Path("symmetry-plane.html")) -> None:
+    """Write the explorable page: the symmetry plane with every estimator, in one HTML file that needs no network.
+
+    It opens from disk and from any static host. Drag an estimator and see its advantages, its expected update, and what
+    training makes of a population of prompts. Every number in it comes from tables that are computed now (about half a
+    minute).
+
+    Args:
+        out: The file to write.
+    """
+    from ..page import page
+    from ..storage.store import replacing
+
+    document = page()
+    with replacing(out) as partial:
+        partial.write_text(document, encoding="utf-8")
+    print(f"{out}: {len(document.encode()) / 1e6:.2f} MB; open it in a browser")

@@ -1,0 +1,204 @@
+"""`symtheory predict`: what an estimator will do to pass@k, from the base policy alone."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional
+
+
+def run(
+    what: Annotated[Literal["law", "angle", "write", "judge"], Positional] = "law",
+    /,
+    *,
+    world: Literal["transformer", "bandit", "tree"] = "transformer",
+    out: Path = Path("results/predict"),
+    estimators: tuple[str, ...] = (),
+    ks: tuple[int, ...] = (4, 16, 64, 256),
+    seeds: int = 4,
+    first_seed: int = 0,
+    group_size: int = 8,
+    optimizer: Literal["sgd", "adam"] = "sgd",
+    gain: float = 0.1,
+    mix: tuple[float, float] = (0.5, 2.0),
+    prompts: int = 32,
+    task: Literal["expression", "congruence", "addition"] = "expression",
+    pretraining: int = 300,
+    layers: int = 1,
+    width: int = 32,
+    model: Path | None = None,
+    predictions: Path = Path("paper/results/interference-predictions.json"),
+    runs: Path = Path("paper/results/interference-runs.json"),
+) -> None:
+    """Say before training which estimator will keep pass@k, by how much, and whether GRPO will fall below its base.
+
+    A step on one prompt moves all others through shared parameters. How much, kappa(x, q) = <grad P_x, D grad P_q>, can
+    be computed at the base policy. It gives each training prompt an exchange rate: held-out pass@k bought per unit of
+    training pass@1. Estimators differ only in how they weigh prompts of different difficulty, so the exchange rate
+    orders them: where it falls with success, hard focus keeps more pass@k, where it rises, easy focus does.
+
+    law: draw the kernel, the exchange rates and the predicted slope of every estimator (OUT/law.png, .nc, .md). Nothing
+    is trained, and it takes less than a minute.
+
+    angle: turn the order by a knob, the angle between what easy and hard prompts want, predicted and measured
+    (OUT/angle.png, .nc, .md; a minute).
+
+    write: the test of the law, part one: predict every cell of a fixed design (base kernel, tangent kernel, mean field)
+    into PREDICTIONS; half an hour.
+
+    judge: part two: make the runs of those cells into RUNS, hold them against PREDICTIONS, draw it (OUT/test.png,
+    .nc, .md; half an hour).
+
+    Args:
+        what: see above.
+        world: transformer (pretrained first, or given by MODEL), bandit or tree (with shared features).
+        out: folder for results; finished parts are kept in OUT/cache.
+        estimators: registered estimators to predict; all of them if none is named.
+        ks: of pass@k; the picture shows the last.
+        seeds: base policies, each with prompts of its own; intervals are taken over them.
+        first_seed: the first of them.
+        group_size: G, rollouts per prompt and step.
+        optimizer: adam preconditions gradients by its memory at the base policy, estimated from sampled gradients.
+        gain: training pass@1 to gain, for the linearised training (tangent) in the table.
+        mix: a and b of the Beta distribution from which success on bandits and trees is drawn.
+        prompts: training prompts, and as many held-out ones.
+        task: what the transformer is asked.
+        pretraining: supervised steps that make its base model.
+        layers: blocks of the transformer.
+        width: its width, a multiple of 4 heads.
+        model: parameters of a base model saved by `symtheory.storage.checkpoint.save` (npz), in place of pretraining;
+            task, layers and width must be those of the model.
+        predictions: file of predictions that `write` makes and `judge` reads.
+        runs: file of runs that `judge` makes; cells that lie in it are not run again.
+    """
+    from ..errors import InputError
+    from ..storage import tiles
+
+    if seeds < 1 or prompts < 1:
+        raise InputError(f"seeds and prompts must be at least 1, got {seeds} and {prompts}")
+    if not ks or min(ks) < 1:
+        raise InputError(f"ks must be whole numbers of at least 1, got {' '.join(map(str, ks)) or 'none'}")
+    if not 0 < gain < 1:
+        raise InputError(f"gain must be a share of pass@1 in (0, 1), got {gain:g}")
+    if min(mix) <= 0:
+        raise InputError(f"mix must be two positive numbers, a and b of Beta(a, b), got {mix[0]:g} {mix[1]:g}")
+    tiles.prepare(out)
+    if what == "write":
+        _write(predictions, out)
+    elif what == "judge":
+        _judge(predictions, runs, out)
+    elif what == "angle":
+        _angle(list(range(first_seed, first_seed + seeds)), out)
+    else:
+        from ..studies.interference import SimulatedCell, TransformerCell
+        from ..studies.transformer.base import Base
+
+        if world == "transformer":
+            base = Base(task, layers, width, steps=pretraining)
+            cell = TransformerCell(base, optimizer, gain, prompts=prompts)
+        else:
+            cell = SimulatedCell(world, mix, optimizer, gain, prompts=prompts)
+        bases = None if model is None else _bases(model, cell, seeds)
+        _law(cell, list(range(first_seed, first_seed + seeds)), estimators, ks, group_size, out, bases)
+
+
+def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
+    from rich.console import Console
+
+    from .. import estimators as registered
+    from ..figures import interference as figures
+    from ..figures.publish import publish
+    from ..studies import interference as study
+
+    # the two by which the sentence is written, and GRPO, are always predicted
+    chosen = dict.fromkeys((*(names or registered.names()), "grpo", "hard_focused", "easy_focused"))
+    usable = [n for n in chosen if registered.get(n).min_size <= group_size]
+    dataset = study.law(cell, seeds, usable, ks=ks, group_size=group_size, bases=bases)
+    dataset.attrs |= {"title": "The interference law at a base policy", "command": _command()}
+    dataset.attrs["caption"] = figures.law_caption(dataset)
+    publish(dataset, figures.law(dataset), out / "law")
+    console = Console()
+    console.print(_table(dataset))
+    for k in ks:
+        console.print(figures.sentence(dataset, k), highlight=False, soft_wrap=True)
+    console.print(f"{out / 'law.png'}, {out / 'law.nc'}, {out / 'law.md'}", highlight=False, soft_wrap=True)
+
+
+def _table(dataset):
+    """Slopes of every estimator, with an interval for the largest k; the others are in OUT/law.nc."""
+    from rich.table import Table
+
+    from ..figures.interference import over_seeds, sorted_by_slope
+
+    ks, gain = dataset.k.values, dataset.attrs["gain"]
+    table = Table(title=f"d pass@k held out / d training pass@1, predicted from {dataset.attrs['cell']}")
+    table.add_column("estimator", no_wrap=True)
+    for column in (*(f"k = {k}" for k in ks), "95% over seeds", f"pass@{ks[-1]} at +{gain:g}", "entropy (nat)"):
+        table.add_column(column, justify="right")
+    for name in sorted_by_slope(dataset, int(ks[-1])):
+        own = dataset.sel(estimator=name)
+        slopes = own.slope.sel(split="held_out")
+        interval = over_seeds(slopes.sel(k=ks[-1]))
+        table.add_row(
+            name,
+            *(f"{float(slopes.sel(k=k).mean()):+.3f}" for k in ks),
+            f"[{interval.low:+.3f}, {interval.high:+.3f}]",
+            f"{100 * float(own.tangent.sel(k=ks[-1]).mean()):+.1f} points",
+            f"{float(own.entropy_slope.mean()):+.2f}",
+        )
+    return table
+
+
+def _bases(path: Path, cell, seeds: int):
+    """The parameters in `path`, once for each seed."""
+    import jax
+    import jax.numpy as jnp
+
+    from ..errors import InputError
+    from ..storage import checkpoint
+    from ..transformer import model
+
+    if not hasattr(cell, "base"):
+        raise InputError("model is a base model of the transformer; it needs the world transformer")
+    like = jax.eval_shape(lambda: model.init(jax.random.key(0), cell.base.shape()))
+    params = checkpoint.load(path, like)
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (seeds, *x.shape)), params)
+
+
+def _write(path: Path, out: Path) -> None:
+    from ..studies import interference_design as design
+
+    design.write_predictions(path, out / "cache", print)
+    print(f"predictions in {path}; commit them before `symtheory predict judge`")
+
+
+def _judge(path: Path, runs: Path, out: Path) -> None:
+    from ..figures import interference_agreement as figures
+    from ..figures.publish import publish
+    from ..studies import interference_design as design
+
+    design.write_runs(path, runs, out / "cache", print)
+    dataset = design.judge(path, runs)
+    dataset.attrs |= {"title": "The interference law, predicted and measured", "command": _command()}
+    dataset.attrs["caption"] = figures.caption(dataset)
+    publish(dataset, figures.draw(dataset), out / "test")
+    print(dataset.attrs["caption"])
+
+
+def _angle(seeds, out: Path) -> None:
+    from ..figures import interference as figures
+    from ..figures.publish import publish
+    from ..studies.interference_angle import Angle, measured, predicted
+
+    config = Angle()
+    line, points = predicted(config), measured(config, seeds)
+    dataset = points.rename(slope="measured", degrees="run_degrees").assign(predicted=line.slope)
+    dataset.attrs |= {"title": "The angle that turns the order", "command": _command()}
+    dataset.attrs["caption"] = figures.angle_caption(line, points, config)
+    publish(dataset, figures.angle(line, points, config), out / "angle")
+    print(dataset.attrs["caption"])
+
+
+def _command() -> str:
+    import sys
+
+    return " ".join(["symtheory", *sys.argv[1:]])

@@ -1,0 +1,179 @@
+"""Figures of the interference law: what a base policy says of every estimator, and the angle that turns the order."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from ..metrics.intervals import Interval, bootstrap
+from ..studies.interference_angle import Angle, falling_angle, turning_angle
+from .style import MARKERS, look, panels
+
+
+def over_seeds(values: xr.DataArray) -> Interval:
+    """Mean over the seeds with its interval; with one seed the three are equal."""
+    x = values.transpose("seed", ...).values
+    return bootstrap(x) if len(x) > 1 else Interval(x[0], x[0], x[0])
+
+
+def law(dataset: xr.Dataset) -> Figure:
+    """The kernel by difficulty, the exchange rate against success, and the slope of every estimator; largest k."""
+    k = int(dataset.k.values[-1])
+    ordered = sorted_by_slope(dataset, k)
+    fig, axes = panels(1, 3, width=14, height=max(4.4, 0.2 * len(ordered) + 1.2))
+    _kernel(axes[0, 0], dataset)
+    _rates(axes[0, 1], dataset, k)
+    _slopes(axes[0, 2], dataset, ordered, k)
+    fig.suptitle(f"What the base policy says: {dataset.attrs['cell']}")
+    return fig
+
+
+def sorted_by_slope(dataset: xr.Dataset, k: int) -> list[str]:
+    """Estimators from the one that keeps most held-out pass@k per unit of training pass@1 to the one that keeps least.
+
+    Those without a slope in some seed, because they make no progress there, come last.
+    """
+    mean = dataset.slope.sel(split="held_out", k=k).mean("seed", skipna=False)
+    return [str(n) for n in mean.estimator.values[np.argsort(-np.nan_to_num(mean.values, nan=-np.inf), kind="stable")]]
+
+
+def bin_names(edges: Sequence[float]) -> list[str]:
+    """
+    >>> bin_names([0, 0.2, 0.6, 1])
+    ['< 0.2', '0.2-0.6', '> 0.6']
+    """
+    inner = [f"{low:g}-{high:g}" for low, high in itertools.pairwise(edges[1:-1])]
+    return [f"< {edges[1]:g}", *inner, f"> {edges[-2]:g}"]
+
+
+def _kernel(ax, dataset: xr.Dataset) -> None:
+    names = bin_names(dataset.attrs["edges"])
+    values = dataset.kernel.mean("seed", skipna=True).values
+    bound = np.nanmax(np.abs(values)) or 1.0
+    # a cube root, since easy prompts' own entries are hundreds of times the others
+    ax.imshow(np.cbrt(values / bound), cmap="RdBu", vmin=-1, vmax=1)
+    for (i, j), value in np.ndenumerate(values):
+        text = "none" if np.isnan(value) else f"{1000 * value / bound:+.0f}"
+        ax.text(j, i, text, ha="center", va="center", color="white" if abs(value) > 0.3 * bound else "black")
+    ax.set_xticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), names)
+    ax.grid(False)
+    ax.set_xlabel("trained prompts, by base success")
+    ax.set_ylabel("held-out prompts, by base success")
+    ax.set_title("mean interference (largest = 1000)")
+
+
+def _rates(ax, dataset: xr.Dataset, k: int) -> None:
+    p, rho = dataset.success.values.ravel(), dataset.exchange_rate.sel(split="held_out", k=k).values.ravel()
+    known = np.isfinite(rho)
+    p, rho = p[known], rho[known]
+    ax.axhline(0, color=look("base")["color"], lw=1)
+    ax.plot(p, rho, ".", color="#0072B2", alpha=0.25, markeredgewidth=0)
+    order = np.argsort(p)
+    for some in np.array_split(order, min(8, max(1, len(order) // 4))):
+        low, middle, high = np.quantile(rho[some], [0.25, 0.5, 0.75])
+        ax.errorbar(np.median(p[some]), middle, [[middle - low], [high - middle]], fmt="o", color="black", capsize=2)
+    if len(rho):
+        low, high = np.quantile(rho, [0.03, 0.97])
+        ax.set_ylim(min(low, 0) - 0.1 * (high - low), max(high, 0) + 0.1 * (high - low))
+    ax.set_xlabel("base success of the trained prompt")
+    ax.set_title(f"held-out pass@{k} bought per unit of training pass@1")
+
+
+def _slopes(ax, dataset: xr.Dataset, ordered: list[str], k: int) -> None:
+    """Paired differences from GRPO, since base policies differ more than estimators do."""
+    slopes = dataset.slope.sel(split="held_out", k=k)
+    grpo = slopes.sel(estimator="grpo")
+    ax.axvline(0, color=look("grpo")["color"], lw=1)
+    for row, name in enumerate(reversed(ordered)):
+        mean, low, high = (float(x) for x in over_seeds(slopes.sel(estimator=name) - grpo))
+        color = look(name)["color"]
+        ax.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=color, capsize=2, ms=5)
+    labels = [look(n)["label"] for n in reversed(ordered)]
+    ax.set_yticks(range(len(ordered)), labels, fontsize=8 if len(ordered) > 12 else 9)
+    mean, low, high = (float(x) for x in over_seeds(grpo))
+    ax.set_title(f"d pass@{k} held out / d training pass@1,\nminus GRPO's {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
+
+
+def sentence(dataset: xr.Dataset, k: int) -> str:
+    """The law's answer for one k, in one sentence that a reader can act on."""
+    at = dataset.slope.sel(split="held_out", k=k)
+    difference = at.sel(estimator="hard_focused") - at.sel(estimator="easy_focused")
+    interval, grpo = over_seeds(difference), float(at.sel(estimator="grpo").mean())
+    if dataset.sizes["seed"] > 1 and bool(interval.excludes_zero()):
+        leader = "hard" if interval.mean > 0 else "easy"
+        order = f"{leader} focus keeps more pass@{k} here"
+    else:
+        order = f"no focus keeps clearly more pass@{k} here"
+    verb = "gains" if grpo > 0 else "loses"
+    return f"At equal pass@1, {order}; GRPO {verb} about {abs(grpo):.2g} points of it per point of training pass@1."
+
+
+def law_caption(dataset: xr.Dataset) -> str:
+    """What `law` shows, in words."""
+    k, seeds = int(dataset.k.values[-1]), dataset.sizes["seed"]
+    return (
+        f"{sentence(dataset, k)}\n\nNothing was trained. Left: interference kernel, mean over {seeds} base policies of "
+        "what a step on prompts of one difficulty (columns) does to the success of held-out prompts (rows), in "
+        "thousandths of the largest entry. Middle: exchange rate of each training prompt, with medians and quartiles. "
+        "Right: slope of every estimator at the base policy minus GRPO's, with 95% bootstrap intervals over base "
+        "policies. It would be refuted by runs that, at equal training pass@1, order the estimators otherwise."
+    )
+
+
+def angle(predicted: xr.Dataset, measured: xr.Dataset, config: Angle) -> Figure:
+    """Left: slope of each estimator beside GRPO's. Right: GRPO's and the others' own slope, negative below the base."""
+    fig, axes = panels(1, 2, width=12, height=4.6, sharex=True)
+    beside = (predicted - predicted.sel(estimator="grpo"), measured - measured.sel(estimator="grpo"))
+    for ax, (line, points) in zip(axes[0], (beside, (predicted, measured)), strict=True):
+        ax.axhline(0, color=look("base")["color"], lw=1)
+        for name in predicted.estimator.values:
+            style = look(name)
+            color, marker = style["color"], MARKERS[style["linestyle"]]
+            ax.plot(
+                line.degrees, line.slope.sel(estimator=name), color=color, ls=style["linestyle"], label=style["label"]
+            )
+            mean, low, high = over_seeds(points.slope.sel(estimator=name))
+            ax.errorbar(points.degrees, mean, [mean - low, high - mean], fmt=marker, color=color, ms=4, capsize=2)
+        ax.set_xlabel("angle between the pulls of easy and hard prompts (degrees)")
+        ax.set_xticks(range(0, 181, 30))
+    turn, fall = turning_angle(config), falling_angle(config)
+    axes[0, 0].axvline(turn, color="#555555", ls=":", lw=1.2)
+    axes[0, 0].set_title(f"minus GRPO's; the order turns at {turn:.0f} degrees")
+    axes[0, 1].axvline(fall, color="#555555", ls=":", lw=1.2)
+    axes[0, 1].set_title(f"GRPO falls below its base from {fall:.0f} degrees")
+    axes[0, 0].set_ylabel(f"held-out pass@{config.k} per training pass@1")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    fig.suptitle("Lines: from the base policy alone. Points: sampled training")
+    return fig
+
+
+def angle_caption(predicted: xr.Dataset, measured: xr.Dataset, config: Angle) -> str:
+    """What `angle` shows, with the angles read off the runs."""
+    mean = measured.slope.mean("seed")
+    order = mean.sel(estimator="hard_focused") - mean.sel(estimator="easy_focused")
+    turn, fall = (_crossing(x.degrees.values, x.values) for x in (order, mean.sel(estimator="grpo")))
+    line = predicted.slope.interp(degrees=measured.degrees)
+    error = float(np.abs(line - mean).max())
+    return (
+        f"{config.hard_prompts} hard prompts (success {config.hard:g}) and {config.easy_prompts} easy ones "
+        f"({config.easy:g}), each with a direction of its own of length {config.own:g}; held-out prompts have "
+        "others. Left: held-out pass@k that each estimator keeps per unit of training pass@1, minus GRPO's. "
+        f"Hard focus keeps more from {turning_angle(config):.1f} degrees on (theorem for large k), in the runs from "
+        f"{turn:.1f}. Right: the slope itself; GRPO ends below its base from {falling_angle(config):.1f} degrees on, "
+        f"in the runs from {fall:.1f}. Lines: the law at the base policy; points: mean of {measured.sizes['seed']} "
+        f"seeds of sampled SGD at a gain of {config.gain:g} in training pass@1, with 95% bootstrap intervals. Largest "
+        f"distance of a point from its line: {error:.3f}. Points that change sign at other angles would refute it."
+    )
+
+
+def _crossing(x: np.ndarray, y: np.ndarray) -> float:
+    """Where y first changes its sign, linearly interpolated; nan if it never does."""
+    found = np.flatnonzero(np.sign(y[:-1]) != np.sign(y[1:]))
+    if not found.size:
+        return float("nan")
+    i = int(found[0])
+    return float(x[i] + (x[i + 1] - x[i]) * y[i] / (y[i] - y[i + 1]))

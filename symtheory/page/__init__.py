@@ -1,0 +1,5 @@
+"""The explorable page: one HTML file with the symmetry plane, which needs neither an installation nor a network."""
+
+from .build import page
+
+__all__ = ["page"]

@@ -1,0 +1,53 @@
+"""Batches on which estimators are told apart: spreads from 1 to 2^-18 (for epsilons), groups up to 64 (for clips)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from .target import Target
+
+SIXTEENTHS = np.array([[0, 5, 16, 9], [2, 3, 16, 0], [1, 12, 0, 7]]) / 16
+EIGHT = np.array([[0, 1, 2, 3, 5, 8, 13, 16], [0, 0, 16, 0, 0, 16, 0, 0], [16, 16, 16, 4, 16, 16, 12, 16]]) / 16
+
+
+class Probe(NamedTuple):
+    """One batch and what an estimator answers."""
+
+    rewards: np.ndarray
+    lengths: np.ndarray | None = None
+
+
+def probes(rewards: str, lengths: bool = False) -> list[Probe]:
+    """Batches within a range of rewards; with `lengths`, some of rollouts of unequal lengths."""
+    one_correct = [np.eye(1, size) for size in (2, 3, 16, 32, 64)]
+    binary = [*one_correct, *(1 - r for r in one_correct), np.array([[0.0, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0]])]
+    binary += [np.array([[1.0, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0, 0]])]
+    found = binary if rewards == "binary" else [*binary, SIXTEENTHS, EIGHT, SIXTEENTHS[:, :3], SIXTEENTHS[:1]]
+    if rewards != "binary":
+        found += [EIGHT * 2.0**-k for k in (6, 10, 14, 18)] + [SIXTEENTHS[:, :3] * 2.0**-k for k in (4, 12)]
+    if rewards == "real":
+        found += [np.array([[-1.0, 2.0, 0.5, 7.0], [3.0, 5.0, 3.0, 4.0]]), 8 * SIXTEENTHS - 3]
+    made = [Probe(r) for r in found]
+    if lengths:
+        made += [Probe(r, 1 + (np.arange(r.size) * 3 % 5).reshape(r.shape)) for r in found if r.shape[-1] in (4, 8)]
+    return made
+
+
+def answers(target: Target, asked: list[Probe]) -> list[np.ndarray | None]:
+    """What a target gives on each probe; None where it is not defined, raises, or gives what is not finite."""
+    found: list[np.ndarray | None] = []
+    for probe in asked:
+        try:
+            a = target(probe.rewards, lengths=probe.lengths) if target.admits(probe.rewards) else None
+        except InputError:
+            a = None
+        found.append(a if a is not None and np.isfinite(a).all() else None)
+    return found
+
+
+def within(rewards: np.ndarray) -> str:
+    """The narrowest range that a batch lies in."""
+    if np.isin(rewards, (0, 1)).all():
+        return "binary"
+    return "unit" if ((rewards >= 0) & (rewards <= 1)).all() else "real"

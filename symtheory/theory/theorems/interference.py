@@ -1,0 +1,336 @@
+"""The interference law: what an estimator does to pass@k at equal progress, from the base policy alone.
+
+By the master theorem an expected step moves the success of prompt x by sum_q F'(P_q) kappa(x, q), with the kernel
+kappa(x, q) = <grad P_x, D grad P_q>. With B(q) = mean_x w_x kappa(x, q), w = k (1 - P)^(k-1), and T(q) = mean_q'
+kappa(q', q), the slope d pass@k / d training pass@1 is sum F' B / sum F' T. `dynamics.interference` computes all of it.
+
+Identities are certificates in written-out form, for a few prompts; trials evaluate the estimators' own code, with the
+kernel of random policies, in exact numbers.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from ..certificates import Certificate
+from ..proofs import Proof, theorem
+from ..surds import Surd, surd
+from ..symbols import exact_two_outcomes
+from .objectives import named
+
+SIZE = 8
+"""Group size of the trials."""
+FOCUS = ("positive_dominant", "hard_focused", "grpo", "easy_focused", "negative_dominant")
+Vector = tuple[Fraction, ...]
+
+
+def exact_slope(estimator: str, size: int, success: Fraction) -> Surd:
+    """F'_G(P) of an estimator's code at a rational P, without rounding (omega = 1/3).
+
+    >>> exact_slope("rloo", 4, Fraction(1, 3))
+    1
+    """
+    table = [exact_two_outcomes(named(estimator), k, size) for k in range(size + 1)]
+    gaps = [table[j + 1][0] - table[j][1] for j in range(size)]
+    chances = [math.comb(size - 1, j) * success**j * (1 - success) ** (size - 1 - j) for j in range(size)]
+    return sum((gap * chance for gap, chance in zip(gaps, chances, strict=True)), surd(0))
+
+
+def _dot(a: Vector, b: Vector) -> Fraction:
+    return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
+
+
+def _random_gradients(rng: random.Random, prompts: int, dimension: int) -> tuple[Vector, list[Vector]]:
+    """Success and exact gradients of random prompts: softmax policies with rational chances and shared features."""
+    success, gradients = [], []
+    for _ in range(prompts):
+        mass = [rng.randint(1, 9) for _ in range(4)]
+        policy = [Fraction(m, sum(mass)) for m in mass]
+        features = [[Fraction(rng.randint(-3, 3)) for _ in range(dimension)] for _ in policy]
+        rate = policy[0] + policy[1]  # the first two of four trajectories are correct
+        pulls = [chance * ((j < 2) - rate) for j, chance in enumerate(policy)]
+        success.append(rate)
+        gradients.append(
+            tuple(sum((p * f[i] for p, f in zip(pulls, features, strict=True)), Fraction(0)) for i in range(dimension))
+        )
+    return tuple(success), gradients
+
+
+def _names(letter: str, count: int) -> list[str]:
+    return [f"{letter}{i}" for i in range(1, count + 1)]
+
+
+def _sum(terms: Sequence[str]) -> str:
+    return "(" + " + ".join(terms) + ")"
+
+
+@theorem("the master theorem, summed over prompts with shared parameters; kernel as in arXiv:2602.21189")
+def slope_is_a_mean_of_exchange_rates() -> Proof:
+    """At equal progress d pass@k / d pass@1 of an estimator is the mean of rho = B/T over training prompts, weighted by
+    F' T: estimators differ only in the weights.
+    """
+    f, t, rho = (_names(letter, 4) for letter in ("F", "T", "rho"))
+    mean = _sum([f"{a}*{b}*{r}" for a, b, r in zip(f, t, rho, strict=True)])
+    through_b = _sum([f"{a}*B{i}" for i, a in enumerate(f, 1)])
+    given = tuple(f"B{i} - {r}*{b}" for i, (r, b) in enumerate(zip(rho, t, strict=True), 1))
+    certificate = Certificate(
+        f"{through_b} - {mean}", given, tuple(f), meaning="sum F' B = sum (F' T) rho where rho T = B, four prompts"
+    )
+
+    def trials() -> Iterator[bool]:
+        rng = random.Random(0)
+        for name, k in itertools.product(("grpo", "hard_focused", "negative_dominant", "agrae"), (1, 2, 5)):
+            success, gradients = _random_gradients(rng, 3, 2)
+            seen, watched = _random_gradients(rng, 2, 2)
+            weight = [exact_slope(name, SIZE, p) for p in success]
+            step = [sum((w * g[i] for w, g in zip(weight, gradients, strict=True)), surd(0)) for i in range(2)]
+            gain = [sum((s * x for s, x in zip(step, g, strict=True)), surd(0)) for g in gradients]
+            moved = [sum((s * x for s, x in zip(step, g, strict=True)), surd(0)) for g in watched]
+            marginal = [k * (1 - p) ** (k - 1) for p in seen]
+            measured = sum((m * d for m, d in zip(marginal, moved, strict=True)), surd(0))
+            t = [sum((_dot(g, q) for g in gradients), Fraction(0)) for q in gradients]
+            b = [sum((m * _dot(x, q) for m, x in zip(marginal, watched, strict=True)), Fraction(0)) for q in gradients]
+            if any(x == 0 for x in t):
+                continue
+            parts = zip(weight, t, b, strict=True)
+            by_rates = sum((w * x * (y / x) for w, x, y in parts), surd(0))
+            yield by_rates == measured
+            yield sum((w * x for w, x in zip(weight, t, strict=True)), surd(0)) == sum(gain, surd(0))
+
+    return Proof(
+        "exact", "certificate; steps of the estimators' code on random policies, exact", (certificate,), trials
+    )
+
+
+def _chebyshev(prompts: int) -> Certificate:
+    """(sum vTrho)(sum wT) - (sum wTrho)(sum vT) = sum over pairs of T T' (v w' - v' w)(rho - rho')."""
+    indices = range(1, prompts + 1)
+    sums = {x: _sum([f"{x}{i}*T{i}" for i in indices]) for x in ("v", "w")}
+    means = {x: _sum([f"{x}{i}*T{i}*rho{i}" for i in indices]) for x in ("v", "w")}
+    pairs = _sum(
+        [f"T{i}*T{j}*(v{i}*w{j} - v{j}*w{i})*(rho{i} - rho{j})" for i, j in itertools.combinations(indices, 2)]
+    )
+    return Certificate(
+        f"{means['v']}*{sums['w']} - {means['w']}*{sums['v']} - {pairs}",
+        meaning=f"difference of two slopes times their denominators, {prompts} prompts, as a sum over pairs",
+    )
+
+
+def _slope(weight: Sequence[Fraction], t: Sequence[Fraction], rho: Sequence[Fraction]) -> Fraction:
+    total = sum((w * x for w, x in zip(weight, t, strict=True)), Fraction(0))
+    return sum((w * x * r for w, x, r in zip(weight, t, rho, strict=True)), Fraction(0)) / total
+
+
+@theorem("what sets the sign of the order by focus; Chebyshev's sum inequality")
+def exchange_rates_set_the_sign() -> Proof:
+    """If T > 0 and F' > 0, F'_A / F'_B falls with P (A is harder in focus) and rho falls with P, then A keeps at
+    least as much pass@k as B at equal progress; if rho rises, at most as much.
+    """
+
+    def trials() -> Iterator[bool]:
+        rng = random.Random(1)
+        for _ in range(200):  # every premise true: the conclusion must hold, both ways
+            count = rng.randint(2, 5)
+            t = [Fraction(rng.randint(1, 9)) for _ in range(count)]
+            w = [Fraction(rng.randint(1, 9)) for _ in range(count)]
+            ratio = sorted((Fraction(rng.randint(1, 9)) for _ in range(count)), reverse=True)
+            rho = sorted(Fraction(rng.randint(-9, 9)) for _ in range(count))
+            v = [r * x for r, x in zip(ratio, w, strict=True)]
+            yield _slope(v, t, rho[::-1]) >= _slope(w, t, rho[::-1])
+            yield _slope(v, t, rho) <= _slope(w, t, rho)
+        for case in COUNTEREXAMPLES.values():  # one premise dropped: it fails
+            yield _slope(case["v"], case["T"], case["rho"]) < _slope(case["w"], case["T"], case["rho"])
+
+    dropped = {
+        f"{name}: {key}": ", ".join(map(str, case[key])) for name, case in COUNTEREXAMPLES.items() for key in case
+    }
+    return Proof(
+        "holds when",
+        "certificates for 2, 3 and 4 prompts; exact trials; counterexamples",
+        tuple(_chebyshev(n) for n in (2, 3, 4)),
+        trials,
+        dropped,
+        "T > 0, and in P both the ratio of F' and rho are monotone; with two classes of prompts it is an iff",
+    )
+
+
+def _case(**rows: tuple[int, ...]) -> dict[str, Vector]:
+    return {key: tuple(map(Fraction, values)) for key, values in rows.items()}
+
+
+COUNTEREXAMPLES: dict[str, dict[str, Vector]] = {
+    # prompts in order of P; v is the harder in focus, rho falls, and v still loses
+    "T not positive": _case(T=(-1, 4), v=(2, 1), w=(1, 1), rho=(1, 0)),
+    "ratio of F' not monotone": _case(T=(1, 1, 1), v=(2, 1, 6), w=(1, 1, 1), rho=(3, 2, 0)),
+    "rho not monotone": _case(T=(1, 1, 1), v=(3, 2, 1), w=(1, 1, 1), rho=(1, 0, 4)),
+}
+"""Smallest cases in which one premise of `exchange_rates_set_the_sign` is dropped and the conclusion fails."""
+
+
+@theorem("monotone likelihood ratio of the binomial")
+def focus_is_ordered_by_marginal_values() -> Proof:
+    """If d_j of A over d_j of B falls with j, F'_A / F'_B falls with P at that G: so Hard-Focused and
+    Positive-Dominant are harder in focus than GRPO, which is harder than Easy-Focused and Negative-Dominant.
+    """
+    numerator, denominator = (
+        _sum([f"{x}{j}*{math.comb(3, j)}*y**{j}" if j else f"{x}0" for j in range(4)]) for x in "ab"
+    )
+    up, down = (
+        _sum([f"{j}*{x}{j}*{math.comb(3, j)}*y**{j - 1}" if j > 1 else f"3*{x}1" for j in range(1, 4)]) for x in "ab"
+    )
+    pairs = _sum(
+        [
+            f"{(j - i) * math.comb(3, i) * math.comb(3, j)}*y**{i + j - 1}*(a{j}*b{i} - a{i}*b{j})"
+            if i + j > 1
+            else "3*(a1*b0 - a0*b1)"
+            for i, j in itertools.combinations(range(4), 2)
+        ]
+    )
+    certificate = Certificate(
+        f"{up}*{denominator} - {numerator}*{down} - {pairs}",
+        meaning="derivative of F'_A / F'_B by the odds y = P / (1 - P), times a square: a sum over pairs i < j, G = 4",
+    )
+
+    def trials() -> Iterator[bool]:
+        for size in range(4, 17):
+            for harder, easier in (
+                ("positive_dominant", "grpo"),
+                ("hard_focused", "grpo"),
+                *(("grpo", n) for n in FOCUS[3:]),
+            ):
+                a, b = (_marginal_values(name, size) for name in (harder, easier))
+                yield all(x > 0 for x in (*a, *b))
+                yield all(a[j] * b[j + 1] >= a[j + 1] * b[j] for j in range(size - 1))
+
+    return Proof("exact", "certificate at G = 4; exact marginal values of the code, G = 4..16", (certificate,), trials)
+
+
+def _marginal_values(estimator: str, size: int) -> list[Surd]:
+    table = [exact_two_outcomes(named(estimator), k, size) for k in range(size + 1)]
+    return [table[j + 1][0] - table[j][1] for j in range(size)]
+
+
+@theorem("Cauchy-Schwarz in the kernel's inner product")
+def tilting_to_hard_prompts_never_hurts_what_is_trained() -> Proof:
+    """Where the trained prompts are the watched ones, tilting REINFORCE by 1 + e w, w = k (1 - P)^(k-1), does not lower
+    d pass@k / d pass@1 to first order in e: its derivative is [w'Kw 1'K1 - (1'Kw)^2] / (1'K1)^2 >= 0.
+    """
+    rows = range(1, 4)
+    a = [_sum([f"w{q}*g{q}{i}" for q in rows]) for i in (1, 2)]  # J'w for three prompts and two parameters
+    b = [_sum([f"g{q}{i}" for q in rows]) for i in (1, 2)]
+
+    def form(left, right):
+        kernel = [[f"(g{q}1*g{r}1 + g{q}2*g{r}2)" for r in rows] for q in rows]
+        return _sum([f"{left(q)}*{kernel[q - 1][r - 1]}*{right(r)}" for q in rows for r in rows])
+
+    w, one = (lambda q: f"w{q}"), (lambda q: "1")
+    square = f"{a[0]}*{b[1]} - {a[1]}*{b[0]}"
+    certificates = (
+        Certificate(
+            f"{form(w, w)}*{form(one, one)} - {form(w, one)}**2",
+            square=square,
+            meaning="w'Kw 1'K1 - (1'Kw)^2 with K = J J', three prompts, two parameters",
+        ),
+        Certificate(
+            "(b + e*c)*a - (a + e*b)*b - e*(a*c - b**2)",
+            meaning="slope(e) - slope(0) over common denominators; a = 1'K1, b = 1'Kw, c = w'Kw",
+        ),
+    )
+
+    def trials() -> Iterator[bool]:
+        rng = random.Random(2)
+        for k in (2, 4, 16):
+            success, gradients = _random_gradients(rng, 4, 3)
+            w = [k * (1 - p) ** (k - 1) for p in success]
+            kernel = [[_dot(x, q) for q in gradients] for x in gradients]
+            ones = [Fraction(1)] * 4
+            forms = {
+                name: sum((x * kernel[i][j] * y for i, x in enumerate(left) for j, y in enumerate(right)), Fraction(0))
+                for name, left, right in (("ww", w, w), ("11", ones, ones), ("1w", ones, w))
+            }
+            yield forms["ww"] * forms["11"] >= forms["1w"] ** 2
+
+    return Proof("exact", "sum-of-squares certificate; exact trials with three parameters", certificates, trials)
+
+
+@theorem("the smallest population with an order: two classes")
+def two_classes_favour_hard_focus() -> Proof:
+    """Trained = watched, classes H and E, w_H > w_E: more weight on H raises d pass@k / d pass@1 iff kappa_HH kappa_EE
+    > kappa_EH^2; a kernel is never below, and equality means one common direction.
+    """
+    top = "((wH*HH + wE*EH)*v + (wH*EH + wE*EE))"
+    bottom = "((HH + EH)*v + (EH + EE))"
+    certificates = (
+        Certificate(
+            f"(wH*HH + wE*EH)*{bottom} - {top}*(HH + EH) - (wH - wE)*(HH*EE - EH**2)",
+            meaning="numerator of the derivative of the slope by v = F'_H / F'_E; HH, EH, EE the kernel of the classes",
+        ),
+        Certificate(
+            "(a1**2 + a2**2)*(b1**2 + b2**2) - (a1*b1 + a2*b2)**2",
+            square="a1*b2 - a2*b1",
+            meaning="kappa_HH kappa_EE - kappa_EH^2 for gradients a, b: 0 only if they are parallel",
+        ),
+    )
+    return Proof("exact", "certificates", certificates)
+
+
+@theorem("held-out prompts: the order can turn")
+def own_directions_turn_the_order() -> Proof:
+    """Held out, with n_E easy and n_H hard prompts at angle phi whose training also moves a direction of their own of
+    squared length s: at large k hard focus wins iff n_E V_E sin^2 phi + s (V_E - V_H cos phi) > 0.
+    """
+    # gradients V (u_class + own); watched prompts have other own directions, so only u matters to them
+    t_h = "(V_H*(nH + s) + V_E*nE*c)"
+    t_e = "(V_E*(nE + s) + V_H*nH*c)"
+    b_h, b_e = "nH*w*V_H", "nH*w*V_H*c"
+    claim = f"{b_h}*{t_e} - {b_e}*{t_h} - nH*w*V_H*(nE*V_E*(1 - c**2) + s*(V_E - V_H*c))"
+    certificate = Certificate(claim, meaning="rho_H - rho_E times T_H T_E over V_H V_E; c = cos phi, w_E = 0")
+
+    def trials() -> Iterator[bool]:
+        found = OWN_DIRECTIONS
+        t_h = found["V_H"] * (found["n"] + found["s"]) + found["V_E"] * found["n"] * found["c"]
+        t_e = found["V_E"] * (found["n"] + found["s"]) + found["V_H"] * found["n"] * found["c"]
+        rho_h, rho_e = found["V_H"] * found["n"] / t_h, found["V_H"] * found["n"] * found["c"] / t_e
+        yield t_h > 0 and t_e > 0 and rho_h < rho_e
+
+    when = "cos phi < V_E / V_H, or own directions are short: s < n_E V_E sin^2 phi / (V_H cos phi - V_E)"
+    return Proof("holds when", "certificate; exact example", (certificate,), trials, OWN_DIRECTIONS, when)
+
+
+OWN_DIRECTIONS = {
+    "n": Fraction(1),
+    "V_H": Fraction(4, 25),
+    "V_E": Fraction(9, 100),
+    "c": Fraction(4, 5),
+    "s": Fraction(2),
+}
+"""One hard prompt (P = 1/5) and one easy (P = 9/10) at cos phi = 4/5, own directions of squared length 2."""
+
+
+@theorem("GRPO below its base, to first order")
+def falling_below_the_base_needs_negative_interference() -> Proof:
+    """d pass@k under an estimator with F' > 0 is negative iff sum F' B < 0: never if no kappa is negative; with two
+    classes and large k iff kappa_HE < -(F'_H / F'_E) kappa_HH.
+    """
+    certificate = Certificate(
+        "wH*(FH*HH + FE*HE) - wH*FE*(HE - bound)",
+        ("FE*bound + FH*HH",),
+        ("wH",),
+        meaning="d pass@k of two classes with w_E = 0; negative iff kappa_HE is below bound = -(F'_H / F'_E) kappa_HH",
+    )
+
+    def trials() -> Iterator[bool]:
+        hard, easy = Fraction(1, 10), Fraction(9, 10)
+        for name in FOCUS:
+            f_h, f_e = exact_slope(name, SIZE, hard), exact_slope(name, SIZE, easy)
+            bound = -f_h / f_e
+            for kappa in (bound * Fraction(9, 10), bound * Fraction(11, 10)):  # in units of kappa_HH
+                yield ((f_h + f_e * kappa) < 0) == (kappa < bound)
+        order = [exact_slope(name, SIZE, hard) / exact_slope(name, SIZE, easy) for name in FOCUS]
+        yield all(a >= b for a, b in itertools.pairwise(order))  # the harder in focus stands more interference
+
+    example = {"kappa_HH": Fraction(1), "kappa_HE": Fraction(-11, 10), "F'_H / F'_E of GRPO at P = 1/10, 9/10": 1}
+    when = "interference of easy prompts with hard ones is negative and outweighs, F'_E |kappa_HE| > F'_H kappa_HH"
+    return Proof("holds when", "certificate; exact F' of the code", (certificate,), trials, example, when)

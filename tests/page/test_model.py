@@ -1,0 +1,132 @@
+"""The numbers of the explorable page are the package's: its own script, run by Node, beside `dynamics.mean_field`."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from symtheory import estimators
+from symtheory.apps import difficulty as lab
+from symtheory.apps import plane as point
+from symtheory.dynamics.expected import slope
+from symtheory.metrics.plane import Position
+from symtheory.page import build
+
+NODE = shutil.which("node") or shutil.which("nodejs")
+SIZE = 8
+
+
+@pytest.fixture(scope="module")
+def document():
+    return build.page((SIZE,))
+
+
+@pytest.fixture(scope="module")
+def ask(document, tmp_path_factory):
+    """Evaluate an expression of JavaScript in which `model` is the page's model."""
+    if NODE is None:
+        pytest.skip("no Node on this machine")
+    folder = tmp_path_factory.mktemp("page")
+    data = dict(re.findall(r'<script type="[^"]+" id="(header|values)">(.*?)</script>', document, re.DOTALL))
+    (folder / "data.json").write_text(json.dumps(data))
+    (folder / "model.js").write_text(build.template("model.js"))
+
+    def evaluate(expression):
+        code = (
+            f"const {{Model, unpack, gains}} = require({json.dumps(str(folder / 'model.js'))});"
+            f"const data = require({json.dumps(str(folder / 'data.json'))});"
+            "const model = new Model(JSON.parse(data.header), unpack(data.values));"
+            f"console.log(JSON.stringify({expression}, (k, v) => ArrayBuffer.isView(v) ? Array.from(v) : v));"
+        )
+        run = subprocess.run([NODE, "-e", code], capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+    return evaluate
+
+
+def mean_field(choice, population, shift):
+    """pass@k [k, step] and entropy [step] of the package's mean field for a choice on the page."""
+    success = lab.population(population, shift, build.SETTING.prompts)
+    rate = lab.RATES["independent", "sgd"]
+    if "name" in choice:
+        paths = lab.expected(build.SETTING, success, [choice["name"]], rate)
+    else:
+        at = Position(choice["asymmetry"], choice["tilt"])
+        paths = lab.expected(build.SETTING, success, ["plane"], rate, point.member(at, SIZE))
+    one = paths.isel(seed=0, estimator=0).sel(population="train")
+    return one.pass_at_k.transpose("k", "record").values, one.entropy.values
+
+
+CASES = [
+    ({"name": "grpo"}, "MATH, Qwen2.5-Math-7B", 0.0),
+    ({"name": "agrae"}, "AIME 2025, Qwen2.5-Math-7B", 0.0),
+    ({"name": "agrae_released"}, "AMC23, DeepSeek-R1-7B", 1.0),
+    ({"name": "negative_dominant"}, "one difficulty", -2.0),
+    ({"asymmetry": -0.63, "tilt": 0.137}, "MATH, DeepSeek-R1-7B", -1.0),
+    ({"asymmetry": 0.9, "tilt": -0.42}, "AIME 2025, DeepSeek-R1-7B", 0.0),
+]
+
+
+def test_the_script_integrates_the_mean_field_of_the_package(ask):
+    calls = [
+        f"model.train({json.dumps(c)}, {SIZE}, {list(lab.POPULATIONS).index(p)}, {s}, model.rate)" for c, p, s in CASES
+    ]
+    for (choice, population, shift), shown in zip(CASES, ask(f"[{', '.join(calls)}]"), strict=True):
+        passed, entropy = mean_field(choice, population, shift)
+        assert np.abs(np.array(shown["pass"]) - passed).max() < 1e-3, choice
+        assert np.abs(np.array(shown["entropy"]) - entropy).max() < 1e-3 * entropy.max(), choice
+        assert np.ptp(passed[0]) > 0.01, "a path that does not move proves nothing"
+
+
+def test_interpolated_slopes_are_the_registered_estimators(ask):
+    rng = np.random.default_rng(0)
+    success, others = rng.uniform(0, 1, 40), rng.uniform(0.01, 0.99, 40)
+    names = list(build.two_class())
+    p, o = json.dumps(success.tolist()), json.dumps(others.tolist())
+    at_points = f"f => {p}.map((x, i) => f(x, {o}[i]))"
+    shown = ask(f"{json.dumps(names)}.map(name => ({at_points})(model.slope({{name}}, {SIZE})))")
+    for name, values in zip(names, shown, strict=True):
+        batch = np.column_stack([success, np.tile(others[:, None], build.SETTING.prompts - 1)])
+        exact = np.array([slope(estimators.get(name), SIZE, row)[0] for row in batch[:4]])
+        assert np.abs(np.array(values)[:4] - exact).max() < 1e-3 * max(1, np.abs(exact).max()), name
+
+
+def test_advantages_of_the_page_are_those_of_a_group(ask):
+    table = ask(f"model.estimators.map(e => model.advantages(e, {SIZE}, 0.3))")
+    for name, rows in zip(build.two_class(), table, strict=True):
+        if "batch_independence" in estimators.get(name).laws or name in ("agrae", "ass", "ddas", "agrae_released"):
+            exact = estimators.advantages([1.0] * 3 + [0.0] * 5, name, omega=0.3)
+            np.testing.assert_allclose(rows[3], exact[[0, -1]], rtol=1e-6, atol=1e-7)
+
+
+def test_equal_progress_reads_both_where_both_have_learnt_equally_much(ask):
+    population = "MATH, Qwen2.5-Math-7B"
+    success = lab.population(population, 0.0, build.SETTING.prompts)
+    paths = lab.expected(build.SETTING, success, ["grpo", "hard_focused"], lab.RATES["independent", "sgd"])
+    trained = "model.train({name: '%s'}, 8, 1, 0, model.rate)"
+    call = f"gains({trained % 'hard_focused'}, {trained % 'grpo'}, %r)"
+    for by, moment in (("steps", "equal steps"), ("progress", "equal progress")):
+        exact = lab.gain(paths, moment).pass_at_k.sel(estimator="hard_focused", population="train").values[0]
+        assert np.abs(np.array(ask(call % by)) - exact).max() < 1e-3
+        assert np.abs(exact).max() > 5e-3
+
+
+def test_the_script_names_no_estimator_but_the_origin():
+    script = build.template("model.js") + build.template("page.js")
+    named = {name for name in estimators.names() if re.search(rf"\b{name}\b", script)}
+    assert named <= {"grpo"}
+
+
+def test_the_page_loads_nothing_and_is_small(document):
+    assert len(document.encode()) < 2_000_000
+    assert not re.findall(r'(?:src|href)="(?!https://arxiv\.org|#|data:|\$)[^"]+"|@import|url\((?!data:)', document)
+    assert "{{" not in document
+
+
+def test_a_group_size_below_two_is_refused():
+    with pytest.raises(build.InputError, match="at least 2, got"):
+        build.page((1,))
