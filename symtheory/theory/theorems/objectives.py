@@ -138,7 +138,7 @@ def population_objective(estimator: Estimator) -> Proof:
 
 def _in_q(text: str) -> str:
     """The text with Q for 1 - P and s for the attenuation min(1, w) at alpha = 1."""
-    return text.replace("(1 - P)", "(Q)").replace("min(1, w)", "s")
+    return text.replace("abs(P - 1)", "(Q)").replace("(1 - P)", "(Q)").replace("min(1, w)", "s")
 
 
 FINITE: dict[str, tuple[str, tuple[str, ...]]] = {
