@@ -136,7 +136,7 @@ def cite_page() -> str:
 
 def contributing_page() -> str:
     """CONTRIBUTING.md, whose recipes are the how-tos for an estimator, a world and a figure."""
-    return (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").replace("](docs/", "](")
 
 
 # --- theory ----------------------------------------------------------------------------------------------------------

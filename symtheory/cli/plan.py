@@ -94,8 +94,8 @@ def run(
     )
     report = {"source": found.text, "notes": found.notes, **report}
     if out is not None:
-        from ..figures.plan import picture
         from ..figures.style import write
+        from ..plan.picture import picture
 
         write(picture(report), out)
     if format == "json":

@@ -28,6 +28,8 @@ def run(
     model: Path | None = None,
     predictions: Path = Path("paper/results/interference-predictions.json"),
     runs: Path = Path("paper/results/interference-runs.json"),
+    cells: tuple[str, ...] = (),
+    slower: int = 1,
 ) -> None:
     """Say before training which estimator will keep pass@k, by how much, and whether GRPO will fall below its base.
 
@@ -69,6 +71,8 @@ def run(
             task, layers and width must be those of the model.
         predictions: file of predictions that `write` makes and `judge` reads.
         runs: file of runs that `judge` makes; cells that lie in it are not run again.
+        cells: names of the cells to judge, as they stand in PREDICTIONS; all of them if none is named.
+        slower: factor by which `judge` divides learning rates and multiplies steps: the same way with less noise.
     """
     from ..errors import InputError
     from ..storage import tiles
@@ -79,13 +83,15 @@ def run(
         raise InputError(f"ks must be whole numbers of at least 1, got {' '.join(map(str, ks)) or 'none'}")
     if not 0 < gain < 1:
         raise InputError(f"gain must be a share of pass@1 in (0, 1), got {gain:g}")
+    if slower < 1:
+        raise InputError(f"slower must be a whole number of at least 1, got {slower}")
     if min(mix) <= 0:
         raise InputError(f"mix must be two positive numbers, a and b of Beta(a, b), got {mix[0]:g} {mix[1]:g}")
     tiles.prepare(out)
     if what == "write":
         _write(predictions, out)
     elif what == "judge":
-        _judge(predictions, runs, out)
+        _judge(predictions, runs, out, cells, slower)
     elif what == "angle":
         _angle(list(range(first_seed, first_seed + seeds)), out)
     else:
@@ -171,12 +177,12 @@ def _write(path: Path, out: Path) -> None:
     print(f"predictions in {path}; commit them before `symtheory predict judge`")
 
 
-def _judge(path: Path, runs: Path, out: Path) -> None:
+def _judge(path: Path, runs: Path, out: Path, cells: tuple[str, ...], slower: int) -> None:
     from ..figures import interference_agreement as figures
     from ..figures.publish import publish
     from ..studies import interference_design as design
 
-    design.write_runs(path, runs, out / "cache", print)
+    design.write_runs(path, runs, out / "cache", print, only=cells, slower=slower)
     dataset = design.judge(path, runs)
     dataset.attrs |= {"title": "The interference law, predicted and measured", "command": _command()}
     dataset.attrs["caption"] = figures.caption(dataset)

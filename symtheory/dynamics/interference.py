@@ -338,5 +338,5 @@ def at_gain(passed: np.ndarray, values: np.ndarray, gain: float) -> np.ndarray:
 def gains(path: Path, ks: tuple[int, ...], marks: tuple[float, ...]) -> np.ndarray:
     """pass@k of the watched prompts minus that of the base policy, where the path has gained each mark, [marks, ks]."""
     trained, watched = np.asarray(path.trained, float), np.asarray(path.watched, float)
-    passed = pass_at_k(watched[..., None], np.asarray(ks)).mean(1)
+    passed = np.asarray(pass_at_k(watched[..., None], np.asarray(ks))).mean(1)
     return np.stack([at_gain(trained.mean(1), passed, mark) for mark in marks]) - passed[0]

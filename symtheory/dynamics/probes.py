@@ -76,7 +76,7 @@ def exchange_rates(counts: Counts, ks: Sequence[int], *, seed: int = 0) -> Probe
         gain = (trained[1:] - trained[0]).mean(-1) / counts.rollouts
         moved = (watched[1:] - watched[0]) / counts.rollouts
         kappa = [[row[counts.watched_bins == i].mean() for row in moved] for i in range(probes)]
-        passed = np.stack([unbiased_pass_at_k(counts.rollouts, watched, k).mean(-1) for k in ks], axis=-1)
+        passed = np.stack([np.mean(unbiased_pass_at_k(counts.rollouts, watched, k), axis=-1) for k in ks], axis=-1)
         with np.errstate(all="ignore"):
             return gain, np.array(kappa), (passed[1:] - passed[0]) / gain[:, None]
 

@@ -240,7 +240,7 @@ def _predictions(cell: Cell, seeds: list[int], names: Sequence[str], folder: Pat
         {
             "gain": (("predictor", "seed", "estimator", "mark", "k"), shaped),
             "rate": (("seed", "estimator"), (clock / (ON_TIME * cell.updates)).reshape(sizes).T),
-            "base": (("seed", "k"), pass_at_k(watched[..., None], np.asarray(KS)).mean(1)),
+            "base": (("seed", "k"), np.mean(pass_at_k(watched[..., None], np.asarray(KS)), axis=1)),
             "start": ("seed", passed[:, 0].reshape(sizes)[0]),
         },
         {"predictor": list(PREDICTORS), "seed": seeds, "estimator": list(names), "mark": list(MARKS), "k": list(KS)},
@@ -374,10 +374,8 @@ def law(
         interference.check(jax.tree.map(lambda x, i=i: x[i], kernels), weight[i])
     after = np.asarray(jax.jit(jax.vmap(followed))(kernels), float)
     before = np.asarray(kernels.watched, float)
-    gained = (
-        pass_at_k(after[..., None], np.asarray(ks)).mean(2)
-        - pass_at_k(before[..., None], np.asarray(ks)).mean(1)[:, None]
-    )
+    passed = [np.asarray(pass_at_k(p[..., None], np.asarray(ks))).mean(-2) for p in (before[:, None], after)]
+    gained = passed[1] - passed[0]
     return xr.Dataset(
         {
             "slope": (("split", "k", "seed", "estimator"), np.moveaxis(slopes, 0, 2)),

@@ -78,7 +78,7 @@ def falling_angle(config: Angle, estimator: str = "grpo") -> float:
 
 def predicted(config: Angle, names: Sequence[str] = ESTIMATORS, degrees: Sequence[float] | None = None) -> xr.Dataset:
     """`slope`, d held-out pass@k / d training pass@1 at the base policy, dims (degrees, estimator)."""
-    degrees = np.linspace(0, 180, 61) if degrees is None else np.asarray(degrees, float)
+    at = np.linspace(0, 180, 61) if degrees is None else np.asarray(degrees, float)
     chosen = [estimators.get(name) for name in names]
 
     @jax.jit
@@ -88,8 +88,8 @@ def predicted(config: Angle, names: Sequence[str] = ESTIMATORS, degrees: Sequenc
         weight = jnp.stack([expected.slope(e, config.group_size, kernel.trained) for e in chosen])
         return interference.slope(kernel, weight, config.k)
 
-    found = np.asarray(slopes(jnp.radians(degrees)))
-    return xr.Dataset({"slope": (("degrees", "estimator"), found)}, {"degrees": degrees, "estimator": list(names)})
+    found = np.asarray(slopes(jnp.radians(at)))
+    return xr.Dataset({"slope": (("degrees", "estimator"), found)}, {"degrees": at, "estimator": list(names)})
 
 
 def measured(config: Angle, seeds: Sequence[int], names: Sequence[str] = ESTIMATORS) -> xr.Dataset:

@@ -16,7 +16,7 @@ What counts, for every cell, k and mark, over the seeds that reach the mark unde
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,9 @@ def as_json(cell: Cell, predicted: xr.Dataset) -> dict[str, Any]:
 def _rounded(values, digits: int = 6) -> list:
     """As nested lists, with None for nan."""
     rounded = np.round(np.asarray(values, float), digits)
-    return np.where(np.isfinite(rounded), rounded.astype(object), None).tolist()
+    plain = rounded.astype(object)
+    plain[~np.isfinite(rounded)] = None
+    return plain.tolist()
 
 
 def write_predictions(
@@ -157,7 +159,7 @@ def judged(predicted: xr.Dataset, measured: xr.Dataset) -> xr.Dataset:
     """
     runs = measured.gain.expand_dims(predictor=["runs"])
     gain = xr.concat([predicted.gain, runs], "predictor")
-    kept = np.isfinite(gain).all(("predictor", "estimator", "k"))
+    kept = gain.notnull().all(dim=("predictor", "estimator", "k"))
     gain = gain.where(kept)
     order = gain.sel(estimator=list(HARD)).mean("estimator") - gain.sel(estimator=list(EASY)).mean("estimator")
     level = gain.sel(estimator="grpo", drop=True)
@@ -180,17 +182,36 @@ def _over_seeds(values: xr.DataArray) -> xr.DataArray:
     return xr.concat(parts, values.mark).assign_coords(statistic=list(Interval._fields))
 
 
-def write_runs(predictions: Path, path: Path, folder: Path, report: Callable[[str], None] = lambda name: None) -> None:
+def write_runs(
+    predictions: Path,
+    path: Path,
+    folder: Path,
+    report: Callable[[str], None] = lambda name: None,
+    *,
+    only: Sequence[str] = (),
+    slower: int = 1,
+) -> None:
     """Make the runs that judge a file of predictions and write `path` (JSON) after each cell.
 
     Cells that lie in `path` are not run again; delete it to have them all made anew.
+
+    Args:
+        predictions, path: files.
+        folder: where finished parts are kept.
+        report: called with the name of each cell when it is done.
+        only: names of cells; all of them if none is named.
+        slower: factor by which learning rates are divided and steps multiplied. With it the same way is gone with less
+            sampling noise, which is all that it changes in the mean field.
     """
     known, rows = cells(), {row["cell"]: row for row in _read(path)["cells"]} if path.exists() else {}
-    for name, predicted in read_predictions(predictions).items():
-        if name not in known:
-            raise InputError(f"cell {name!r} of {predictions} is not one of the design")
+    predicted_by_name = read_predictions(predictions)
+    for name in only or predicted_by_name:
+        if name not in known or name not in predicted_by_name:
+            raise InputError(f"cell must be one of the design and of {predictions}, got {name!r}")
+        predicted = predicted_by_name[name]
         if name not in rows:
-            measured = measurements(known[name], predicted, folder)
+            cell = replace(known[name], steps=slower * known[name].steps)
+            measured = measurements(cell, predicted.assign(rate=predicted.rate / slower), folder)
             rows[name] = {
                 "cell": name,
                 "seeds": measured.seed.values.tolist(),

@@ -61,7 +61,8 @@ class Target:
         shuffles: bool = False,
         has_lengths: bool = False,
     ):
-        self.name, self.rewards, self.time_limit = name, rewards, time_limit
+        self.name, self.time_limit = name, time_limit
+        self.rewards: Rewards = rewards
         self.layout, self.how, self.backend = layout, how, backend
         self.dtypes, self.dtype = dtypes, dtypes[0]
         self.shuffles, self.has_lengths = shuffles, has_lengths

@@ -88,7 +88,7 @@ def judge(target: Target, law: str, stock: list[np.ndarray]) -> Finding:
         excused[excuse] = max(excused.get(excuse, seen), seen)
     if not applies:
         return Finding(law, None)
-    verdict = max(excused, key=ORDER.index, default="holds")
+    verdict = ORDER[max(map(ORDER.index, excused), default=0)]
     return Finding(law, verdict, excused[verdict][1] if excused else 0.0, target.dtype if excused else "")
 
 

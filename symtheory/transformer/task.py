@@ -57,6 +57,14 @@ class Task(Protocol):
         ...
 
 
+class OneAnswer(Task, Protocol):
+    """A task with an end token, which has one correct completion for each prompt."""
+
+    def written(self, facts: Array) -> Array:
+        """The correct completion, [..., T], padded with the end token."""
+        ...
+
+
 def pick(prompts: Prompts, index: Array) -> Prompts:
     """The prompts at `index`."""
     return jax.tree.map(lambda x: x[index], prompts)

@@ -5,7 +5,7 @@ task with an end token has one correct completion for each prompt, whose probabi
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..estimators.group import Array
 from ..worlds import World
 from . import model
-from .task import Prompts, Task, all_completions, mask_after_end, pick
+from .task import OneAnswer, Prompts, Task, all_completions, mask_after_end, pick
 
 
 @jax.tree_util.register_dataclass
@@ -63,7 +63,7 @@ class TransformerWorld(World):
 
     def _success(self, params, prompts: Prompts) -> Array:
         if self.task.end is not None:
-            answer = self.task.written(prompts.facts)[:, None, :]
+            answer = cast(OneAnswer, self.task).written(prompts.facts)[:, None, :]
             return jnp.exp(replace(self, prompts=prompts).log_prob(params, answer))[:, 0]
         correct = self.task.reward(prompts.facts[:, None, :], jnp.asarray(all_completions(self.task)))
         return (correct * jnp.exp(self._log_policy(params, prompts))).sum(-1)

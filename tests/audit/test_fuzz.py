@@ -92,6 +92,18 @@ def test_damaged_logs_are_audited_or_refused_and_never_crash(tmp_path):
         cases += 1
 
 
+NAMES = ("a.jsonl", "a.json", "a.csv", "a.pt", "a.parquet", "a.jsonl.gz", "a.jsonl.zst")
+"""What the first byte of a file in samples/fuzz, grown by coverage-guided fuzzing, stands for."""
+
+
+@pytest.mark.parametrize("file", sorted((SAMPLES / "fuzz").iterdir()), ids=lambda f: f.name)
+def test_what_fuzzing_found_is_audited_or_refused(tmp_path, file):
+    data = file.read_bytes()
+    target = tmp_path / NAMES[data[0] % len(NAMES)]
+    target.write_bytes(data[1:])
+    accept(target, group_size=4 if data[0] >= 128 else None)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.binary(max_size=300),

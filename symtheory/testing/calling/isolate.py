@@ -5,6 +5,7 @@ the file that it uses, and what those use in turn. An import that fails leaves a
 """
 
 import ast
+import copy
 import sys
 import types
 from pathlib import Path
@@ -130,7 +131,8 @@ def _import(statement: ast.Import | ast.ImportFrom, needed: set[str], path: Path
         bound = (alias.asname or alias.name).split(".")[0]
         if bound not in needed:
             continue
-        single = type(statement)(**{**dict(ast.iter_fields(statement)), "names": [alias]})
+        single = copy.copy(statement)
+        single.names = [alias]
         try:
             if isinstance(statement, ast.ImportFrom) and statement.level:
                 module.__dict__[bound] = _relative(statement, alias.name, path)

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import legend_below, look, panels
+from ..figures.style import legend_below, look, panels
 
 
 def picture(report: dict) -> Figure:
