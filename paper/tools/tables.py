@@ -53,7 +53,9 @@ def effects(results: Results) -> str:
     for claim in results.empirical:
         for world in WORLDS:
             finding = results.finding(claim.id, world)
-            for reading, cell in finding.cells.items() if finding else ():
+            if not finding:
+                continue
+            for reading, cell in finding.cells.items():
                 name = rf"\detokenize{{{claim.id}}}" if not rows or rows[-1][-1] != claim.id else ""
                 p, m = cell.shown, cell.margin
                 which = f" ({escape(finding.parts[cell.blocking])})" if len(cell.parts) > 1 else ""

@@ -159,7 +159,8 @@ def judge(
         if id in untestable:
             verdict = UNTESTABLE
         else:
-            verdict = _decide(*(adjusted[name][id] for name in questions), margins[id].kind == "equal")
+            above, below, inside = (adjusted[name][id] for name in ("above", "below", "inside"))
+            verdict = _decide(above, below, inside, margins[id].kind == "equal")
         found[id] = Cell(verdict, parts[id], len(values), margins[id], untestable.get(id, ""))
     return found
 

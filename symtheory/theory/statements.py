@@ -62,11 +62,10 @@ def _completed(table: Table, missing: Missing) -> Table:
     if missing.name == "power":
         raise NotProved(str(missing))
     if missing.name != "sqrt":
-        variable = f"{missing.name}{len(table.functions) + 1}"
-        return Table(
-            table.roots, table.squares, {**table.functions, variable: (missing.name, *missing.arguments)}, table.forms
-        )
-    argument = sympy.cancel(sympy.sympify(missing.arguments[0], locals=_letters(missing.arguments[0])))
+        name = f"{missing.name}{len(table.functions) + 1}"
+        functions = {**table.functions, name: (missing.name, *missing.arguments)}
+        return Table(table.roots, table.squares, functions, table.forms)
+    argument: Expr = sympy.cancel(sympy.sympify(missing.arguments[0], _letters(missing.arguments[0])))  # type: ignore
     k, f = (sympy.Symbol(x, positive=True) for x in "kf")
     above, below = sympy.fraction(argument.subs(sympy.Symbol("g", positive=True) ** 2, k**2 + f**2))
     product = sympy.expand(above * below)

@@ -217,7 +217,8 @@ def _one(k: int, size: int, w: Fraction, seed: int) -> tuple:
 
 def _certificates(state: _State) -> None:
     for entry in state.entry.get("certificates", ()):
-        certificate = Certificate(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+        certificate = Certificate(**fields)
         if not certificate.holds():
             state.complaints.append(f"a certificate does not hold: {certificate.meaning or certificate.claim[:80]}")
         if certificate.empty():

@@ -90,7 +90,7 @@ def ratio_text(r: Ratio) -> str:
 
 def reduce(p: Polynomial, rules: Mapping[str, Polynomial]) -> Polynomial:
     """Normal form: no variable of `rules` is left with a power above 1. The latest variables are replaced first."""
-    for variable in reversed(rules):
+    for variable in reversed(list(rules)):
         while any(dict(m).get(variable, 0) > 1 for m in p):
             p = add(*(_lowered(m, c, variable, rules[variable]) for m, c in p.items()))
     return p
@@ -109,7 +109,7 @@ def _lowered(monomial: Any, c: Fraction, variable: str, square: Polynomial) -> P
 def divide(p: Polynomial, rules: Mapping[str, Polynomial]) -> tuple[dict[str, Polynomial], Polynomial]:
     """Cofactors q and remainder with p = sum over variables of q (variable^2 - rule) + remainder."""
     cofactors: dict[str, Polynomial] = {}
-    for variable in reversed(rules):
+    for variable in reversed(list(rules)):
         while high := {m: c for m, c in p.items() if dict(m).get(variable, 0) > 1}:
             quotient: Polynomial = {}
             for m, c in high.items():

@@ -727,7 +727,7 @@ def one_orbit(seed: int, names: Sequence[str]) -> Iterator[bool]:
             return (binom.pmf(np.arange(8), 7, min(1.0, pi @ f)) @ d) * pi * (f - pi @ f)
 
         def reached(_: float, h: np.ndarray, d: np.ndarray = d) -> float:
-            return _softmax(h) @ f - 0.9
+            return float(_softmax(h) @ f) - 0.9
 
         reached.terminal = True  # type: ignore[attr-defined]
         path = solve_ivp(field, (0, 1e4), np.log(start), events=reached, rtol=1e-9, atol=1e-11)
