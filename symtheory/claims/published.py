@@ -10,7 +10,9 @@ from .ledger import Row, load_claims
 from .report import as_json
 
 THEOREMS, CLAIMS = "paper/results/theorems.json", "paper/results/claims.json"
-BLOCK = re.compile(r"<!-- (\w+): symtheory prove --(\w+) -->\n(.*?)\n<!-- \1: symtheory prove --\2 -->", re.DOTALL)
+BLOCK = re.compile(
+    r"<!-- (\w+): symtheory prove ([\w ]*)--(\w+) -->\n(.*?)\n<!-- \1: symtheory prove \2--\3 -->", re.DOTALL
+)
 
 
 def rows(checked: Sequence[Row]) -> list[Row]:
@@ -83,10 +85,13 @@ def _readme(root: Path) -> Iterator[str]:
     from .ledger import committed_figures, load_findings
     from .report import experiments_table, settled_table
 
-    claims = load_claims()
-    tables = {"experiments": lambda: experiments_table(claims, load_findings(), committed_figures())}
-    tables["claims"] = lambda: settled_table(claims)
+    known = {claim.id: claim for claim in load_claims()}
+    tables = {
+        "experiments": lambda claims: experiments_table(claims, load_findings(), committed_figures()),
+        "claims": settled_table,
+    }
     text = (root / "README.md").read_text(encoding="utf-8")
-    for name, option, shown in BLOCK.findall(text):
-        if option in tables and shown.strip() != tables[option]().strip():
-            yield f"the table {name} is not what `symtheory prove --{option}` prints"
+    for name, ids, option, shown in BLOCK.findall(text):
+        claims = [known[id] for id in ids.split() or known if id in known]
+        if option in tables and shown.strip() != tables[option](claims).strip():
+            yield f"the table {name} is not what `symtheory prove {ids}--{option}` prints"

@@ -31,7 +31,8 @@ def run(
         derive: Print the closed forms of one estimator instead: a registered name, or package.module:object, where
             the object is an Estimator, a link, or a tuple of links.
         atlas: Draw the theory atlas of all estimators to this file (png, pdf or svg) instead.
-        experiments: Print the table of empirical claims and their verdicts in every world (Markdown) instead.
+        experiments: Print the table of empirical claims (those in IDS, or all) and their verdicts in every world
+            (Markdown) instead.
         claims: Print the table of claims that proofs settle, with their recorded verdicts (Markdown), instead.
         effects: Print every cell of the empirical claims with effect, interval, margin and published effect instead.
         kernel: Check the development in proofs/ with Coq's kernel instead, certificates included.
@@ -42,7 +43,7 @@ def run(
     if atlas is not None:
         return _draw(atlas)
     if experiments or claims or effects:
-        return _print_ledger(experiments, claims, effects)
+        return _print_ledger(ids, experiments, claims, effects)
     if kernel:
         return _kernel()
     rows = _checked_rows(ids, fresh)
@@ -71,11 +72,16 @@ def _published_rows(rows: list) -> list:
     return published.rows(rows)
 
 
-def _print_ledger(experiments: bool, claims: bool, effects: bool) -> int:
+def _print_ledger(ids: tuple[str, ...], experiments: bool, claims: bool, effects: bool) -> int:
     from ..claims.ledger import committed_figures, load_claims, load_findings
     from ..claims.report import effects_table, experiments_table, settled_table
+    from ..errors import no_such
 
-    ledger = load_claims()
+    known = {claim.id: claim for claim in load_claims()}
+    for id in ids:
+        if id not in known:
+            raise no_such("claim", id, known)
+    ledger = [known[id] for id in ids or known]
     tables = []
     if experiments:
         tables.append(experiments_table(ledger, load_findings(), committed_figures()))
