@@ -21,7 +21,7 @@ from symtheory.theory.theorems.objectives import limit_slope
 
 from .results import Results
 from .tex import escape, longtable, number, prose, signed, tabular
-from .values import WORLD_NAMES, released_ratio, unit_of, verdict_macro
+from .values import WORLD_NAMES, released_ratio, unit, verdict_macro
 
 GROUP = 8
 
@@ -31,45 +31,60 @@ Expr = Any
 
 
 def verdicts(results: Results) -> str:
-    """Each empirical claim and what each world found."""
+    """Each empirical claim and what each world says, at equal step and at matched budget."""
     rows = []
     for claim in results.empirical:
         found = [results.finding(claim.id, world) for world in WORLDS]
-        rows.append(
-            [escape(claim.source), prose(claim.paper), *(verdict_macro(f.verdict if f else "--") for f in found)]
-        )
-    return tabular("lL{6.4cm}lll", ("where", "the paper says", *WORLD_NAMES.values()), rows)
+        cells = [" / ".join(verdict_macro(c.verdict) for c in f.cells.values()) if f else "--" for f in found]
+        rows.append([escape(claim.source), prose(claim.paper), *cells])
+    return longtable(
+        "L{2.2cm}L{4.4cm}L{2.9cm}L{2.9cm}L{2.9cm}",
+        ("where", "the paper says", *WORLD_NAMES.values()),
+        rows,
+        r"Empirical claims: verdict at equal step / at matched budget; one verdict for a claim about the whole path, a "
+        r"dash where a world has not spoken. Effects: Table~\ref{tab:effects}. \cmd{symtheory prove --experiments}",
+        "tab:verdicts",
+    )
 
 
 def effects(results: Results) -> str:
-    """Effect and interval behind every verdict."""
-    rows = []
-    for claim in results.empirical:
-        for world in WORLDS:
-            if finding := results.finding(claim.id, world):
-                low, high = (signed(x) for x in finding.interval)
-                name = rf"\detokenize{{{claim.id}}}" if not rows or rows[-1][-1] != claim.id else ""
-                line = [rf"\texttt{{{name}}}" if name else "", WORLD_NAMES[world], verdict_macro(finding.verdict)]
-                line += [signed(finding.effect) + unit_of(claim.id, finding), f"[{low}, {high}]", str(finding.seeds)]
-                rows.append([*line, claim.id])
-    caption = (
-        r"Effects behind Table~\ref{tab:verdicts}, in the direction of the claim, with 95\% intervals. Of a "
-        "verdict with several readings the one nearest to zero is shown. Fractions unless a unit is given; for "
-        r"collapse the share of runs. \cmd{symtheory prove} prints the same with all notes."
-    )
-    header = ("claim", "world", "verdict", "effect", "interval", "seeds")
-    return longtable("lllrrr", header, [row[:-1] for row in rows], caption, "tab:effects")
-
-
-def settings(results: Results) -> str:
-    """Verdicts in every setting of a world, for the claims whose verdict is not the same in all of them."""
+    """Effect, interval, margin and the published effect of every cell."""
     rows = []
     for claim in results.empirical:
         for world in WORLDS:
             finding = results.finding(claim.id, world)
-            if finding and len({finding.verdict, *finding.elsewhere.values()}) > 1:
-                others = "; ".join(f"{_shortly(name)}: {verdict_macro(v)}" for name, v in finding.elsewhere.items())
-                rows.append([prose(claim.paper), WORLD_NAMES[world], verdict_macro(finding.verdict), others])
+            if not finding:
+                continue
+            for reading, cell in finding.cells.items():
+                name = rf"\detokenize{{{claim.id}}}" if not rows or rows[-1][-1] != claim.id else ""
+                p, m = cell.shown, cell.margin
+                which = f" ({escape(finding.parts[cell.blocking])})" if len(cell.parts) > 1 else ""
+                line = [rf"\texttt{{{name}}}" if name else "", WORLD_NAMES[world], escape(reading)]
+                line += [verdict_macro(cell.verdict) + which, f"{signed(p.mean)} {unit(cell)}"]
+                line += [f"[{signed(p.low)}, {signed(p.high)}]", f"{m.size:g}"]
+                line += ["--" if m.published is None else signed(m.published), str(cell.seeds)]
+                rows.append([*line, claim.id])
+    caption = (
+        r"Effects behind Table~\ref{tab:verdicts}, in the direction of the claim, with 95\% t intervals over seeds, "
+        "the margin $d$ and the published effect. Of a claim of several parts the one it rests on is shown. "
+        r"\cmd{symtheory prove} prints the same."
+    )
+    header = ("claim", "world", "reading", "verdict", "effect", "interval", "$d$", "published", "seeds")
+    return longtable("lllL{3cm}rrrrr", header, [row[:-1] for row in rows], caption, "tab:effects")
+
+
+def settings(results: Results) -> str:
+    """Verdicts at equal step in every setting of a world, for the claims whose verdict is not the same in all."""
+    rows = []
+    for claim in results.empirical:
+        for world in WORLDS:
+            finding = results.finding(claim.id, world)
+            if not finding:
+                continue
+            others = {name: next(iter(readings.values())) for name, readings in finding.elsewhere.items()}
+            if len({finding.verdict, *others.values()}) > 1:
+                words = "; ".join(f"{_shortly(name)}: {verdict_macro(v)}" for name, v in others.items())
+                rows.append([prose(claim.paper), WORLD_NAMES[world], verdict_macro(finding.verdict), words])
     return tabular("L{4.6cm}llL{5.4cm}", ("the paper says", "world", "first setting", "other settings"), rows)
 
 
@@ -219,7 +234,9 @@ def theorem_list(results: Results) -> str:
             rows.append([rf"\path{{{id}}}", escape(row["verdict"]), prose(theorem.statement), method])
     for family in sorted(families()):
         found = [row for id, row in results.theorems.items() if id.startswith(f"{family}:")]
-        counts = {v: sum(row["verdict"] == v for row in found) for v in ("exact", "holds when", "fails")}
+        counts = {
+            v: sum(row["verdict"] == v for row in found) for v in ("exact", "holds when", "fails", "not established")
+        }
         words = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
         statement = theorems()[f"{family}:grpo"].statement.replace("grpo", "each estimator")
         rows.append([rf"\path{{{family}}}", f"{len(found)}: {words}", prose(statement), "per estimator"])

@@ -1,6 +1,5 @@
 """Every number that the article may ask for, by key. A sentence that depends on a verdict asks for the verdict."""
 
-import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -9,14 +8,16 @@ from fractions import Fraction
 import numpy as np
 
 from symtheory import estimators
-from symtheory.claims.ledger import FOUND, WORLDS, Claim, Finding
+from symtheory.claims.judge import LEVEL, REVERSED, SUPPORTED, UNTESTABLE, VERDICTS, Cell
+from symtheory.claims.ledger import WORLDS, Claim, Finding
 from symtheory.estimators import advantages
 from symtheory.evidence import infer_success, published
 from symtheory.evidence.findings import MAX_RUNS
-from symtheory.metrics.intervals import bootstrap
 from symtheory.metrics.plane import all_groups
 from symtheory.metrics.slope import expected_slope
 from symtheory.testing.conform import frameworks, golden
+from symtheory.theory.recheck.groups import LARGEST
+from symtheory.theory.recheck.program import METHODS
 from symtheory.theory.theorems import families
 from symtheory.theory.theorems.difficulty import magnitude
 from symtheory.theory.theorems.flow import mean_field_orbit, stability_index
@@ -35,16 +36,21 @@ def values(results: Results) -> dict[str, str]:
     return {key: text for part in parts for key, text in part(results)}
 
 
-def unit_of(claim: str, finding: Finding) -> str:
-    """Unit of an effect; fractions have none. Experiments write one unit for all claims: entropies are in nats."""
-    entropy = "nats" in finding.unit and claim.startswith(("fig3_", "fig10_"))
-    return " nat" if finding.unit == "nat" or entropy else ""
+def measured(finding: Finding) -> str:
+    """Effects, intervals and units of a finding's readings, as they stand in a sentence."""
+    told = []
+    for reading, cell in finding.cells.items():
+        if cell.verdict == UNTESTABLE:
+            told.append(f"{reading}: {escape(cell.reason)}")
+            continue
+        p = cell.shown
+        told.append(f"{reading}: {signed(p.mean)} [{signed(p.low)}, {signed(p.high)}] {unit(cell)}")
+    return "; ".join(told) + f"; {finding.equal_step.seeds} seeds"
 
 
-def measured(claim: str, finding: Finding) -> str:
-    """Effect, interval and seeds, as they stand in a sentence."""
-    low, high = (signed(x) for x in finding.interval)
-    return f"{signed(finding.effect)} [{low}, {high}]{unit_of(claim, finding)}, {finding.seeds} seeds"
+def unit(cell: Cell) -> str:
+    """Unit of a cell's effect as LaTeX."""
+    return {"R2": "$R^2$"}.get(cell.margin.unit, cell.margin.unit)
 
 
 def _verdicts(results: Results) -> Iterator[tuple[str, str]]:
@@ -52,27 +58,42 @@ def _verdicts(results: Results) -> Iterator[tuple[str, str]]:
         found = {c.id: f for c in results.empirical if (f := results.finding(c.id, world))}
         counts = Counter(f.verdict for f in found.values())
         yield f"{world}.judged", str(len(found))
-        for verdict in FOUND:
-            yield f"{world}.{verdict}", str(counts[verdict])
-        yield f"{world}.seeds", _span([f.seeds for f in found.values()])
-        passed = [f for id, f in found.items() if id.startswith(("fig2_", "table"))]
-        yield f"{world}.resolution", number(100 * float(np.median([np.ptp(f.interval) / 2 for f in passed])))
-        for id, finding in found.items():
-            yield f"{world}.{id}", verdict_macro(finding.verdict)
-            yield f"{world}.{id}.measured", measured(id, finding)
-    yield "confidence", f"{100 * inspect.signature(bootstrap).parameters['level'].default:.0f}\\%"
+        for verdict in VERDICTS:
+            yield f"{world}.{_key(verdict)}", str(counts[verdict])
+        yield f"{world}.seeds", _span([f.equal_step.seeds for f in found.values()])
+        passed = [f.equal_step.shown for f in found.values() if f.equal_step.margin.unit == "points"]
+        widths = [(p.high - p.low) / 2 for p in passed]
+        yield f"{world}.resolution", number(float(np.median(widths))) if widths else "no run's"
+    for claim in results.empirical:
+        for world in WORLDS:
+            finding = results.finding(claim.id, world)
+            yield f"{world}.{claim.id}", _readings(finding) if finding else "open"
+            yield f"{world}.{claim.id}.measured", measured(finding) if finding else "no run yet"
+    yield "confidence", f"{100 * (1 - 2 * LEVEL):.0f}\\%"
     yield "claims.empirical", str(len(results.empirical))
     for claim in results.empirical:
-        found = [(w, f.verdict) for w in WORLDS if (f := results.finding(claim.id, w))]
+        found = [(w, f) for w in WORLDS if (f := results.finding(claim.id, w))]
         yield f"statement.{claim.id}", prose(claim.statement.rstrip("."))
-        yield f"verdicts.{claim.id}", _phrase(dict(found))
-        numbers = [f"{measured(claim.id, f)} ({WORLD_NAMES[f.world]})" for f in results.findings.get(claim.id, ())]
+        yield f"margin.{claim.id}", f"{claim.margin:g} {claim.unit}"
+        yield f"verdicts.{claim.id}", _phrase({w: f.verdict for w, f in found})
+        matched = {w: f.matched.verdict for w, f in found if f.matched}
+        yield f"matched.{claim.id}", _phrase(matched)
+        numbers = [f"{measured(f)} ({WORLD_NAMES[f.world]})" for _, f in found]
         yield f"measured.{claim.id}", "; ".join(numbers) or "no run yet"
-    for verdict in FOUND:
+    for verdict in VERDICTS:
         alike = [c for c in results.empirical if {f.verdict for f in results.findings.get(c.id, ())} == {verdict}]
-        yield f"everywhere.{verdict}", _listed(alike)
+        yield f"everywhere.{_key(verdict)}", _listed(alike)
     sides = {c.id: {f.verdict for f in results.findings.get(c.id, ())} for c in results.empirical}
-    yield "everywhere.disputed", _listed([c for c in results.empirical if {"found", "contradicted"} <= sides[c.id]])
+    yield "everywhere.disputed", _listed([c for c in results.empirical if {SUPPORTED, REVERSED} <= sides[c.id]])
+    turned = [
+        c
+        for c in results.empirical
+        if any(
+            f.matched and {f.verdict, f.matched.verdict} == {SUPPORTED, REVERSED}
+            for f in results.findings.get(c.id, ())
+        )
+    ]
+    yield "everywhere.turned", _listed(turned)
 
 
 WORLD_NAMES = {"bandit": "bandit", "tree": "tree", "replay": "transformer"}
@@ -81,19 +102,29 @@ WORLD_NAMES = {"bandit": "bandit", "tree": "tree", "replay": "transformer"}
 def verdict_macro(word: str) -> str:
     r"""A verdict as the macro that sets its colour; a dash stays.
 
-    >>> verdict_macro("found"), verdict_macro("--")
-    ('\\found{}', '--')
+    >>> verdict_macro("no effect"), verdict_macro("--")
+    ('\\noeffect{}', '--')
     """
-    return rf"\{word}{{}}" if word in FOUND else word
+    return rf"\{word.replace(' ', '')}{{}}" if word in VERDICTS else word
+
+
+def _readings(finding: Finding) -> str:
+    """Verdicts of a finding's readings as a phrase."""
+    words = [f"{verdict_macro(cell.verdict)} {_at(reading)}" for reading, cell in finding.cells.items()]
+    return " and ".join(words)
+
+
+def _at(reading: str) -> str:
+    return reading if reading.startswith("over") else f"at {reading}"
 
 
 def _phrase(verdicts: dict[str, str]) -> str:
     r"""Verdicts by world as the end of a sentence that begins "The claim is".
 
-    >>> _phrase({"bandit": "undecided", "tree": "undecided", "replay": "found"})
-    '\\undecided{} in the bandit and the tree, \\found{} in the transformer'
-    >>> _phrase(dict.fromkeys(WORLDS, "found"))
-    '\\found{} in all three worlds'
+    >>> _phrase({"bandit": "inconclusive", "tree": "inconclusive", "replay": "supported"})
+    '\\inconclusive{} in the bandit and the tree, \\supported{} in the transformer'
+    >>> _phrase(dict.fromkeys(WORLDS, "supported"))
+    '\\supported{} in all three worlds'
     """
     if not verdicts:
         return "open until a run judges it"
@@ -119,10 +150,14 @@ def _ledger(results: Results) -> Iterator[tuple[str, str]]:
     counts = Counter(c.verdict for c in proved)
     yield "claims", str(len(results.claims))
     yield "claims.proved", str(len(proved))
-    for verdict in ("exact", "holds when", "fails"):
+    for verdict in ("exact", "holds when", "fails", "not established"):
         yield f"claims.{verdict}", str(counts[verdict])
     yield "theorems", str(len(results.theorems))
     yield "theorems.rechecked", str(sum(row["rechecked"] for row in results.theorems.values()))
+    for method in METHODS:
+        own = sum(row["method"].startswith(method) for row in results.theorems.values())
+        yield f"theorems.{_key(method)}", str(own)
+    yield "recheck.largest", str(LARGEST)
     yield "theorems.families", str(len(families()))
     yield "estimators", str(len(estimators.names()))
     for id, row in results.theorems.items():

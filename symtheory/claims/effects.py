@@ -1,50 +1,44 @@
-"""The paper's empirical claims as effects on a study, and the rule that turns intervals into verdicts.
+"""What is measured for each empirical claim: one number per seed, positive in the direction of the paper's claim.
 
-One list and one rule serve every world: bandit, tree and transformer studies have the same names and dimensions. An
-effect is one number per seed whose sign says whether the claim's ordering was there: positive as the paper has it,
-negative against it. A claim with several parts (better than this and that) has one effect for each. It is read twice:
-at equal step (the end of training), and, where a claim compares methods, at matched budget (each method where its
-training pass@1 first reaches the level that all compared methods reach), because equal learning rates are not equal
-budgets. *Found* needs every part above zero, with intervals that exclude it, in every reading and in two disjoint
-blocks of seeds; *contradicted* needs one part below zero in all of them.
+One list serves every world: bandit, tree and transformer studies have the same names and dimensions. A claim against
+two methods has a part for each. A claim about the end of training is read twice, and the two are never joined: *at
+equal step* (the paper's comparison: the end of training), and *at matched budget* (each method where its training
+pass@1 first reaches the level that all compared methods reach). Units: points of pass@k or accuracy, nat, or shares.
+`judge.py` has the rule, `claims.toml` the margins.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ..metrics.intervals import Interval, bootstrap, share
-from ..studies.controlled import BENCHMARKS, FRESH_SEEDS
+from ..studies.controlled import BENCHMARKS
 
-MIN_SEEDS = 20
-PAPER_COLLAPSES = 0.3
-"""Share of Negative-Dominant runs that collapsed in the paper (3 of 10, its D.5)."""
+EQUAL_STEP, MATCHED, PATH = "equal step", "matched budget", "over the path"
+READINGS = (EQUAL_STEP, MATCHED)
+"""The two estimands; a claim about the whole path has one, which counts as equal step."""
 PLATEAU = 0.25
 """Share of the entropy's whole drop below which the second half of training counts as a plateau."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One claim: `effect(study)` is a number per seed and part, of a study cut at one moment of training."""
+class Measure:
+    """How one claim is measured: `effect(study)` is a number per seed and part, of a study cut at one moment."""
 
     id: str
     figure: str
-    statement: str
     effect: Callable[[xr.Dataset], xr.DataArray]
     """-> [seed] or [part, seed]"""
+    parts: tuple[str, ...]
+    """What each part compares with, in words."""
     methods: tuple[str, ...] = ()
     """Methods it needs. Unless `whole_path`, they are brought to one budget for the second reading."""
     whole_path: bool = False
     """Whether `effect` takes the whole study instead of one moment, and is read once."""
     held_out: bool = True
     """Whether it needs held-out prompts, which only shared parameters have."""
-    interval: Callable[[np.ndarray], Interval] = bootstrap
-    """From effects [seed, part] to their interval."""
-    contradicted_below: float = 0.0
-    """What the interval of one part must lie below for *contradicted*, where that is not zero."""
 
 
 def at_end(study: xr.Dataset) -> xr.Dataset:
@@ -84,11 +78,11 @@ def _entropy(d, method):
 
 def _grpo_below_base(study):
     change = study.isel(record=0) - study.isel(record=-1)
-    return mean_pass(change, "grpo", 256, "MATH", "AMC23")
+    return 100 * mean_pass(change, "grpo", 256, "MATH", "AMC23")
 
 
 def _grpo_raises(study):
-    return mean_pass(study.isel(record=-1) - study.isel(record=0), "grpo", 1)
+    return 100 * mean_pass(study.isel(record=-1) - study.isel(record=0), "grpo", 1)
 
 
 def _entropy_growth(study):
@@ -106,8 +100,10 @@ def _all_of(*effects: xr.DataArray) -> xr.DataArray:
 
 
 def _above(best, others, k, *populations):
-    """pass@k of `best` above that of each of `others`."""
-    return lambda d: _all_of(*(mean_pass(d, best, k, *populations) - mean_pass(d, o, k, *populations) for o in others))
+    """pass@k of `best` above that of each of `others`, in points."""
+    return lambda d: (
+        100 * _all_of(*(mean_pass(d, best, k, *populations) - mean_pass(d, o, k, *populations) for o in others))
+    )
 
 
 def _early_and_late(best, others, window):
@@ -116,7 +112,7 @@ def _early_and_late(best, others, window):
         part = study.isel(interval=slice(0, tenth) if window == "early" else slice(-tenth, None)).correct.mean(
             "interval"
         )
-        return _all_of(*(part.sel(estimator=best) - part.sel(estimator=o) for o in others))
+        return 100 * _all_of(*(part.sel(estimator=best) - part.sel(estimator=o) for o in others))
 
     return effect
 
@@ -132,251 +128,216 @@ def _collapses_alone(study):
     return fell.sel(estimator="negative_dominant") * (1 - fell.sel(estimator="grpo"))
 
 
-GROUP = ("grpo", "positive_dominant", "negative_dominant")
-SAMPLE = ("grpo", "easy_focused", "hard_focused")
+def _greedy(d, method):
+    have = [p for p in (*BENCHMARKS, "held-out") if p in d.population.values]
+    return 100 * d.greedy.sel(estimator=method, population=have).mean("population")
 
-CLAIMS = (
-    Claim("fig2_grpo_raises_pass1", "fig2", "GRPO raises pass@1 above the base policy", _grpo_raises, ("grpo",), True),
-    Claim(
-        "fig2_grpo_below_base",
-        "fig2",
-        "GRPO's pass@256 falls below the base policy's (on MATH and AMC23, where benchmarks are simulated)",
-        _grpo_below_base,
-        ("grpo",),
-        whole_path=True,
-    ),
-    Claim(
+
+GRPO = "against GRPO"
+
+MEASURES = (
+    Measure("fig2_grpo_raises_pass1", "fig2", _grpo_raises, ("against the base",), ("grpo",), whole_path=True),
+    Measure("fig2_grpo_below_base", "fig2", _grpo_below_base, ("against the base",), ("grpo",), whole_path=True),
+    Measure(
         "fig2_negative_best_at_256",
         "fig2",
-        "Negative-Dominant beats GRPO and Positive-Dominant at pass@256",
-        _above("negative_dominant", ("grpo", "positive_dominant"), 256),
-        GROUP,
+        _above("negative_dominant", ("grpo",), 256),
+        (GRPO,),
+        ("grpo", "negative_dominant"),
     ),
-    Claim(
+    Measure(
         "fig2_positive_worst_at_256",
         "fig2",
-        "Positive-Dominant is below GRPO and Negative-Dominant at pass@256",
-        lambda d: _all_of(*(mean_pass(d, m, 256) - mean_pass(d, "positive_dominant", 256) for m in GROUP[::2])),
-        GROUP,
+        _above("grpo", ("positive_dominant",), 256),
+        (GRPO,),
+        ("grpo", "positive_dominant"),
     ),
-    Claim(
+    Measure(
         "fig3_positive_entropy_falls_fastest",
         "fig3",
-        "Positive-Dominant ends with lower entropy than GRPO and Negative-Dominant",
-        lambda d: _all_of(*(_entropy(d, m) - _entropy(d, "positive_dominant") for m in GROUP[::2])),
-        GROUP,
+        lambda d: _entropy(d, "grpo") - _entropy(d, "positive_dominant"),
+        (GRPO,),
+        ("grpo", "positive_dominant"),
         held_out=False,
     ),
-    Claim(
+    Measure(
         "fig3_negative_entropy_grows",
         "fig3",
-        "Negative-Dominant's entropy grows after the first quarter of training",
         _entropy_growth,
+        ("after the first quarter",),
         ("negative_dominant",),
         whole_path=True,
         held_out=False,
     ),
-    Claim(
-        "fig4_no_focus_best_everywhere",
+    Measure(
+        "fig4_easy_leads_on_easy_prompts",
         "fig4",
-        "Easy-Focused leads Hard-Focused at pass@1 on MATH, and Hard-Focused leads on AIME 2025 "
-        "(without benchmarks: on the easier and on the harder half of the held-out prompts)",
-        lambda d: _all_of(
-            mean_pass(d, "easy_focused", 1, "MATH", "easier half")
-            - mean_pass(d, "hard_focused", 1, "MATH", "easier half"),
-            mean_pass(d, "hard_focused", 1, "AIME 2025", "harder half")
-            - mean_pass(d, "easy_focused", 1, "AIME 2025", "harder half"),
-        ),
+        _above("easy_focused", ("hard_focused",), 1, "MATH", "easier half"),
+        ("against Hard-Focused",),
         ("easy_focused", "hard_focused"),
     ),
-    Claim(
+    Measure(
+        "fig4_hard_leads_on_hard_prompts",
+        "fig4",
+        _above("hard_focused", ("easy_focused",), 1, "AIME 2025", "harder half"),
+        ("against Easy-Focused",),
+        ("easy_focused", "hard_focused"),
+    ),
+    Measure(
         "fig5_easy_fastest_early",
         "fig5",
-        "In the first tenth of training Easy-Focused has more correct rollouts than GRPO and Hard-Focused",
         _early_and_late("easy_focused", ("grpo", "hard_focused"), "early"),
-        SAMPLE,
+        (GRPO, "against Hard-Focused"),
+        ("grpo", "easy_focused", "hard_focused"),
         whole_path=True,
         held_out=False,
     ),
-    Claim(
+    Measure(
         "fig5_hard_best_late",
         "fig5",
-        "In the last tenth of training Hard-Focused has more correct rollouts than GRPO and Easy-Focused",
         _early_and_late("hard_focused", ("grpo", "easy_focused"), "late"),
-        SAMPLE,
+        (GRPO, "against Easy-Focused"),
+        ("grpo", "easy_focused", "hard_focused"),
         whole_path=True,
         held_out=False,
     ),
-    Claim(
+    Measure(
         "fig9_negative_collapses",
         "fig9",
-        "Negative-Dominant collapses in some runs where GRPO does not (pass@1 ends 5 points under its best): share of "
-        "runs with its exact interval, contradicted if that lies below the paper's 3 in 10",
         _collapses_alone,
+        ("where GRPO does not",),
         ("negative_dominant", "grpo"),
         whole_path=True,
         held_out=False,
-        interval=share,
-        contradicted_below=PAPER_COLLAPSES,
     ),
-    Claim(
+    Measure(
         "fig9_attenuation_prevents_collapse",
         "fig9",
-        "The attenuated suppression (ASS) collapses in fewer runs than Negative-Dominant",
         lambda s: collapsed(s).sel(estimator="negative_dominant") - collapsed(s).sel(estimator="ass"),
+        ("Negative-Dominant minus ASS",),
         ("negative_dominant", "ass"),
         whole_path=True,
         held_out=False,
     ),
-    Claim(
+    Measure(
         "fig10_agrae_entropy_plateau",
         "fig10",
-        "A-GRAE's entropy drops, and less than a quarter of the drop is in the second half of training",
         _plateau,
+        ("the drop", "a quarter of it minus the second half's"),
         ("agrae",),
         whole_path=True,
         held_out=False,
     ),
-    Claim(
+    Measure(
         "fig10_agrae_entropy_above_grpo",
         "fig10",
-        "A-GRAE ends with higher entropy than GRPO",
         lambda d: _entropy(d, "agrae") - _entropy(d, "grpo"),
+        (GRPO,),
         ("agrae", "grpo"),
         held_out=False,
     ),
-    Claim(
+    Measure(
         "fig10_agrae_greedy_above_grpo",
         "fig10",
-        "A-GRAE ends with higher greedy accuracy than GRPO on the training prompts",
-        lambda d: (d.greedy.sel(estimator="agrae") - d.greedy.sel(estimator="grpo")).sel(population="train"),
-        ("agrae", "grpo"),
-        held_out=False,
-    ),
-    Claim(
-        "table3_agrae_beats_grpo_pass1",
-        "table3",
-        "A-GRAE beats GRPO at pass@1",
-        _above("agrae", ("grpo",), 1),
+        lambda d: _greedy(d, "agrae") - _greedy(d, "grpo"),
+        (GRPO,),
         ("agrae", "grpo"),
     ),
-    Claim(
-        "table3_agrae_beats_grpo_pass256",
-        "table3",
-        "A-GRAE beats GRPO at pass@256",
-        _above("agrae", ("grpo",), 256),
-        ("agrae", "grpo"),
-    ),
-    Claim(
+    Measure("table3_agrae_beats_grpo_pass1", "table3", _above("agrae", ("grpo",), 1), (GRPO,), ("agrae", "grpo")),
+    Measure("table3_agrae_beats_grpo_pass256", "table3", _above("agrae", ("grpo",), 256), (GRPO,), ("agrae", "grpo")),
+    Measure(
         "table6_both_halves_needed",
         "table6",
-        "A-GRAE beats each of its halves, DDAS and ASS, at pass@1",
         _above("agrae", ("ddas", "ass"), 1),
+        ("against DDAS", "against ASS"),
         ("agrae", "ddas", "ass"),
     ),
-    Claim(
+    Measure(
         "table7_ddas_beats_foci_pass1",
         "table7",
-        "DDAS beats Easy- and Hard-Focused at pass@1",
         _above("ddas", ("easy_focused", "hard_focused"), 1),
+        ("against Easy-Focused", "against Hard-Focused"),
         ("ddas", "easy_focused", "hard_focused"),
     ),
-    Claim(
+    Measure(
         "table7_ass_matches_negative_at_256",
         "table7",
-        "ASS is within one point of Negative-Dominant at pass@256",
-        lambda d: 0.01 - abs(mean_pass(d, "ass", 256) - mean_pass(d, "negative_dominant", 256)),
+        _above("ass", ("negative_dominant",), 256),
+        ("ASS minus Negative-Dominant",),
         ("ass", "negative_dominant"),
     ),
 )
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the readings of one claim say together."""
-
-    claim: Claim
-    readings: dict[str, Interval]
-    """Intervals over seeds, each [part], of the readings: equal step or path, matched budget, and on fresh seeds."""
-    seeds: int
-
-    @property
-    def verdict(self) -> str:
-        """ "found", "contradicted" or "undecided"; "no verdict" below 20 seeds in each of the two blocks."""
-        if self.seeds < 2 * MIN_SEEDS or not any("fresh" in name for name in self.readings):
-            return "no verdict"
-        low, high = (np.array([getattr(i, end) for i in self.readings.values()]) for end in ("low", "high"))
-        if (low > 0).all():
-            return "found"
-        return "contradicted" if (high < self.claim.contradicted_below).all(axis=0).any() else "undecided"
-
-    @property
-    def deciding_part(self) -> int:
-        """The part that speaks most against the claim, by its highest mean over the readings."""
-        return int(np.max([i.mean for i in self.readings.values()], axis=0).argmin())
-
-    def sentence(self) -> str:
-        """The verdict with the intervals of its deciding part, for captions."""
-        part = self.deciding_part
-        shown = [
-            f"{name} {i.mean[part]:+.4f} [{i.low[part]:+.4f}, {i.high[part]:+.4f}]" for name, i in self.readings.items()
-        ]
-        return f"{self.claim.statement}: **{self.verdict}** ({'; '.join(shown)}; {self.seeds} seeds)."
+def _one_step(steps: xr.Dataset, batch: int) -> xr.Dataset:
+    """GRPO's steps at the smallest learning rate, where a step is linear; `batch` is 0 for one prompt, -1 for many."""
+    at = steps.sel(estimator="grpo").isel(rate=0, batch=batch)
+    return at.mean([d for d in at.dims if d in ("size", "depth", "history", "draw", "optimizer")])
 
 
-def judge(study: xr.Dataset, claim: Claim) -> Verdict:
-    """Read a claim off a study, in the block of design seeds and in the block of fresh ones."""
-    readings = {}
-    for block, fresh in (("", False), (", fresh seeds", True)):
-        part = study.isel(seed=np.flatnonzero((study.seed >= FRESH_SEEDS) == fresh))
-        if part.sizes["seed"] < 2:
-            continue
-        if claim.whole_path:
-            moments = {"over the path": part}
-        else:
-            moments = {"equal step": at_end(part), "matched budget": at_matched_budget(part, claim.methods)}
-        for name, moment in moments.items():
-            effect = claim.effect(moment)
-            parts = effect if "part" in effect.dims else effect.expand_dims("part")
-            readings[name + block] = claim.interval(parts.transpose("seed", "part").values)
-    return Verdict(claim, readings, study.sizes["seed"])
+def _explained(subset: str, batch: int) -> Callable[[xr.Dataset], xr.DataArray]:
+    return lambda steps: _one_step(steps, batch).r2.sel(predictor="theorem_1", subset=subset) - 0.5
 
 
-def readable(study: xr.Dataset, claims: Iterable[Claim] = CLAIMS) -> list[Claim]:
-    """The claims whose methods and populations this study has."""
+def _stays(batch: int) -> Callable[[xr.Dataset], xr.DataArray]:
+    def effect(steps):
+        d = _one_step(steps, batch)
+        return 0.1 - d.rms.sel(subset="unsampled") / d.rms.sel(subset="sampled_correct")
+
+    return effect
+
+
+def _step_measure(id: str, effect: Callable[[xr.Dataset], xr.DataArray], what: str) -> Measure:
+    return Measure(id, "theorem1", effect, (what,), ("grpo",), whole_path=True)
+
+
+STEP_MEASURES = tuple(
+    _step_measure(f"theorem1_predicts_{subset}_of_{word}", _explained(subset, batch), "R2 minus a half")
+    for subset in ("sampled", "all")
+    for batch, word in ((0, "one"), (-1, "sixteen"))
+) + tuple(
+    _step_measure(f"theorem1_unsampled_stay_of_{word}", _stays(batch), "a tenth minus the ratio")
+    for batch, word in ((0, "one"), (-1, "sixteen"))
+)
+"""Measures of single steps of the transformer, at batches of one and of sixteen prompts."""
+
+
+def effects(study: xr.Dataset, measure: Measure) -> dict[str, np.ndarray]:
+    """Effects [seed, part] of one claim in each of its readings, over all seeds of the study."""
+    if measure.whole_path:
+        moments = {PATH: study}
+    else:
+        moments = {EQUAL_STEP: at_end(study), MATCHED: at_matched_budget(study, measure.methods)}
+    found = {}
+    for name, moment in moments.items():
+        effect = measure.effect(moment)
+        parts = effect if "part" in effect.dims else effect.expand_dims("part")
+        found[name] = parts.transpose("seed", "part").values
+    return found
+
+
+def readable(study: xr.Dataset, measures: Iterable[Measure] = MEASURES) -> list[Measure]:
+    """The measures whose methods and populations this study has."""
     methods = set(study.estimator.values)
     alone = "population" in study.dims and study.sizes["population"] == 1
-    return [c for c in claims if methods.issuperset(c.methods) and not (alone and c.held_out)]
+    return [m for m in measures if methods.issuperset(m.methods) and not (alone and m.held_out)]
 
 
-def _recorded(verdict: str) -> str:
-    return "undecided" if verdict == "no verdict" else verdict
-
-
-def verdict_record(verdict: Verdict, elsewhere: Mapping[str, str], command: str) -> dict[str, Any]:
-    """One verdict as plain data, for the claims ledger: effect and interval of the reading nearest to zero.
-
-    `elsewhere` has the verdicts of other settings by their names.
-    """
-    part = verdict.deciding_part
-    ends = {name: (i.mean[part], i.low[part], i.high[part]) for name, i in verdict.readings.items()}
-    name, (mean, low, high) = min(ends.items(), key=lambda item: min(abs(item[1][1]), abs(item[1][2])))
+def recorded(studies: dict[str, xr.Dataset], command: str, measures: Sequence[Measure] = MEASURES) -> dict[str, Any]:
+    """Effects of every seed as plain data, by setting, claim and reading: all that a verdict is made from."""
     return {
-        "verdict": _recorded(verdict.verdict),
-        "effect": round(float(mean), 6),
-        "interval": [round(float(low), 6), round(float(high), 6)],
-        "unit": "effect in the claim's direction, as a fraction or in nats",
-        "seeds": verdict.seeds,
         "command": command,
-        "note": f"reading nearest to zero: {name}. {verdict.sentence()}",
-        "elsewhere": {setting: _recorded(v) for setting, v in elsewhere.items()},
+        "settings": {
+            setting: {
+                "seeds": [int(s) for s in study.seed.values],
+                "claims": {
+                    m.id: {
+                        reading: [[float(f"{x:.6g}") for x in row] for row in values]
+                        for reading, values in effects(study, m).items()
+                    }
+                    for m in readable(study, measures)
+                },
+            }
+            for setting, study in studies.items()
+        },
     }
-
-
-READING = (
-    "How to read it: effects are in the direction of the paper's claim, means over seeds with 95% bootstrap intervals; "
-    "pass@k is a mean over all held-out prompts where nothing else is said. "
-    "Of a claim with several parts the one that speaks most against it is shown. *Found* needs every part above zero "
-    "in every reading (equal step, matched training pass@1, both blocks of seeds), *contradicted* one part below zero "
-    "in all of them; anything else is *undecided*. Either outcome would have refuted the other."
-)

@@ -1,23 +1,33 @@
 """The ledger of claims: `claims.toml` joined with proofs and with the verdicts of experiments.
 
 A claim that can be proved names theorems; its recorded verdict must be the one that their proofs yield. An empirical
-claim names the worlds that test it and stays open until one of them has written `verdicts/<world>.json`.
+claim names the worlds that test it and stays open until one of them has written `seeds/<world>.json`: the effects of
+every seed. No verdict of an experiment is recorded anywhere: each is computed from those effects when it is asked for.
 """
 
 import json
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
 
 from .. import paths
 from ..errors import InputError
-from ..theory.proofs import Checked
-from .wording import in_other_settings
+from .effects import EQUAL_STEP, MATCHED, MEASURES, PATH, STEP_MEASURES, Measure, recorded
+from .judge import UNTESTABLE, Cell, Margin, Needs, judge_with_gates
+
+if TYPE_CHECKING:  # the theory knows the computer algebra, which judging needs not
+    from ..theory.proofs import Checked
+
+MEASURED = {m.id: m for m in (*MEASURES, *STEP_MEASURES)}
+"""Measures by the claim that they are for."""
 
 WORLDS = ("bandit", "tree", "replay")
-FOUND = ("found", "contradicted", "undecided")
 HERE = Path(__file__).parent
 """Folder of the ledger."""
 
@@ -32,11 +42,9 @@ class Claim:
     paper: str
     """What the paper says, retold."""
     statement: str
-    """What holds, in our words."""
-    verdict: str
-    """exact, holds when, fails, or open."""
-    test: str
-    """The test that derives it again."""
+    """What holds, or what is measured."""
+    verdict: str = "open"
+    """Settled by proofs: exact, holds when, fails, or not established."""
     when: str = ""
     proof: tuple[str, ...] = ()
     """Theorems whose verdicts are the claim's."""
@@ -44,22 +52,50 @@ class Claim:
     """Theorems which, if they hold, contradict the claim."""
     experiment: tuple[str, ...] = ()
     """Worlds in which an empirical claim is measured."""
+    unit: str = ""
+    margin: float = 0.0
+    """The smallest effect that counts, in `unit`."""
+    why: str = ""
+    published: float | None = None
+    questions: int | None = None
+    kind: str = ""
+    needs: str = ""
+    calibrated: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> Margin:
+        """What `judge` needs to know of an empirical claim."""
+        return Margin(self.unit, self.margin, self.kind, self.published, self.questions)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The verdict of one world on an empirical claim, as an experiment wrote it."""
+    """What one world says on an empirical claim, recomputed from the effects of its seeds."""
 
     world: str
-    verdict: str
-    effect: float
-    interval: tuple[float, float]
-    unit: str
-    seeds: int
+    setting: str
+    """The setting that the cells are of."""
+    cells: Mapping[str, Cell]
+    """The cell of each reading: equal step (or over the path), and matched budget where the claim has it."""
+    parts: tuple[str, ...]
+    """What each part of a cell compares with."""
     command: str
-    note: str
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """Verdicts in the world's other settings, by their names."""
+    elsewhere: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Verdicts in the world's other settings: setting -> reading -> verdict."""
+
+    @property
+    def equal_step(self) -> Cell:
+        """The cell of the paper's own comparison."""
+        return next(iter(self.cells.values()))
+
+    @property
+    def matched(self) -> Cell | None:
+        """The cell at matched budget, None for a claim about the whole path."""
+        return self.cells.get(MATCHED)
+
+    @property
+    def verdict(self) -> str:
+        return self.equal_step.verdict
 
 
 @dataclass(frozen=True)
@@ -76,6 +112,8 @@ class Row:
     """Exact numbers, as text; empty where there is none."""
     pending: bool = False
     """True for an empirical claim that no experiment has decided yet: there is nothing to re-check."""
+    derived: bool = False
+    """Whether its certificate was derived now, rather than kept from an earlier run of the same code."""
 
 
 def load_claims(path: Path | None = None) -> tuple[Claim, ...]:
@@ -93,30 +131,66 @@ def load_claims(path: Path | None = None) -> tuple[Claim, ...]:
 
 
 def _claim(entry: dict[str, Any]) -> Claim:
-    lists = {key: tuple(entry.get(key, ())) for key in ("proof", "refuted_by", "experiment")}
+    lists = {key: tuple(entry.get(key, ())) for key in ("proof", "refuted_by", "experiment", "calibrated")}
     try:
         claim = Claim(**{**entry, **lists})
     except TypeError as error:
         raise InputError(f"claim {entry.get('id', '?')!r}: {str(error).split('() ')[-1]}") from None
     if bool(claim.experiment) == bool(claim.proof + claim.refuted_by):
         raise InputError(f"claim {claim.id!r} must name either theorems (proof, refuted_by) or worlds (experiment)")
+    if claim.experiment and not (claim.unit and claim.margin > 0):
+        raise InputError(f"claim {claim.id!r} is measured, so it must have a unit and a margin above 0")
     return claim
 
 
-def load_findings(folder: Path | None = None) -> dict[str, tuple[Finding, ...]]:
-    """Verdicts of experiments by claim id, from `<world>.json` files; raises `InputError` where one is malformed."""
-    folder, found = folder or HERE / "verdicts", {}
+def load_findings(folder: Path | None = None, claims: Iterable[Claim] | None = None) -> dict[str, tuple[Finding, ...]]:
+    """What every world says on each claim, judged now from the effects of seeds in `<world>.json`.
+
+    Raises `InputError` where a file is malformed.
+    """
+    folder, found = folder or HERE / "seeds", {}
+    ledger = {c.id: c for c in (claims or load_claims()) if c.experiment}
     for world in WORLDS:
         path = folder / f"{world}.json"
         if not path.exists():
             continue
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            for id, entry in content.items():
-                found.setdefault(id, []).append(_finding(world, entry))
+            for id, finding in _findings(world, content, ledger):
+                found.setdefault(id, []).append(finding)
         except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"verdicts of the {world} world cannot be read: {type(error).__name__}: {error}") from None
+            raise InputError(f"effects of the {world} world cannot be read: {type(error).__name__}: {error}") from None
     return {id: tuple(entries) for id, entries in found.items()}
+
+
+def _findings(world: str, content: dict, ledger: Mapping[str, Claim]) -> Iterator[tuple[str, Finding]]:
+    judged = {name: verdicts_of(setting, ledger, world) for name, setting in content["settings"].items()}
+    for id in ledger:
+        names = [name for name in judged if id in judged[name]]
+        if names:  # single steps have a setting of their own
+            elsewhere = {n: {r: c.verdict for r, c in judged[n][id].items()} for n in names[1:]}
+            parts = MEASURED[id].parts
+            yield id, Finding(world, names[0], judged[names[0]][id], parts, content["command"], elsewhere)
+
+
+def verdicts_of(setting: Mapping[str, Any], ledger: Mapping[str, Claim], world: str) -> dict[str, dict[str, Cell]]:
+    """Cells of one setting by claim and reading; all cells of one reading are corrected together."""
+    seeds = len(setting["seeds"])
+    readings: dict[str, dict[str, np.ndarray]] = {}
+    for id, by_reading in setting["claims"].items():
+        for reading, values in by_reading.items():
+            array = np.array(values, dtype=float)
+            if array.ndim != 2 or len(array) != seeds or seeds < 2 or not np.isfinite(array).all():
+                raise ValueError(f"{id}, {reading}: effects must be numbers [seed, part] of {seeds} seeds")
+            readings.setdefault(MATCHED if reading == MATCHED else EQUAL_STEP, {})[id] = array
+    found: dict[str, dict[str, Cell]] = {}
+    margins = {id: claim.rule for id, claim in ledger.items()}
+    needs = {id: Needs(claim.needs, claim.calibrated) for id, claim in ledger.items()}
+    for reading, cells in sorted(readings.items()):
+        for id, cell in judge_with_gates(cells, margins, needs, world).items():
+            own = PATH if PATH in setting["claims"][id] else reading
+            found.setdefault(id, {})[own] = cell
+    return found
 
 
 def committed_figures() -> tuple[str, ...]:
@@ -128,36 +202,33 @@ def committed_figures() -> tuple[str, ...]:
     return tuple((root / "figures" / "committed.txt").read_text(encoding="utf-8").split()) if root else ()
 
 
-def _finding(world: str, entry: dict[str, Any]) -> Finding:
-    low, high = entry["interval"]
-    finding = Finding(world, **{**entry, "interval": (float(low), float(high)), "effect": float(entry["effect"])})
-    for verdict in (finding.verdict, *finding.elsewhere.values()):
-        if verdict not in FOUND:
-            raise ValueError(f"verdict must be one of {', '.join(FOUND)}, got {verdict!r}")
-    return finding
-
-
-def theorem_row(checked: Checked) -> Row:
+def theorem_row(checked: "Checked") -> Row:
     """The row of a theorem."""
-    theorem, proof = checked.theorem, checked.proof
-    parts = [proof.method]
-    if proof.certificates:
-        parts.append(f"{len(proof.certificates)} certificate{'s' * (len(proof.certificates) > 1)}")
-    if checked.trials:
-        parts.append(f"{checked.trials} exact trial{'s' * (checked.trials > 1)}")
+    from ..theory.proofs import exact_text
+
+    theorem, proof, outcome = checked.theorem, checked.proof, checked.outcome
+    if outcome is None:
+        return Row(theorem.id, theorem.statement, "not proved", theorem.source, proof.method, False, {})
+    parts = [outcome.method]
+    if proof.method:
+        parts.append(proof.method)
+    if outcome.formulas:
+        parts.append(f"{_count(outcome.formulas, 'formula')}, {outcome.settled} for all G")
+    if outcome.certificates:
+        parts.append(_count(outcome.certificates, "certificate"))
+    if outcome.tried:
+        parts.append("evaluated through the code")
+    parts += [f"NOT RE-CHECKED: {complaint}" for complaint in outcome.complaints]
     statement = theorem.statement + (f" Holds when {proof.when}." if proof.when else "")
     example = {name: exact_text(value) for name, value in proof.counterexample.items()}
-    return Row(theorem.id, statement, proof.verdict, theorem.source, "; ".join(parts), checked.rechecked, example)
+    method, verdict = "; ".join(parts), outcome.verdict
+    return Row(
+        theorem.id, statement, verdict, theorem.source, method, checked.rechecked, example, derived=checked.derived
+    )
 
 
-def exact_text(value: Any) -> str:
-    """Exact numbers as text (fractions and surds), in lists and dicts too; very long ones also as a decimal."""
-    if isinstance(value, list | tuple):
-        return "(" + ", ".join(exact_text(v) for v in value) + ")"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{exact_text(k)}: {exact_text(v)}" for k, v in value.items()) + "}"
-    text = str(value)
-    return text if len(text) <= 80 else f"{float(value):.15g} (rounded)"
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number > 1)}"
 
 
 def claim_row(claim: Claim, rows: Mapping[str, Row], findings: Mapping[str, tuple[Finding, ...]]) -> Row:
@@ -169,10 +240,19 @@ def claim_row(claim: Claim, rows: Mapping[str, Row], findings: Mapping[str, tupl
     rechecked = all(r.rechecked for r in theorems) and derived == claim.verdict
     method = "theorems " + ", ".join(claim.proof) if claim.proof else ""
     method += ("; " * bool(method) + "refuted by " + ", ".join(claim.refuted_by)) if claim.refuted_by else ""
+    foreign = foreign_formulas(claim, theorems)
+    if foreign:
+        rechecked, method = False, f"{method}; no theorem of it has the formula {foreign[0]!r}"
     if derived != claim.verdict:
         method += f"; the ledger records {claim.verdict!r}, the proofs give {derived!r}"
     example = next((r.counterexample for r in theorems if r.counterexample), {})
     return Row(claim.id, _with_condition(claim), derived, claim.source, method, rechecked, example)
+
+
+def foreign_formulas(claim: Claim, theorems: Iterable[Row]) -> list[str]:
+    """Formulas of a claim's statement that are in the statement of none of its theorems."""
+    known = {formula for row in theorems for formula in re.findall(r"`([^`]*)`", row.statement)}
+    return [formula for formula in re.findall(r"`([^`]*)`", claim.statement) if formula not in known]
 
 
 def _with_condition(claim: Claim) -> str:
@@ -194,11 +274,64 @@ def _measured_row(claim: Claim, findings: Iterable[Finding]) -> Row:
         method = f"experiment ({', '.join(claim.experiment)}): none has run"
         return Row(claim.id, claim.statement, "open", claim.source, method, False, {}, pending=True)
     verdicts = {f.verdict for f in findings}
-    sound = all(f.interval[0] <= f.effect <= f.interval[1] and f.seeds >= 2 for f in findings)
-    lines = (
-        f"{f.world}: {f.verdict}, {f.effect:.4g} [{f.interval[0]:.4g}, {f.interval[1]:.4g}] {f.unit}, "
-        f"{f.seeds} seeds, `{f.command}`" + (f" ({f.note})" if f.note else "") + in_other_settings(f.elsewhere)
-        for f in findings
-    )
+    lines = (f"{f.world}: {told(f)}, `{f.command}`{in_other_settings(f.elsewhere)}" for f in findings)
     verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the world"
-    return Row(claim.id, claim.statement, verdict, claim.source, "; ".join(lines), sound, {})
+    return Row(claim.id, claim.statement, verdict, claim.source, "; ".join(lines), True, {})
+
+
+def judge_study(study: xr.Dataset, world: str, measures: Sequence[Measure] = MEASURES) -> dict[str, dict[str, Cell]]:
+    """Cells by claim and reading of one study in this process, as its saved effects would give them."""
+    ledger = {c.id: c for c in load_claims() if c.experiment}
+    return verdicts_of(recorded({"": study}, "", measures)["settings"][""], ledger, world)
+
+
+def sentence(id: str, cells: Mapping[str, Cell]) -> str:
+    """One claim with its cells, for captions."""
+    claim = next(c for c in load_claims() if c.id == id)
+    parts = MEASURED[id].parts
+    told = "; ".join(
+        f"{reading} **{cell.verdict}**{cell_text(cell, parts).removeprefix(cell.verdict)}"
+        for reading, cell in cells.items()
+    )
+    return f"{claim.statement} {told[0].upper()}{told[1:]}."
+
+
+READING = (
+    "How to read it: an effect is positive in the direction of the paper's claim; means over all seeds with 95% t "
+    "intervals. The margin d was fixed beforehand. *Supported*: larger than d; *reversed*: below -d; *no effect*: "
+    "within -d and d (two one-sided tests); else *inconclusive*; *not testable* where there is nothing to test. Holm's "
+    "correction over the claims of one reading. Equal step is the paper's comparison, matched budget compares methods "
+    "that have learnt equally much; they are two questions, and their verdicts are not joined. Of a claim with several "
+    "parts the one that the verdict rests on is shown."
+)
+
+
+def told(finding: Finding) -> str:
+    """The cells of a finding in words: verdict, effect with interval, margin, seeds, and the part that it rests on."""
+    return "; ".join(f"{reading} {cell_text(cell, finding.parts)}" for reading, cell in finding.cells.items())
+
+
+def cell_text(cell: Cell, parts: Sequence[str]) -> str:
+    """One cell in words."""
+    if cell.verdict == UNTESTABLE:
+        return f"{UNTESTABLE} ({cell.reason})"
+    p, unit = cell.shown, cell.margin.unit
+    which = f", {parts[cell.blocking]}" if len(cell.parts) > 1 else ""
+    seen = f", {cell.telescope()}" if cell.telescope() else ""
+    return (
+        f"{cell.verdict} ({p.mean:+.3g} [{p.low:+.3g}, {p.high:+.3g}] {unit}{which}, d = {cell.margin.size:g}{seen}; "
+        f"{cell.seeds} seeds)"
+    )
+
+
+def in_other_settings(elsewhere: Mapping[str, Mapping[str, str]]) -> str:
+    """Verdicts by setting and reading as a sentence that follows another one, or nothing.
+
+    >>> in_other_settings({"SGD": {"equal step": "supported", "matched budget": "inconclusive"}})
+    ' In other settings: SGD: supported, inconclusive at matched budget.'
+    """
+    words = []
+    for setting, readings in elsewhere.items():
+        first, *rest = readings.items()
+        words.append(f"{setting}: {first[1]}" + "".join(f", {verdict} at {name}" for name, verdict in rest))
+    return f" In other settings: {'; '.join(words)}." if words else ""

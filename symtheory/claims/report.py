@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from .judge import Cell
 from .ledger import WORLDS, Claim, Finding, Row
 
 FIELDS = ("id", "statement", "verdict", "source", "method", "rechecked")
@@ -29,16 +30,48 @@ def experiments_table(
 ) -> str:
     """Markdown: each empirical claim, its verdict in every world (a dash where it does not speak), where to see it.
 
-    `captions` are the saved captions of figures, as paths below `figures` without suffix. The last column links, from
-    the root of the repository, those that show all readings of the claim: the figure that the claim's name begins with,
-    and the transformer's training or single steps.
+    A cell has the verdict at equal step and, after a stroke, at matched budget; they are two questions. `captions` are
+    the saved captions of figures, as paths below `figures` without suffix. The last column links, from the root of the
+    repository, those that show the effects: the figure that the claim's name begins with, and the transformer's.
     """
     rows = []
     for claim in (c for c in claims if c.experiment):
-        verdicts = {f.world: f.verdict for f in findings.get(claim.id, ())}
+        verdicts = {f.world: in_short(f) for f in findings.get(claim.id, ())}
         links = ", ".join(f"[{_link_name(path)}](figures/{path}.md)" for path in _shown_in(claim, captions))
         rows.append([claim.source, claim.paper, *(verdicts.get(world, "-") for world in WORLDS), links or "-"])
     return markdown_table(("where", "the paper says", "bandit", "tree", "transformer", "see"), rows)
+
+
+def in_short(finding: Finding) -> str:
+    """Verdict at equal step and, after a stroke, at matched budget."""
+    return " / ".join(cell.verdict for cell in finding.cells.values())
+
+
+def effects_table(claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]]) -> str:
+    """Markdown: every cell of the first settings with its effect, interval, margin and the published effect."""
+    rows = []
+    for claim in (c for c in claims if c.experiment):
+        for finding in findings.get(claim.id, ()):
+            for reading, cell in finding.cells.items():
+                rows.append([claim.id, finding.world, finding.setting, reading, *cell_columns(cell, finding.parts)])
+    header = ("claim", "world", "setting", "reading", "verdict", "rests on", "effect", "95% interval", "d", "published")
+    return markdown_table((*header, "n"), rows)
+
+
+def cell_columns(cell: Cell, parts: Sequence[str]) -> list[str]:
+    """Verdict, part, effect, interval, margin, published effect and seeds of a cell, with units."""
+    p, m = cell.shown, cell.margin
+    published = "-" if m.published is None else f"{m.published:+g} {m.unit}"
+    reason = f" ({cell.reason})" if cell.reason else f" ({cell.telescope()})" if cell.telescope() else ""
+    return [
+        cell.verdict + reason,
+        parts[cell.blocking],
+        f"{p.mean:+.3g} {m.unit}",
+        f"[{p.low:+.3g}, {p.high:+.3g}]",
+        f"{m.size:g}",
+        published,
+        str(cell.seeds),
+    ]
 
 
 def _shown_in(claim: Claim, captions: Sequence[str]) -> list[str]:
@@ -61,6 +94,17 @@ def settled_table(claims: Iterable[Claim]) -> str:
         [c.source, c.paper, c.verdict, c.statement, f"`symtheory prove {c.id}`"] for c in claims if not c.experiment
     ]
     return markdown_table(("where", "the paper says", "verdict", "what holds", "see"), rows)
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """How many theorems rest on each method, and how many were derived now."""
+    from ..theory.recheck.program import METHODS
+
+    counts = {m: sum(row.method.startswith(m) for row in rows) for m in METHODS}
+    told = ", ".join(f"{m}: {n}" for m, n in counts.items() if n)
+    derived = sum(row.derived for row in rows)
+    kept = sum(counts.values()) - derived
+    return f"{told or 'no theorem'}. {derived} derived now, {kept} from kept certificates; all re-checked now."
 
 
 HEADER = ("id", "verdict", "re-checked", "statement", "source", "method")

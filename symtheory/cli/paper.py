@@ -35,13 +35,18 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
 
     folder = root / "paper"
     if prove:
-        from ..claims import report
+        import json
+
+        from ..claims import published, report
         from ..theory.theorems import theorems
         from .prove import check_all
 
         rows = check_all(list(theorems())).values()
         with store.replacing(folder / "results" / "theorems.json") as partial:
             partial.write_text(report.as_json(sorted(rows, key=lambda row: row.id)) + "\n", encoding="utf-8")
+        with store.replacing(folder / "results" / "claims.json") as partial:
+            text = json.dumps(published.claims_record(), indent=1, ensure_ascii=False)
+            partial.write_text(text + "\n", encoding="utf-8")
     files = build.current_inputs(folder)
     if not check:
         build.write(folder, files)

@@ -16,37 +16,73 @@ def run(
     atlas: Path | None = None,
     experiments: bool = False,
     claims: bool = False,
+    effects: bool = False,
+    kernel: bool = False,
+    fresh: bool = False,
 ) -> int:
     """Prove theorems about the estimators' code and judge the claims of the paper. Exit status 1 if a re-check fails.
 
+    Certificates are kept in the user's cache by the hash of the code and re-checked in every run, by a program that
+    does not know the computer algebra. Verdicts of experiments are computed from the effects of every seed.
+
     Args:
-        ids: Theorems or claims to check; all of them if none is named.
+        ids: Theorems or claims to check; all of them, and the published tables, if none is named.
         format: How to print: a table, JSON, Markdown or LaTeX.
         derive: Print the closed forms of one estimator instead: a registered name, or package.module:object, where
             the object is an Estimator, a link, or a tuple of links.
         atlas: Draw the theory atlas of all estimators to this file (png, pdf or svg) instead.
         experiments: Print the table of empirical claims and their verdicts in every world (Markdown) instead.
         claims: Print the table of claims that proofs settle, with their recorded verdicts (Markdown), instead.
+        effects: Print every cell of the empirical claims with effect, interval, margin and published effect instead.
+        kernel: Check the development in proofs/ with Coq's kernel instead, certificates included.
+        fresh: Derive every theorem again, whatever is kept.
     """
     if derive is not None:
         return _derive(derive, format)
     if atlas is not None:
         return _draw(atlas)
-    if experiments or claims:
-        return _print_ledger(experiments, claims)
-    rows = _checked_rows(ids)
+    if experiments or claims or effects:
+        return _print_ledger(experiments, claims, effects)
+    if kernel:
+        return _kernel()
+    rows = _checked_rows(ids, fresh)
+    rows += [] if ids else _published_rows(rows)
     _print_rows(rows, format)
     return int(any(not row.rechecked and not row.pending for row in rows))
 
 
-def _print_ledger(experiments: bool, claims: bool) -> int:
+def _kernel() -> int:
+    from rich.console import Console
+
+    from ..theory import kernel
+
+    console = Console(highlight=False, soft_wrap=True)
+    failed = False
+    for name, complaint in kernel.check():
+        failed |= bool(complaint)
+        console.print(f"{name}: {complaint or 'checked'}", markup=False)
+    return int(failed)
+
+
+def _published_rows(rows: list) -> list:
+    """Rows for what a checkout publishes: saved theorems and tables must be what was checked now."""
+    from ..claims import published
+
+    return published.rows(rows)
+
+
+def _print_ledger(experiments: bool, claims: bool, effects: bool) -> int:
     from ..claims.ledger import committed_figures, load_claims, load_findings
-    from ..claims.report import experiments_table, settled_table
+    from ..claims.report import effects_table, experiments_table, settled_table
 
     ledger = load_claims()
-    tables = [experiments_table(ledger, load_findings(), committed_figures())] * experiments + [
-        settled_table(ledger)
-    ] * claims
+    tables = []
+    if experiments:
+        tables.append(experiments_table(ledger, load_findings(), committed_figures()))
+    if claims:
+        tables.append(settled_table(ledger))
+    if effects:
+        tables.append(effects_table(ledger, load_findings()))
     print("\n\n".join(tables))
     return 0
 
@@ -63,7 +99,7 @@ def _draw(path: Path) -> int:
     return 0
 
 
-def _checked_rows(ids: tuple[str, ...]) -> list:
+def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
     """Rows of the theorems and claims asked for, in the order of the ledger; theorems are checked in parallel."""
     from ..claims import ledger
     from ..errors import no_such
@@ -76,48 +112,75 @@ def _checked_rows(ids: tuple[str, ...]) -> list:
             raise no_such("theorem or claim", id, [*claims, *known])
     wanted = ids or (*claims, *known)
     needed = [t for c in wanted if c in claims for t in claims[c].proof + claims[c].refuted_by]
-    rows = check_all(list(dict.fromkeys([t for t in known if t in wanted] + needed)))
+    rows = check_all(list(dict.fromkeys([t for t in known if t in wanted] + needed)), fresh)
     findings = ledger.load_findings()
     return [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
 
 
-def check_all(ids: list[str]) -> dict:
-    """Check theorems in one process per core, with a progress bar on stderr."""
+def check_all(ids: list[str], fresh: bool = False) -> dict:
+    """Re-check theorems in one process per core, with a progress bar on stderr; derive those without a certificate."""
     import os
+    import secrets
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    rows = {}
+    from ..theory import kept
+
+    rows, entries = {}, {} if fresh else kept.load()
+    seed = secrets.randbelow(10**6)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("proving", total=len(ids))
         workers = min(os.cpu_count() or 1, max(1, len(ids) // 4))
         if workers == 1:
-            for id in ids:
-                rows[id] = _check(id)
+            results = ((id, _check(id, entries.get(id), seed)) for id in ids)
+            for id, (row, entry) in results:
+                rows[id] = row
+                entries |= {id: entry} if entry else {}
                 progress.advance(task)
-            return rows
-        with ProcessPoolExecutor(workers) as pool:
-            jobs = {pool.submit(_check, id): id for id in sorted(ids, key=_slow_first)}
-            for job in as_completed(jobs):
-                rows[jobs[job]] = job.result()
-                progress.advance(task)
+        else:
+            with ProcessPoolExecutor(workers) as pool:
+                jobs = {pool.submit(_check, id, entries.get(id), seed): id for id in sorted(ids, key=_slow_first)}
+                for job in as_completed(jobs):
+                    rows[jobs[job]], entry = job.result()
+                    entries |= {jobs[job]: entry} if entry else {}
+                    progress.advance(task)
+    if any(row.derived and row.rechecked for row in rows.values()):
+        kept.save(entries)
     return rows
 
 
 def _slow_first(id: str) -> bool:
     """Long derivations start first, so that no core waits for one at the end."""
-    return not any(name in id for name in ("released", "lead", "passk", "orbit"))
+    return not any(name in id for name in ("nemo", "passk", "lead", "released"))
 
 
-def _check(id: str):
+def _check(id: str, entry: dict | None, seed: int) -> tuple:
+    """The row of a theorem and, if it was derived now, the entry to keep."""
+    from dataclasses import replace
+
     from ..claims.ledger import theorem_row
-    from ..theory.proofs import check
+    from ..theory import kept, proofs
     from ..theory.theorems import find
 
-    return theorem_row(check(find(id)))
+    theorem = find(id)
+    if entry is not None:
+        row = theorem_row(proofs.from_entry(theorem, entry, seed))
+        why = ""
+        if entry.get("digest") != kept.digest(entry):
+            why = "the kept certificate was changed since it was written"
+        if (entry["statement"], entry["source"]) != (theorem.statement, theorem.source):
+            why = "the kept certificate is about another statement"
+        if why:
+            row = replace(row, verdict="not proved", rechecked=False, method=f"{row.method}; NOT RE-CHECKED: {why}")
+        return row, None
+    checked = proofs.check(theorem, seed)
+    keep = None
+    if checked.rechecked and checked.proof.trials is tuple:
+        keep = proofs.record(theorem, checked.proof)
+    return theorem_row(checked), keep
 
 
 def _print_rows(rows: list, format: Format) -> None:
@@ -131,7 +194,7 @@ def _print_rows(rows: list, format: Format) -> None:
     from rich.table import Table
 
     table = Table("id", "verdict", "re-checked", "statement")
-    colours = {"exact": "green", "fails": "red", "holds when": "yellow", "open": "dim"}
+    colours = {"exact": "green", "fails": "red", "holds when": "yellow", "not established": "yellow", "open": "dim"}
     for row in rows:
         verdict = f"[{colours.get(row.verdict, 'bold')}]{row.verdict}[/]"
         example = f"\n{escape(report.example(row)[1:])}" if row.counterexample else ""
@@ -142,6 +205,7 @@ def _print_rows(rows: list, format: Format) -> None:
     checked = [row for row in rows if not row.pending]
     failed = [row.id for row in checked if not row.rechecked]
     console.print(f"{len(checked) - len(failed)} of {len(checked)} re-checked, {len(rows) - len(checked)} open.")
+    console.print(report.summary(rows))
     if failed:
         console.print(f"[red]Not re-checked: {', '.join(failed)}[/]")
 

@@ -149,20 +149,17 @@ def _record(trained: list, stepped, command: str, path: Path) -> None:
     """Put the verdicts into the JSON file at `path`, beside those of claims that were not judged now."""
     import json
 
-    from ..claims.effects import verdict_record
-    from ..figures import transformer_captions
+    from ..claims.effects import STEP_MEASURES, recorded
+    from ..figures.transformer_captions import as_study
     from ..storage import store
 
-    record = json.loads(path.read_text()) if path.exists() else {}
-    if trained:
-        first, *others = ({v.claim.id: v for v in transformer_captions.verdicts(result)} for result in trained)
-        for id, v in first.items():
-            elsewhere = {result.setting: found[id].verdict for result, found in zip(trained[1:], others, strict=True)}
-            record[id] = verdict_record(v, elsewhere, command)
+    record = json.loads(path.read_text()) if path.exists() else {"settings": {}}
+    studies = {result.setting: as_study(result) for result in trained}
+    record["settings"] |= recorded(studies, command)["settings"]
     if stepped is not None:
-        record |= {v.claim.id: verdict_record(v, {}, command) for v in transformer_captions.step_verdicts(stepped)}
+        record["settings"] |= recorded({"single steps": stepped}, command, STEP_MEASURES)["settings"]
     with store.replacing(path) as partial:
-        partial.write_text(json.dumps(record, indent=1) + "\n")
+        partial.write_text(json.dumps({**record, "command": command}) + "\n")
 
 
 def _given(**options) -> dict:
@@ -244,13 +241,9 @@ def _verdict_table(trained: list):
 
     names = [result.setting for result in trained]
     table = Table("claim", *names, title="claims of arXiv:2602.05548, effects in their direction")
-    for rows in zip(*(verdicts(result) for result in trained), strict=True):
-        cells = []
-        for v in rows:
-            reading = next(iter(v.readings.values()))
-            i = v.deciding_part
-            cells.append(f"{v.verdict}\n{reading.mean[i]:+.4f} [{reading.low[i]:+.4f}, {reading.high[i]:+.4f}]")
-        table.add_row(rows[0].claim.id, *cells)
+    found = [verdicts(result) for result in trained]
+    for id in found[0]:
+        table.add_row(id, *("\n".join(f"{r}: {cell.verdict}" for r, cell in cells[id].items()) for cells in found))
     return table
 
 

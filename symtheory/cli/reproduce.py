@@ -25,7 +25,7 @@ def run(
         out: Folder for the results.
         seeds: Seeds in each block, in place of the preset's.
         world: The simulator: whole trajectories (bandit), or paths that share prefixes (tree).
-        verdicts: Also write the verdicts on the paper's claims to this JSON file.
+        verdicts: Also write the effects of every seed, from which verdicts are computed, to this JSON file.
         pdf: Also write each picture as PDF.
     """
     import json
@@ -34,7 +34,7 @@ def run(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..claims.effects import verdict_record
+    from ..claims.effects import recorded
     from ..figures.base import Runs, figures
     from ..figures.base import preset as preset_named
     from ..figures.publish import drawing, save
@@ -68,9 +68,9 @@ def run(
                 draw(one.module, folder / one.name)
         if verdicts is not None:
             command = f"symtheory reproduce {options}"
-            record = {v.claim.id: verdict_record(v, runs.elsewhere(v.claim), command) for v in runs.verdicts()}
+            record = recorded(runs.studies(), command)
             with store.replacing(verdicts) as partial:
-                partial.write_text(json.dumps(record, indent=1) + "\n")
+                partial.write_text(json.dumps(record) + "\n")
     for one in chosen:
         console.print(f"{one.title}: {folder / one.name}.png, {'.pdf, ' if pdf else ''}.nc, .md", highlight=False)
     if not plan.confirm:

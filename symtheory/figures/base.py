@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from ..claims.effects import CLAIMS, READING, Claim, Verdict, judge, readable
-from ..claims.wording import in_other_settings
+from ..claims.effects import readable
+from ..claims.judge import Cell
+from ..claims.ledger import MEASURED, READING, in_other_settings, judge_study, sentence
 from ..errors import InputError, no_such
 from ..metrics.intervals import Interval, bootstrap
 from ..studies.controlled import DESIGN_SEEDS, FRESH_SEEDS, Study, run
@@ -70,14 +71,23 @@ class Runs:
             self._done[study] = run(study, seeds, self.folder, tick)
         return self._done[study]
 
-    def verdicts(self, figure: str | None = None) -> list[Verdict]:
-        """Verdicts of the claims of one figure (default: all), in the preset's first setting."""
-        return [judge(self.study(), claim) for claim in CLAIMS if figure in (None, claim.figure)]
+    def verdicts(self, figure: str | None = None) -> dict[str, dict[str, Cell]]:
+        """Cells of the claims of one figure (default: all), in the preset's first setting."""
+        cells = judge_study(self.study(), self.world)
+        return {id: own for id, own in cells.items() if figure in (None, MEASURED[id].figure)}
 
-    def elsewhere(self, claim: Claim) -> dict[str, str]:
+    def elsewhere(self, id: str) -> dict[str, dict[str, str]]:
         """Verdicts on the same claim in the preset's other settings, as far as they can speak to it."""
         others = {setting_name(*s): self.study(s) for s in self.preset.settings[1:]}
-        return {name: judge(study, claim).verdict for name, study in others.items() if readable(study, [claim])}
+        return {
+            name: {reading: cell.verdict for reading, cell in judge_study(study, self.world)[id].items()}
+            for name, study in others.items()
+            if readable(study, [MEASURED[id]])
+        }
+
+    def studies(self) -> dict[str, xr.Dataset]:
+        """All settings of the preset by name, the first one first."""
+        return {setting_name(*s): self.study(s) for s in self.preset.settings}
 
 
 STUDIES = {"bandit": Study, "tree": TreeStudy}
@@ -141,8 +151,8 @@ def over_seeds(values, dims: list[str]) -> xr.DataArray:
 
 def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None = None) -> xr.Dataset:
     """Attach the caption to a figure's dataset, with the verdicts on the claims of `figure`."""
-    verdicts = runs.verdicts(figure) if figure else []
-    sentences = [v.sentence() + in_other_settings(runs.elsewhere(v.claim)) for v in verdicts]
+    judged = runs.verdicts(figure) if figure and runs.preset.confirm else {}
+    sentences = [sentence(id, cells) + in_other_settings(runs.elsewhere(id)) for id, cells in judged.items()]
     text = caption.strip()
     if sentences:
         text += f"\n\nIn the first setting ({setting_name(*runs.preset.settings[0])}):\n\n" + "\n".join(
@@ -150,5 +160,7 @@ def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None =
         )
         text += "\n\n" + READING
     dataset.attrs["caption"] = text
-    dataset.attrs["verdicts"] = json.dumps({v.claim.id: v.verdict for v in verdicts})
+    dataset.attrs["verdicts"] = json.dumps(
+        {id: {reading: cell.verdict for reading, cell in cells.items()} for id, cells in judged.items()}
+    )
     return dataset

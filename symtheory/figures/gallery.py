@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..claims.ledger import Claim, Finding
+from ..claims.ledger import Claim, Finding, told
+from ..claims.report import in_short
 from ..errors import InputError
 
 SKIPPED = ("cache", "gallery", "explore")
@@ -87,8 +88,8 @@ def page(
         f"<title>symtheory: gallery</title><style>{STYLE}</style></head><body><main>"
         "<h1>Figures of implicit advantage symmetry</h1>"
         '<p>Every figure with what it shows, what was found of the claims it tests ("Unveiling Implicit Advantage '
-        'Symmetry", arXiv:2602.05548), and the command that makes it. <em>Found</em> and <em>contradicted</em> need '
-        f"intervals on one side of zero.</p><nav>{links}</nav>{''.join(parts)}</main></body></html>\n"
+        'Symmetry", arXiv:2602.05548), and the command that makes it. Verdicts are at equal step and, after a stroke, '
+        f"at matched budget.</p><nav>{links}</nav>{''.join(parts)}</main></body></html>\n"
     )
 
 
@@ -113,9 +114,8 @@ def _article(entry: Entry, claims: Sequence[Claim], findings: Mapping[str, Seque
 
 
 def _badge(finding: Finding) -> str:
-    low, high = finding.interval
-    said = f"{finding.effect:+.4g} [{low:+.4g}, {high:+.4g}], {finding.seeds} seeds"
-    return f'<span class="{finding.verdict}" title="{html.escape(said)}">{finding.world}: {finding.verdict}</span>'
+    kind = finding.verdict.replace(" ", "-")
+    return f'<span class="{kind}" title="{html.escape(told(finding))}">{finding.world}: {in_short(finding)}</span>'
 
 
 def alt_text(entry: Entry) -> str:
@@ -131,8 +131,8 @@ def _anchor(group: str) -> str:
 def to_html(text: str) -> str:
     """The Markdown of captions as HTML: paragraphs, lists, tables, bold, emphasis and code.
 
-    >>> to_html("It is **found**.")
-    '<p>It is <strong>found</strong>.</p>'
+    >>> to_html("It is **supported**.")
+    '<p>It is <strong>supported</strong>.</p>'
     """
     return "".join(_block(block) for block in re.split(r"\n\s*\n", text.strip()) if block)
 
@@ -169,9 +169,10 @@ pre { overflow-x: auto; padding: 0.6rem; border: 1px solid var(--line); border-r
 .verdicts { padding-left: 1.2rem; }
 .verdicts span { white-space: nowrap; border-radius: 4px; padding: 0 0.4em; margin-left: 0.4em; font-size: 0.85em; }
 .verdicts span { display: inline-block; }
-.found { background: #0072b2; color: #fff; }
-.contradicted { background: #a84900; color: #fff; }
-.undecided { border: 1px solid var(--line); }
+.supported { background: #0072b2; color: #fff; }
+.reversed { background: #a84900; color: #fff; }
+.no-effect { background: #595959; color: #fff; }
+.inconclusive, .not-testable { border: 1px solid var(--line); }
 .wide { overflow-x: auto; }
 td { padding: 0.1rem 0.6rem; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
 summary { cursor: pointer; }

@@ -4,12 +4,14 @@ The held-out prompts are also split into an easier and a harder half by the base
 difficulty, which stand for the easier and the harder benchmark of the paper.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
-from ..claims.effects import READING, Claim, Verdict, judge, readable
+from ..claims.effects import STEP_MEASURES
+from ..claims.judge import Cell
+from ..claims.ledger import READING, judge_study, sentence
 from ..claims.report import markdown_table
 from ..metrics.intervals import Interval, bootstrap
 from ..metrics.passk import pass_at_k, unbiased_pass_at_k
@@ -74,10 +76,9 @@ def as_study(result: xr.Dataset) -> xr.Dataset:
     return study.merge(batches.rename(step="interval").reset_index("interval", drop=True), compat="override")
 
 
-def verdicts(result: xr.Dataset) -> list[Verdict]:
-    """Verdicts of the training claims whose estimators the result has."""
-    study = as_study(result)
-    return [judge(study, claim) for claim in readable(study)]
+def verdicts(result: xr.Dataset) -> dict[str, dict[str, Cell]]:
+    """Cells of the training claims whose estimators the result has, by claim and reading."""
+    return judge_study(as_study(result), "replay")
 
 
 def against_grpo(result: xr.Dataset, config: Training) -> xr.Dataset:
@@ -112,46 +113,9 @@ def _beside_grpo(found: xr.Dataset) -> str:
     return f"{told}\n\n{markdown_table(('estimator', 'focus', *columns), rows)}"
 
 
-def _smallest_rate(steps: xr.Dataset) -> xr.Dataset:
-    """GRPO's steps at the smallest learning rate, where a step is linear; mean over all but batch size and seed."""
-    at = steps.sel(estimator="grpo").isel(rate=0)
-    return at.mean([d for d in at.dims if d in ("size", "depth", "history", "draw", "optimizer")])
-
-
-def _by_batch(effect: Callable[[xr.Dataset], xr.DataArray]) -> Callable[[xr.Dataset], xr.DataArray]:
-    return lambda steps: effect(_smallest_rate(steps)).rename(batch="part")
-
-
-def _explained(subset: str) -> Claim:
-    return Claim(
-        f"theorem1_predicts_{subset}",
-        "theorem1",
-        "Theorem 1, with its step size fitted, explains more than half of the squared change of the log-probability of "
-        f"{subset} completions, in steps of one and of several prompts",
-        _by_batch(lambda d: d.r2.sel(predictor="theorem_1", subset=subset) - 0.5),
-        ("grpo",),
-        whole_path=True,
-    )
-
-
-STEP_CLAIMS = (
-    _explained("sampled"),
-    _explained("all"),
-    Claim(
-        "theorem1_unsampled_stay",
-        "theorem1",
-        "Unsampled completions change their log-probability less than a tenth as much as sampled correct ones, in "
-        "steps of one and of several prompts",
-        _by_batch(lambda d: 0.1 - d.rms.sel(subset="unsampled") / d.rms.sel(subset="sampled_correct")),
-        ("grpo",),
-        whole_path=True,
-    ),
-)
-
-
-def step_verdicts(steps: xr.Dataset) -> list[Verdict]:
-    """Verdicts of the claims about single steps, from a result of `replay.one_step`."""
-    return [judge(steps, claim) for claim in readable(steps, STEP_CLAIMS)]
+def step_verdicts(steps: xr.Dataset) -> dict[str, dict[str, Cell]]:
+    """Cells of the claims about single steps, from a result of `one_step`."""
+    return judge_study(steps, "replay", STEP_MEASURES)
 
 
 REGIME_HEADER = (
@@ -229,7 +193,7 @@ def usable(steps: xr.Dataset, share: float = 0.5) -> str:
 def training_caption(result: xr.Dataset, config: Training) -> str:
     """What was trained and what came out, with the verdicts of this setting."""
     u = config.update
-    lines = [f"- {v.sentence()}" for v in verdicts(result)]
+    lines = [f"- {sentence(id, cells)}" for id, cells in verdicts(result).items()]
     what = f"""The real update on a decoder-only transformer ({config.base.layers} layers, width {config.base.width}),
     pretrained on the task {config.base.task} to partial competence: {config.steps} rollout batches of {u.batch} prompts
     x {u.group_size} rollouts, {u.mini_batches} mini-batches, {u.aggregation} loss, clip {u.clip_low} and {u.clip_high},
@@ -283,7 +247,7 @@ def step_caption(steps: xr.Dataset) -> str:
     table_note = """At the smallest learning rate, GRPO (T1: Theorem 1; spill: root mean square change of unsampled
     completions over that of sampled correct ones):"""
     rows = markdown_table(REGIME_HEADER, regime_rows(steps))
-    sentences = "\n".join(f"- {v.sentence()}" for v in step_verdicts(steps))
+    sentences = "\n".join(f"- {sentence(id, cells)}" for id, cells in step_verdicts(steps).items())
     return f"{_one_line(what)}\n\n{usable(steps)} {_one_line(table_note)}\n\n{rows}\n\n{sentences}"
 
 

@@ -72,11 +72,13 @@ def _is_function(key: Expr) -> bool:
 def certify(zero: Expr, meaning: str = "", given: dict | None = None) -> Certificate:
     """A certificate that an algebraic expression in K, F and other symbols vanishes wherever it is defined.
 
-    `given` maps symbols to polynomials in other symbols that they are equal to, as further hypotheses.
+    The claim is the numerator as it stands, before it is expanded. `given` maps symbols to polynomials in other symbols
+    that they are equal to, as further hypotheses.
     Raises `NotProved` if the numerator is not in the ideal of the hypotheses.
     """
     roots = Roots()
-    numerator = sympy.expand(sympy.fraction(sympy.together(roots.clear(sympy.sympify(zero))))[0])
+    written = sympy.fraction(sympy.together(roots.clear(sympy.sympify(zero))))[0]
+    numerator = sympy.expand(written)
     hypotheses = [symbol - value for symbol, value in (given or {}).items()] + roots.hypotheses()
     order = [*(given or {}), *roots.leading()]
     order += sorted(numerator.free_symbols - set(order), key=str)
@@ -85,7 +87,8 @@ def certify(zero: Expr, meaning: str = "", given: dict | None = None) -> Certifi
         raise NotProved(f"{zero} leaves the remainder {remainder}")
     used = [(q, h) for q, h in zip(cofactors, hypotheses, strict=False) if q != 0]
     note = ", ".join(f"{v} = {key if _is_function(key) else sympy.sqrt(key)}" for key, v in roots.variables.items())
-    legend = "; k = sqrt(K), f = sqrt(F), g = sqrt(K + F)" + (f", {note}" if note else "")
+    legend = "; k = sqrt(K), f = sqrt(F), g = sqrt(K + F)" if written.free_symbols & {k, f, g} else ""
+    legend += f", {note}" if note else ""
     return Certificate(
-        str(numerator), tuple(str(h) for _, h in used), tuple(str(q) for q, _ in used), meaning=meaning + legend
+        str(written), tuple(str(h) for _, h in used), tuple(str(q) for q, _ in used), meaning=meaning + legend
     )

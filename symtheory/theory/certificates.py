@@ -43,6 +43,10 @@ class Certificate:
         square = parse(self.square)
         return parse(self.claim) == add(multiply(square, square), *parts)
 
+    def empty(self) -> bool:
+        """Whether the claim says nothing: it is written as 0, without hypotheses and without a square."""
+        return not self.hypotheses and self.square == "0" and not self.variables()
+
     def residual_at(self, point: Mapping[str, Fraction]) -> Fraction:
         """claim - sum cofactor * hypothesis - square^2 at a rational point: 0 for a valid certificate."""
         value = {text: evaluate(text, point) for text in (self.claim, *self.hypotheses, *self.cofactors, self.square)}

@@ -1,26 +1,26 @@
-"""Theorems, their proof objects, and the second path that re-checks them.
+"""Theorems, what a derivation writes down for them, and the re-check of that by another program.
 
-A theorem is a function that derives a `Proof` from the estimators' code; its docstring is the statement. A proof
-holds certificates (polynomial identities, re-checked by `certificates.py` without sympy) and trials: exact
-evaluations of the estimators on groups of real rewards, re-checked with `surds.py`, which also knows no sympy. What
-fails carries a counterexample in exact numbers, and its trials evaluate that counterexample.
+A theorem is a function that returns a `Proof`; its docstring is the statement. The statement's formulas stand in it
+between backticks, and they are what is proved: `proved()` is enough for a theorem that is its formulas. A proof may
+also hold polynomial certificates, named trials (`recheck.trials`), and, for a statement that is false, the group at
+which it is. `record` writes all of it as plain data, and `recheck.program` decides from that, without sympy.
 """
 
 import inspect
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from ..estimators import Estimator
 from .algebra import NotProved
 from .certificates import Certificate
+from .recheck import groups, program
+from .recheck.formulas import estimators_in, formulas, in_statement
+from .recheck.program import IDENTITY, METHODS, POINTS, TO_N, Outcome
+from .recheck.ratios import Missing, Table, Unsigned, settled
 from .surds import surd
 
-Verdict = Literal["exact", "holds when", "fails", "not proved"]
-TOLERANCE = Fraction(1, 10**50)
-"""Equality of exact numbers: only numbers that contain `exp` are rounded, at the 80th digit."""
+Verdict = Literal["exact", "holds when", "fails", "not established", "not proved"]
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,23 @@ class Proof:
     """What a theorem's derivation yields, complete enough to be re-checked by itself."""
 
     verdict: Verdict
-    method: str
+    method: str = ""
+    """How, in words, where the certificates do not say it."""
     certificates: tuple[Certificate, ...] = ()
     trials: Callable[[], Iterable[bool]] = tuple
-    """Exact evaluations, each True if it agrees with the verdict; a proof needs a certificate or a trial."""
+    """Evaluations in this process, each True if it agrees; `named` ones can be kept and need no derivation."""
     counterexample: Mapping[str, Any] = field(default_factory=dict)
     """Exact numbers that show where the statement fails."""
     when: str = ""
     """The condition of a verdict *holds when*."""
+    formulas: tuple[str, ...] = ()
+    """Formulas that hold, besides those of the statement."""
+    refuted: tuple[str, ...] = ()
+    """Formulas that are false at the group (K, G, omega) of the counterexample."""
+    named: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """Trials of `recheck.trials` by name, with their arguments as plain data."""
+    rests_on: str = ""
+    """Which of `recheck.program.METHODS` the statement rests on, where it is not the weakest that was used."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,9 @@ class Checked:
     proof: Proof
     rechecked: bool
     trials: int
+    outcome: Outcome | None = None
+    derived: bool = True
+    """Whether it was derived now; otherwise its certificate was kept from an earlier run of the same code."""
 
 
 THEOREMS: dict[str, Theorem] = {}
@@ -84,7 +96,12 @@ def theorem_of_each_estimator(source: str) -> Callable:
     return register
 
 
-def check(theorem: Theorem) -> Checked:
+def proved(*more: str, **rest: Any) -> Proof:
+    """The proof of a statement that is its formulas (and `more` of them)."""
+    return Proof("exact", formulas=more, **rest)
+
+
+def check(theorem: Theorem, seed: int = 0) -> Checked:
     """Derive the proof of a theorem and re-check it by the second path.
 
     >>> from symtheory.theory.theorems import find
@@ -93,34 +110,103 @@ def check(theorem: Theorem) -> Checked:
     """
     try:
         proof = theorem.derive()
+        entry = record(theorem, proof)
     except NotProved as error:
         return Checked(theorem, Proof("not proved", str(error)), False, 0)
-    rechecked, trials = recheck(proof)
-    return Checked(theorem, proof, rechecked, trials)
+    except Exception as error:  # edited code may fail in any way, and must fail its own row only
+        return Checked(theorem, Proof("not proved", f"{type(error).__name__}: {error}"), False, 0)
+    return recheck(theorem, proof, entry, seed)
 
 
-def recheck(proof: Proof, seed: int = 0) -> tuple[bool, int]:
-    """Whether every certificate and every trial of a proof holds, and the number of trials.
+def from_entry(theorem: Theorem, entry: Mapping[str, Any], seed: int = 0) -> Checked:
+    """The outcome of the re-check of a kept entry, without deriving anything."""
+    proof = Proof(entry["verdict"], entry["how"], counterexample=entry["counterexample"], when=entry["when"])
+    checked = recheck(theorem, proof, entry, seed)
+    return replace(checked, derived=False)
 
-    Certificates are expanded with rational arithmetic and evaluated at random rational points; neither uses sympy.
-    """
-    sound = all(c.holds() and _vanishes_at_random(c, seed) for c in proof.certificates)
+
+def recheck(theorem: Theorem, proof: Proof, entry: Mapping[str, Any], seed: int = 0) -> Checked:
+    """The outcome of the re-check of an entry, and of the proof's trials in this process."""
+    outcome = program.check(entry, seed)
+    complaints = list(outcome.complaints)
     outcomes = [bool(ok) for ok in proof.trials()]
-    return sound and all(outcomes) and bool(proof.certificates or outcomes), len(outcomes)
+    if not all(outcomes):
+        complaints.append(f"{outcomes.count(False)} of {len(outcomes)} trials do not agree")
+    if outcome.verdict == "not proved" and not complaints and outcomes:
+        outcome = replace(outcome, verdict=proof.verdict)
+    if proof.trials is not tuple and outcome.method == "nothing":
+        outcome = replace(outcome, method=entry.get("rests_on") or POINTS)
+    if not (outcome.formulas or outcome.certificates or outcome.tried or outcomes):
+        complaints.append("nothing was checked")
+    outcome = replace(outcome, complaints=tuple(complaints), tried=outcome.tried + len(outcomes))
+    return Checked(theorem, proof, outcome.rechecked, outcome.tried, outcome)
 
 
-def _vanishes_at_random(certificate: Certificate, seed: int, points: int = 2) -> bool:
-    """Whether both sides agree at random rational points, by substitution instead of expansion."""
-    rng = random.Random(seed)
-    names = certificate.variables()
-    draws = ({v: Fraction(rng.randint(-99, 99), rng.randint(1, 99)) for v in names} for _ in range(points))
-    return all(certificate.residual_at(point) == 0 for point in draws)
+def record(theorem: Theorem, proof: Proof) -> dict[str, Any]:
+    """A proof as plain data: what a file of certificates holds of it."""
+    from .statements import table_of
+
+    texts = [f.text for f in in_statement(theorem.statement) if f.text not in proof.refuted]
+    texts = list(dict.fromkeys([*texts, *proof.formulas]))
+    table = table_of([f for text in texts for f in formulas(text)])
+    entries = []
+    for text in texts:
+        method, parts = _parts(text, table)
+        entries.append({"text": text, "method": method, "parts": parts})
+    mixed = "certificates" if proof.certificates else ""
+    found = {
+        "id": theorem.id,
+        "statement": theorem.statement,
+        "source": theorem.source,
+        "verdict": proof.verdict,
+        "when": proof.when,
+        "how": proof.method,
+        "rests_on": proof.rests_on or (IDENTITY if mixed and not texts and not proof.named else ""),
+        "formulas": entries,
+        "refuted": list(proof.refuted),
+        "table": {k: v for k, v in asdict(table).items() if v},
+        "certificates": [asdict(c) for c in proof.certificates],
+        "trials": [{"name": name, "args": dict(args)} for name, args in proof.named],
+        "counterexample": {name: exact_text(value) for name, value in proof.counterexample.items()},
+        "legacy": proof.trials is not tuple,
+    }
+    if proof.refuted:
+        found["at"] = {k: str(v) for k, v in proof.counterexample.items() if k in ("K", "G", "omega")}
+    if proof.trials is not tuple and proof.verdict != "exact" and not (proof.refuted or proof.named or proof.when):
+        found["supported_by"] = "trials in the deriving process"
+    return found
+
+
+def _parts(text: str, table: Table) -> tuple[str, list[dict[str, Any]]]:
+    """Whether a formula's certificate proves it for all G, and what the certificate says of its parts."""
+    parts = []
+    for formula in formulas(text):
+        try:
+            if not settled(formula, table, lean=True):
+                raise NotProved(f"`{formula.text}` does not follow from the code: {_first_failure(formula)}")
+            parts.append(program.claims_of(formula, table))
+        except (Unsigned, Missing, ZeroDivisionError):
+            return TO_N, [{} for _ in formulas(text)]
+    return IDENTITY, parts
+
+
+def _first_failure(formula: Any) -> str:
+    return groups.holds_on(formula, "numpy", 0)[1] or "no group shows it"
+
+
+def exact_text(value: Any) -> str:
+    """Exact numbers as text (fractions and surds), in lists and dicts too; very long ones also as a decimal."""
+    if isinstance(value, list | tuple):
+        return "(" + ", ".join(exact_text(v) for v in value) + ")"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{exact_text(k)}: {exact_text(v)}" for k, v in value.items()) + "}"
+    text = str(value)
+    return text if len(text) <= 80 else f"{float(value):.15g} (rounded)"
 
 
 def same(a, b) -> bool:
     """Equality of two exact numbers (to 50 digits, which only numbers containing `exp` need)."""
-    a, b = surd(a), surd(b)
-    return a == b or abs(a.rational() - b.rational()) < TOLERANCE
+    return groups.exactly("=", surd(a) - surd(b))
 
 
 def mixed_groups(estimator: Estimator, largest: int = 12, least: int = 1) -> Iterator[tuple[int, int]]:
@@ -138,3 +224,6 @@ def statement_of(function: Callable) -> str:
     doc = inspect.getdoc(function)
     assert doc, f"theorem {function.__name__} has no statement"
     return " ".join(doc.split("\n\n")[0].split())
+
+
+__all__ = ["METHODS", "Certificate", "Proof", "Theorem", "check", "estimators_in", "proved", "record", "theorem"]

@@ -2,7 +2,7 @@
 
 With 0/1 rewards the advantage of a rollout is built from counts by + - * / and square roots of rationals, so an
 estimator can be evaluated with no rounding at all. `exact_ops()` is a fourth way to run the code of an estimator,
-beside numpy, jax and sympy, and a second opinion on a derivation made with the last.
+beside numpy, jax and sympy, and a second opinion on a derivation made with the last. Nothing here knows sympy.
 """
 
 import functools
@@ -156,23 +156,32 @@ def sqrt(x) -> Surd:
 
 
 def exp(x) -> Surd:
-    """e^x to `DIGITS` decimal digits (argument must be rational)."""
-    import mpmath
-
+    """e^x to `DIGITS` decimal digits (argument must be rational): the series at x / 2^n, squared n times."""
     x = surd(x).rational()
-    with mpmath.workdps(DIGITS + 20):
-        value = mpmath.exp(mpmath.mpf(x.numerator) / x.denominator)
-        return surd(Fraction(int(mpmath.floor(value * mpmath.mpf(10) ** DIGITS)), 10**DIGITS))
+    halvings = max(0, math.ceil(math.log2(abs(x)))) + 4 if x else 0
+    scale = 10 ** (DIGITS + 30)
+    small = x / 2**halvings
+    step = Fraction(round(small * scale), scale)
+    term, total, n = Fraction(1), Fraction(1), 1
+    while abs(term) * scale > 1:
+        term = Fraction(round(term * step / n * scale), scale)
+        total, n = total + term, n + 1
+    for _ in range(halvings):
+        total = Fraction(round(total * total * scale), scale)
+    return surd(Fraction(math.floor(total * 10**DIGITS), 10**DIGITS))
 
 
 @functools.cache
 def _factors(n: int) -> dict[int, int]:
-    """Prime factors with multiplicity; the one thing here that is asked of sympy, and each product is checked."""
-    from sympy import factorint
-
-    factors = {int(prime): int(power) for prime, power in factorint(n).items()}
-    assert math.prod(prime**power for prime, power in factors.items()) == n
-    return factors
+    """Prime factors with multiplicity, by trial division: the numbers here are products of counts."""
+    factors: dict[int, int] = {}
+    prime = 2
+    while prime * prime <= n:
+        while n % prime == 0:
+            factors[prime] = factors.get(prime, 0) + 1
+            n //= prime
+        prime += 1
+    return factors | ({n: factors.get(n, 0) + 1} if n > 1 else {})
 
 
 @functools.cache

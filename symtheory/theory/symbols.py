@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import sympy
 
-from ..estimators import Estimator, make_group, two_outcome_batch
+from ..estimators import Estimator, two_outcome_batch
 from ..estimators.group import VARIANCE
-from ..metrics.slope import ROLLOUTS
 from ..ops import symbol_ops
-from .surds import Surd, exact_ops, surd
+from .exact import ROLLOUTS, exact_advantages, exact_two_outcomes
+from .surds import Surd, surd
+
+__all__ = ["ROLLOUTS", "exact_advantages", "exact_two_outcomes"]
 
 Expr = Any
 """A sympy expression; sympy's operators are not typed well enough to say more."""
@@ -58,28 +60,6 @@ def _rational(x) -> Expr:
     """Replace floats that a link wrote itself by the decimals they print as."""
     x = sympy.sympify(x)
     return x.xreplace({f: sympy.Rational(str(f)) for f in x.atoms(sympy.Float)})
-
-
-def exact_advantages(estimator: Estimator, rewards, weight=None, omega: Any = Fraction(1, 3)) -> list[Surd]:
-    """Advantages of one group without rounding: the estimator's own code, run on `Surd` numbers.
-
-    `rewards` are rationals, `weight` their multiplicities (default 1 each), `omega` the batch mean reward; the batch
-    is taken to hold `ROLLOUTS` of them.
-    """
-    op = exact_ops()
-    rewards = np.array([surd(r) for r in rewards], dtype=object)
-    weight = np.array([surd(w) for w in ([1] * len(rewards) if weight is None else weight)], dtype=object)
-    rollouts = surd(ROLLOUTS)
-    batch = two_outcome_batch(op, np.array(rollouts * omega), np.array(rollouts))
-    exact = {k: Fraction(repr(v)) if isinstance(v, float) else v for k, v in estimator.params.items()}
-    a = estimator.with_params(**exact)(make_group(op, rewards, weight, batch=batch), op)
-    return [surd(x) for x in np.broadcast_to(a, rewards.shape)]
-
-
-def exact_two_outcomes(estimator: Estimator, correct: int, size: int, omega: Any = Fraction(1, 3)) -> tuple[Surd, Surd]:
-    """A+ and A- of a group with `correct` right of `size`, without rounding."""
-    plus, minus = exact_advantages(estimator, (1, 0), (correct, size - correct), omega)
-    return plus, minus
 
 
 def exact_value(expression: Expr, values: dict) -> Surd:

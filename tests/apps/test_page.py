@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from symtheory.apps import svg as page
+from symtheory.claims.judge import Cell, Part
 from symtheory.claims.ledger import Claim, Finding
 from symtheory.errors import InputError
 from symtheory.figures import gallery
@@ -119,8 +120,9 @@ def figures(tmp_path):
     return folder
 
 
-CLAIM = Claim("fig2_x", "Fig. 2", "It rises.", "It rises.", "open", "t", experiment=("bandit",))
-FOUND = {"fig2_x": (Finding("bandit", "contradicted", -0.1, (-0.2, -0.05), "1", 20, "c", ""),)}
+CLAIM = Claim("fig2_x", "Fig. 2", "It rises.", "It rises.", experiment=("bandit",), unit="points", margin=1.0)
+CELL = Cell("reversed", (Part(-3.0, -4.0, -2.0, 1.0, 0.0, 1.0),), 40, CLAIM.rule)
+FOUND = {"fig2_x": (Finding("bandit", "first", {"over the path": CELL}, ("against GRPO",), "c"),)}
 
 
 def test_the_gallery_shows_every_figure_in_reading_order_with_verdict_and_command(figures):
@@ -128,7 +130,8 @@ def test_the_gallery_shows_every_figure_in_reading_order_with_verdict_and_comman
     assert [e.name for e in entries] == ["fig2", "fig10", "table1"]
     shown = gallery.page(entries, [CLAIM], FOUND, ["full/fig2"])
     assert "symtheory reproduce --only fig2" in shown
-    assert '<span class="contradicted" title="-0.1 [-0.2, -0.05], 20 seeds">bandit: contradicted</span>' in shown
+    assert '<span class="reversed" title="over the path reversed (-3 [-4, -2] points' in shown
+    assert ">bandit: reversed</span>" in shown
     assert "Ways &lt;of&gt; it" in shown
     assert "<strong>is</strong> <code>so</code>" in shown
     assert "<li><em>two</em></li>" in shown

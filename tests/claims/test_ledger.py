@@ -1,15 +1,15 @@
 """One test per claim of the paper, whether it agrees or not; and the ledger itself."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from symtheory import InputError
-from symtheory.claims.effects import CLAIMS as TRAINING_CLAIMS
-from symtheory.claims.ledger import claim_row, load_claims, load_findings, theorem_row
-from symtheory.figures.transformer_captions import STEP_CLAIMS
+from symtheory.claims.ledger import MEASURED, claim_row, load_claims, load_findings, theorem_row
 from symtheory.theory.proofs import check
-from symtheory.theory.theorems import find
+from symtheory.theory.theorems import find, theorems
 
 CLAIMS = load_claims()
 PROVED = [c for c in CLAIMS if not c.experiment]
@@ -35,7 +35,6 @@ def test_claim_verdict_is_derived_again(claim):
 
 @pytest.mark.parametrize("claim", EMPIRICAL, ids=[c.id for c in EMPIRICAL])
 def test_empirical_claims_stay_open_until_an_experiment_reports(claim):
-    assert claim.verdict == "open"
     assert claim_row(claim, {}, {}).verdict == "open"
     assert claim_row(claim, {}, {}).pending
 
@@ -46,50 +45,74 @@ def test_failing_claims_about_single_groups_carry_exact_counterexamples():
     assert row_of("released_easy_factor").counterexample["released / paper"] == "2*sqrt(2) + sqrt(7)"
 
 
-def test_ledger_holds_every_empirical_claim_and_names_an_existing_test_for_each():
-    expected = """fig2_grpo_below_base fig2_negative_best_at_256 fig2_positive_worst_at_256 fig2_grpo_raises_pass1
-    fig3_positive_entropy_falls_fastest fig3_negative_entropy_grows fig5_easy_fastest_early fig5_hard_best_late
-    fig4_no_focus_best_everywhere fig9_negative_collapses fig9_attenuation_prevents_collapse
-    fig10_agrae_entropy_plateau table3_agrae_beats_grpo_pass1 table3_agrae_beats_grpo_pass256
-    fig10_agrae_entropy_above_grpo fig10_agrae_greedy_above_grpo
-    table6_both_halves_needed table7_ddas_beats_foci_pass1 table7_ass_matches_negative_at_256
-    theorem1_predicts_sampled theorem1_predicts_all theorem1_unsampled_stay"""
-    assert {c.id for c in EMPIRICAL} == set(expected.split())
-    assert {c.id for c in EMPIRICAL} == {c.id for c in (*TRAINING_CLAIMS, *STEP_CLAIMS)}
-    for claim in CLAIMS:
-        path, _, name = claim.test.partition("::")
-        assert name.removesuffix(f"[{claim.id}]") in globals()
-        assert path == "tests/claims/test_ledger.py"
+def test_ledger_and_measures_are_about_the_same_claims():
+    assert {c.id for c in EMPIRICAL} == set(MEASURED)
+    for claim in EMPIRICAL:
+        assert claim.margin > 0
+        expected = 1.0 if claim.unit == "points" else None
+        if claim.published and claim.unit == "points":
+            expected = min(1.0, claim.published / 2)
+        assert claim.why or claim.margin == pytest.approx(expected), claim.id
 
 
-def finding(**changes):
-    entry = {"verdict": "contradicted", "effect": 0.03, "interval": [0.01, 0.05], "unit": "pass@256", "seeds": 20}
-    return entry | {"command": "symtheory figures", "note": ""} | changes
+def effects_of(mean, seeds=40, parts=1):
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 1, (seeds, parts))
+    return (values - values.mean(0) + mean).tolist()
 
 
-def test_verdict_of_an_experiment_reaches_the_ledger(tmp_path):
-    for world, verdict in (("bandit", "contradicted"), ("tree", "found")):
-        content = {"fig2_grpo_below_base": finding(verdict=verdict), "fig2_grpo_raises_pass1": finding(verdict="found")}
-        (tmp_path / f"{world}.json").write_text(json.dumps(content))
+def world(tmp_path, name, **claims):
+    setting = {"seeds": list(range(40)), "claims": claims}
+    content = {"command": "symtheory reproduce", "settings": {"first": setting}}
+    (tmp_path / f"{name}.json").write_text(json.dumps(content))
+
+
+def test_verdicts_are_computed_from_the_effects_of_seeds(tmp_path):
+    world(tmp_path, "bandit", fig2_grpo_below_base={"over the path": effects_of(4.0)})
+    world(tmp_path, "tree", fig2_grpo_below_base={"over the path": effects_of(-4.0)})
     findings = load_findings(tmp_path)
-    claims = {c.id: c for c in CLAIMS}
-    row = claim_row(claims["fig2_grpo_raises_pass1"], {}, findings)
-    assert (row.verdict, row.rechecked, row.pending) == ("found", True, False)
-    assert "[0.01, 0.05]" in row.method
-    assert claim_row(claims["fig2_grpo_below_base"], {}, findings).verdict == "depends on the world"
-
-
-def test_effect_outside_its_own_interval_is_not_accepted(tmp_path):
-    (tmp_path / "bandit.json").write_text(json.dumps({"fig2_grpo_below_base": finding(effect=0.2)}))
     claim = next(c for c in CLAIMS if c.id == "fig2_grpo_below_base")
-    assert not claim_row(claim, {}, load_findings(tmp_path)).rechecked
+    assert [f.verdict for f in findings[claim.id]] == ["supported", "reversed"]
+    row = claim_row(claim, {}, findings)
+    assert (row.verdict, row.rechecked, row.pending) == ("depends on the world", True, False)
+    assert "40 seeds" in row.method
+    assert "points" in row.method
+
+
+def test_two_readings_have_two_verdicts(tmp_path):
+    cells = {"equal step": effects_of(4.0), "matched budget": effects_of(-4.0)}
+    world(tmp_path, "replay", fig2_negative_best_at_256=cells)
+    (finding,) = load_findings(tmp_path)["fig2_negative_best_at_256"]
+    assert (finding.equal_step.verdict, finding.matched.verdict) == ("supported", "reversed")
+
+
+def test_what_the_design_set_or_nothing_shows_is_not_testable(tmp_path):
+    cells = {
+        "fig2_grpo_raises_pass1": {"over the path": effects_of(9.0)},
+        "fig9_negative_collapses": {"over the path": [[0.0]] * 40},
+        "fig9_attenuation_prevents_collapse": {"over the path": [[0.0]] * 40},
+        "fig2_negative_best_at_256": {"equal step": effects_of(0.0)},
+        "table7_ass_matches_negative_at_256": {"equal step": effects_of(0.0)},
+    }
+    world(tmp_path, "bandit", **cells)
+    verdicts = {id: f[0].verdict for id, f in load_findings(tmp_path).items()}
+    assert verdicts["fig2_grpo_raises_pass1"] == "not testable"
+    assert verdicts["fig9_attenuation_prevents_collapse"] == "not testable"
+    assert verdicts["table7_ass_matches_negative_at_256"] == "not testable"
+    assert verdicts["fig9_negative_collapses"] == "no effect"
 
 
 def test_recorded_verdict_that_the_proofs_do_not_give_is_caught():
-    from dataclasses import replace
-
     claim = replace(next(c for c in CLAIMS if c.id == "eq13_ass"), verdict="fails")
     assert not claim_row(claim, {id: row_of(id) for id in claim.proof}, {}).rechecked
+
+
+def test_formula_of_a_claim_must_be_a_formula_of_its_theorems():
+    claim = next(c for c in CLAIMS if c.id == "theorem2_peak")
+    rows = {id: row_of(id) for id in claim.proof}
+    wrong = replace(claim, statement=claim.statement.replace("<= G", "<= 2 G"))
+    assert claim_row(claim, rows, {}).rechecked
+    assert not claim_row(wrong, rows, {}).rechecked
 
 
 @pytest.mark.parametrize(
@@ -97,7 +120,8 @@ def test_recorded_verdict_that_the_proofs_do_not_give_is_caught():
     [
         ("[[claim", "not valid TOML"),
         ('[[claim]]\nid = "a"', "claim 'a': missing"),
-        ('[[claim]]\nid = "a"\nsource=""\npaper=""\nstatement=""\nverdict=""\ntest=""', "either theorems"),
+        ('[[claim]]\nid = "a"\nsource=""\npaper=""\nstatement=""\nverdict=""', "either theorems"),
+        ('[[claim]]\nid = "a"\nsource=""\npaper=""\nstatement=""\nexperiment=["tree"]', "a unit and a margin"),
     ],
 )
 def test_malformed_ledger_gets_one_sentence(tmp_path, text, message):
@@ -106,15 +130,13 @@ def test_malformed_ledger_gets_one_sentence(tmp_path, text, message):
         load_claims(tmp_path / "claims.toml")
 
 
-@pytest.mark.parametrize("content", ["{", '{"fig": {"verdict": "found"}}', "[1]", '{"fig": 3}'])
-def test_malformed_verdicts_get_one_sentence(tmp_path, content):
+@pytest.mark.parametrize("content", ["{", '{"settings": {"a": 3}}', "[1]", '{"command": 1}'])
+def test_malformed_effects_get_one_sentence(tmp_path, content):
     (tmp_path / "tree.json").write_text(content)
     with pytest.raises(InputError, match="tree world"):
         load_findings(tmp_path)
 
 
 def test_ids_of_claims_and_theorems_do_not_collide():
-    from symtheory.theory.theorems import theorems
-
     assert not {c.id for c in CLAIMS} & set(theorems())
     assert {id for c in CLAIMS for id in c.proof + c.refuted_by} <= set(theorems())

@@ -39,8 +39,9 @@ def test_article_is_current_and_honest(files):
 
 def test_a_changed_verdict_makes_the_committed_inputs_stale(results, files):
     claim, (first, *rest) = next((id, fs) for id, fs in results.findings.items() if id == "fig2_grpo_below_base")
-    other = "found" if first.verdict != "found" else "contradicted"
-    changed = replace(results, findings={**results.findings, claim: (replace(first, verdict=other), *rest)})
+    other = "supported" if first.verdict != "supported" else "reversed"
+    cells = {reading: replace(cell, verdict=other) for reading, cell in first.cells.items()}
+    changed = replace(results, findings={**results.findings, claim: (replace(first, cells=cells), *rest)})
     vars(changed).update({name: vars(results)[name] for name in ("evidence", "conformance")})  # seconds, and the same
     complaints = build.complaints(PAPER, build.inputs(source.read(PAPER), changed))
     assert any("verdicts.tex is stale" in c for c in complaints)
@@ -149,8 +150,9 @@ def test_every_claim_of_the_ledger_reaches_the_article(results):
 
 def test_effects_table_has_a_row_for_every_verdict(results):
     table = TABLES["effects"](results)
-    verdicts = sum(len([f for f in results.findings.get(c.id, ()) if f.world in WORLDS]) for c in results.empirical)
-    assert len(re.findall(r" & \\(?:found|contradicted|undecided)\{\} & ", table)) == verdicts
+    cells = sum(len(f.cells) for c in results.empirical for f in results.findings.get(c.id, ()) if f.world in WORLDS)
+    verdicts = r" & \\(?:supported|reversed|noeffect|inconclusive|nottestable)\{\}"
+    assert len(re.findall(verdicts, table)) == cells
 
 
 def test_saved_theorems_are_all_theorems_with_their_present_statements(results):

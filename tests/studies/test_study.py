@@ -22,7 +22,7 @@ SMALL = study.Study(
     records=3,
     stride=2,
 )
-SEEDS = [0, 1, 2, claims.FRESH_SEEDS, claims.FRESH_SEEDS + 1]
+SEEDS = [0, 1, 2, study.FRESH_SEEDS, study.FRESH_SEEDS + 1]
 
 
 @pytest.fixture(scope="module")
@@ -124,45 +124,16 @@ def test_matched_budget_of_a_method_that_peaks_and_falls_is_read_on_the_way_up()
     np.testing.assert_allclose(matched.pass_at_k.sel(population="train", k=1), [[0.6, 0.6]])
 
 
-def verdict(effects, fresh=20):
-    """The verdict on a claim whose effect is given for 20 design seeds and some fresh ones."""
-    seeds = np.r_[np.arange(20), claims.FRESH_SEEDS + np.arange(fresh)]
-    data = xr.Dataset({"x": ("seed", np.asarray(effects, float)[: len(seeds)])}, {"seed": seeds})
-    claim = claims.Claim("c", "fig2", "A statement", lambda d: d.x, whole_path=True)
-    return claims.judge(data, claim)
-
-
-def test_verdicts_need_both_blocks_of_seeds_on_one_side_of_zero():
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=40)
-    assert verdict(5 + noise).verdict == "found"
-    assert verdict(-5 + noise).verdict == "contradicted"
-    assert verdict(np.r_[5 + noise[:20], -5 + noise[20:]]).verdict == "undecided"
-    assert verdict(noise).verdict == "undecided"
-    assert verdict(5 + noise, fresh=5).verdict == "no verdict"
-
-
-def test_a_claim_of_two_parts_is_contradicted_by_one_and_found_by_both():
-    rng = np.random.default_rng(0)
-    seeds = np.r_[np.arange(20), claims.FRESH_SEEDS + np.arange(20)]
-
-    def judged(*parts):
-        data = xr.Dataset({"x": (("part", "seed"), np.array(parts) + rng.normal(size=(2, 40)))}, {"seed": seeds})
-        return claims.judge(data, claims.Claim("c", "fig2", "A statement", lambda d: d.x, whole_path=True)).verdict
-
-    assert judged([5.0], [3.0]) == "found"
-    assert judged([5.0], [-5.0]) == "contradicted"
-    assert judged([5.0], [0.0]) == "undecided"
-    assert judged([0.0], [0.0]) == "undecided", "the smaller of two noises would lie below zero"
-
-
 def test_every_claim_can_be_read_off_a_study(small):
     _, data = small
-    for claim in claims.CLAIMS:
-        judged = claims.judge(data, claim)
-        assert judged.verdict == "no verdict", "five seeds are too few"
-        assert len(judged.readings) == (2 if claim.whole_path else 4)
-        assert all(np.isfinite(i.mean).all() for i in judged.readings.values()), claim.id
+    for measure in claims.MEASURES:
+        readings = claims.effects(data, measure)
+        assert len(readings) == (1 if measure.whole_path else 2)
+        for values in readings.values():
+            assert values.shape == (len(SEEDS), len(measure.parts))
+            assert np.isfinite(values).all(), measure.id
+    record = claims.recorded({"first": data}, "symtheory reproduce")
+    assert set(record["settings"]["first"]["claims"]) == {m.id for m in claims.MEASURES}
 
 
 def test_bootstrap_intervals_cover_the_mean_about_as_often_as_they_say():

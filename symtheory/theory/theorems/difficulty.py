@@ -4,8 +4,6 @@ The magnitude is sum |A| (Eq. 10 of arXiv:2602.05548), a function of p = K/G. No
 sampled group, not the success probability P of the policy.
 """
 
-from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,32 +13,14 @@ from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
 from ...metrics.slope import advantage_table, named
-from ..algebra import certify
 from ..certificates import Certificate
 from ..closed_form import closed_forms, guards
-from ..proofs import Proof, mixed_groups, same, theorem
+from ..exact import exact_advantages, exact_two_outcomes
+from ..proofs import Proof, proved, theorem
 from ..surds import sqrt
-from ..symbols import (
-    BATCH,
-    Expr,
-    F,
-    K,
-    alpha,
-    beta,
-    ddof,
-    eps,
-    exact_advantages,
-    exact_two_outcomes,
-    gamma,
-    omega,
-    p,
-)
-from .identities import prove_forms
+from ..symbols import BATCH, Expr, F, K, omega, p
 
 G = K + F
-root_p, root_q = sympy.sqrt(K / G), sympy.sqrt(F / G)
-spread = sympy.sqrt(K * F) / G  # sqrt(p (1 - p))
-attenuation = sympy.Min(1, omega / alpha)
 
 
 def magnitude(estimator: str | Estimator, size: int, omega: float = 0.5) -> np.ndarray:
@@ -152,147 +132,109 @@ def numeric_peak(estimator: str | Estimator, omega_value: float = 0.5) -> float:
 
 @theorem("Theorem 2, Eq. 10 of arXiv:2602.05548")
 def update_magnitude() -> Proof:
-    """Under GRPO sum |A| = 2 G sqrt(p (1 - p)) in every mixed group (population std, eps = 0)."""
-    return prove_forms(estimators.get("grpo"), {"magnitude": 2 * G * spread}, "certificate for symbolic G")
+    """Under GRPO `grpo: sum |A| = 2 G sqrt(p (1 - p))` in every mixed group (population std, eps = 0)."""
+    return proved()
 
 
 @theorem("Theorem 2 of arXiv:2602.05548, with the std of real code")
 def update_magnitude_general() -> Proof:
-    """With a std of any ddof and any eps, sum |A| = 2 G p (1 - p) / (sigma + eps), sigma^2 = G p (1 - p) / (G -
-    ddof).
+    """With a std of any ddof and any eps, `grpo[ddof, eps]: sum |A| = 2 G p (1 - p) / (sqrt(G p (1 - p) / (G - ddof))
+    + eps)`.
     """
-    sigma = sympy.sqrt(K * F) / sympy.sqrt(G) / sympy.sqrt(G - ddof)
-    claimed = 2 * K * F / G / (sigma + eps)
-    return prove_forms(estimators.get("grpo", ddof=ddof, eps=eps), {"magnitude": claimed}, "certificate, symbolic G")
+    return proved()
 
 
 @theorem("Theorem 2 of arXiv:2602.05548, with ddof")
 def update_magnitude_ddof() -> Proof:
-    """At eps = 0, sum |A| = 2 sqrt(G (G - ddof) p (1 - p)): the sample std only shrinks it by sqrt((G - 1)/G)."""
-    claimed = 2 * sympy.sqrt(K * F) * sympy.sqrt(G - ddof) / sympy.sqrt(G)
-    return prove_forms(estimators.get("grpo", ddof=ddof), {"magnitude": claimed}, "certificate for symbolic G and ddof")
+    """At eps = 0, `grpo[ddof]: sum |A| = 2 sqrt(G (G - ddof) p (1 - p))`: the sample std only shrinks it by
+    sqrt((G - 1)/G).
+    """
+    return proved()
 
 
 @theorem("the L2 companion of Theorem 2 of arXiv:2602.05548")
 def square_sum_is_constant() -> Proof:
-    """sum A^2 = G - ddof in every mixed group: in the L2 norm no difficulty dominates."""
-    return prove_forms(estimators.get("grpo", ddof=ddof), {"square": G - ddof}, "certificate for symbolic G and ddof")
+    """`grpo[ddof]: sum A^2 = G - ddof` in every mixed group: in the L2 norm no difficulty dominates."""
+    return proved()
 
 
 @theorem("Theorem 2 of arXiv:2602.05548: the largest update")
 def magnitude_bound() -> Proof:
-    """Under GRPO sum |A| <= G, with equality exactly at K = G - K: G^2 - (sum |A|)^2 = (K - F)^2."""
-    l1 = closed_forms(estimators.get("grpo")).magnitude
-    identity = certify((K + F) ** 2 - l1**2 - (K - F) ** 2, "G^2 - (sum |A|)^2 - (K - F)^2")
-    bound = Certificate("G**2 - 4*K*F", ("G - K - F",), ("G + K + F",), "K - F", "slack of the bound is a square")
-
-    def trials() -> Iterator[bool]:
-        for k, g in mixed_groups(estimators.get("grpo")):
-            plus, minus = exact_two_outcomes(estimators.get("grpo"), k, g)
-            total = k * plus - (g - k) * minus
-            yield total <= g and (total == g) == (2 * k == g)
-
-    return Proof("exact", "square certificate", (identity, bound), trials)
+    """Under GRPO `grpo: sum |A| <= G`, with equality exactly at K = G - K: `grpo: G^2 - (sum |A|)^2 = (K - F)^2`."""
+    return proved()
 
 
 @theorem("Table 1b of arXiv:2602.05548")
 def table1_hard_focused() -> Proof:
-    """Hard-Focused: sum |A| = 2 gamma G sqrt(1 - p), which is G sqrt(1 - p) at gamma = 1/2."""
-    return prove_forms(estimators.get("hard_focused", gamma=gamma), {"magnitude": 2 * gamma * G * root_q})
+    """Hard-Focused: `hard_focused[gamma]: sum |A| = 2 gamma G sqrt(1 - p)`, which is G sqrt(1 - p) at gamma = 1/2."""
+    return proved()
 
 
 @theorem("Table 1b of arXiv:2602.05548")
 def table1_easy_focused() -> Proof:
-    """Easy-Focused: sum |A| = 2 gamma G sqrt(p), which is G sqrt(p) at gamma = 1/2."""
-    return prove_forms(estimators.get("easy_focused", gamma=gamma), {"magnitude": 2 * gamma * G * root_p})
+    """Easy-Focused: `easy_focused[gamma]: sum |A| = 2 gamma G sqrt(p)`, which is G sqrt(p) at gamma = 1/2."""
+    return proved()
 
 
 @theorem("Table 1a of arXiv:2602.05548")
 def table1_positive_dominant() -> Proof:
-    """Positive-Dominant: sum |A| = (beta + 1) G sqrt(p(1-p)) and C = (beta - 1) G sqrt(p(1-p))."""
-    claimed = {"magnitude": (beta + 1) * G * spread, "imbalance": (beta - 1) * G * spread}
-    return prove_forms(estimators.get("positive_dominant", beta=beta), claimed)
+    """Positive-Dominant: `positive_dominant[beta]: sum |A| = (beta + 1) G sqrt(p (1 - p))` and
+    `positive_dominant[beta]: sum A = (beta - 1) G sqrt(p (1 - p))`.
+    """
+    return proved()
 
 
 @theorem("Table 1a of arXiv:2602.05548")
 def table1_negative_dominant() -> Proof:
-    """Negative-Dominant: sum |A| = (1 + 1/beta) G sqrt(p(1-p)) and C = -(1 - 1/beta) G sqrt(p(1-p))."""
-    claimed = {"magnitude": (1 + 1 / beta) * G * spread, "imbalance": -(1 - 1 / beta) * G * spread}
-    return prove_forms(estimators.get("negative_dominant", beta=beta), claimed)
+    """Negative-Dominant: `negative_dominant[beta]: sum |A| = (1 + 1/beta) G sqrt(p (1 - p))` and
+    `negative_dominant[beta]: sum A = -(1 - 1/beta) G sqrt(p (1 - p))`.
+    """
+    return proved()
 
 
 @theorem("Table 1b of arXiv:2602.05548: 'gamma = 0.5 keeps the maximum'")
 def focus_maximum_is_not_attained() -> Proof:
-    """Hard- and Easy-Focused keep the supremum G of GRPO's sum |A| but reach only
-    G sqrt(1 - 1/G), at K = 1 or G - 1."""
-    hard, easy = estimators.get("hard_focused"), estimators.get("easy_focused")
-    certificates = tuple(
-        certify(G**2 - closed_forms(e).magnitude ** 2 - G * slack, f"{e.name}: G^2 - (sum |A|)^2 = G {slack}")
-        for e, slack in ((hard, K), (easy, F))
-    )
-
-    def trials() -> Iterator[bool]:
-        for size in range(2, 13):
-            for e in (hard, easy):
-                pairs = [(k, *exact_two_outcomes(e, k, size)) for k in range(1, size)]
-                largest = max(k * a + (size - k) * abs(b) for k, a, b in pairs)
-                yield largest == sqrt(size * (size - 1)) and largest < size
-
+    """Hard- and Easy-Focused keep the supremum G of GRPO's sum |A|, since `hard_focused: G^2 - (sum |A|)^2 = G K` and
+    `easy_focused: G^2 - (sum |A|)^2 = G F`, but reach only G sqrt(1 - 1/G), at K = 1 or G - 1.
+    """
     example = {"G": 2, "GRPO's largest sum |A|": 2, "Hard-Focused's largest sum |A|": sqrt(2)}
     when = "'maximum' is read as supremum over p in (0, 1); no group attains it"
-    return Proof("holds when", "certificates and all groups to G = 12", certificates, trials, example, when)
+    trials = (("focus_maximum", {"names": ["hard_focused", "easy_focused"]}),)
+    return Proof("holds when", counterexample=example, when=when, named=trials, rests_on="identity for all G")
 
 
 @theorem("Eq. 12 of arXiv:2602.05548")
 def ddas_magnitude() -> Proof:
-    """DDAS: sum |A| = G (w sqrt(1 - p) + (1 - w) sqrt(p)), and C = 0."""
-    claimed = {"magnitude": G * (omega * root_q + (1 - omega) * root_p), "imbalance": sympy.Integer(0)}
-    return prove_forms(estimators.get("ddas"), claimed)
+    """DDAS: `ddas: sum |A| = G (w sqrt(1 - p) + (1 - w) sqrt(p))`, and `ddas: sum A = 0`."""
+    return proved()
 
 
 @theorem("Eq. 12 of arXiv:2602.05548")
 def ddas_peak_and_height() -> Proof:
-    """DDAS moves most at p* = (1-w)^2 / ((1-w)^2 + w^2), by G sqrt(w^2 + (1-w)^2), which lies in [G/sqrt 2, G]."""
-    height = Certificate(
-        "w**2 + (1 - w)**2 - (w*u + (1 - w)*v)**2",
-        ("u**2 + v**2 - 1",),
-        ("-(w**2 + (1 - w)**2)",),
-        square="w*v - (1 - w)*u",
-        meaning="u = sqrt(1 - p), v = sqrt p: the slack is a square, 0 exactly at v : u = 1 - w : w, that is at p*",
-    )
-    form = closed_forms(estimators.get("ddas")).magnitude
-    bound = certify(form**2 - G * (omega * sympy.sqrt(F) + (1 - omega) * sympy.sqrt(K)) ** 2, "(sum |A|)^2 of DDAS")
+    """DDAS moves most at p* = (1-w)^2 / ((1-w)^2 + w^2), by G sqrt(w^2 + (1-w)^2), which lies in [G/sqrt 2, G]:
+    `ddas: G^2 (w^2 + (1 - w)^2) - (sum |A|)^2 = G (w sqrt(K) - (1 - w) sqrt(F))^2`.
+    """
     smallest = Certificate("2*(w**2 + (1 - w)**2) - 1", square="2*w - 1", meaning="height >= 1/sqrt 2")
-
-    def trials() -> Iterator[bool]:
-        for a, b in ((1, 1), (1, 2), (2, 1), (1, 3), (3, 1)):  # w = a / (a + b): p* = b^2 / (a^2 + b^2)
-            w, size, peak = Fraction(a, a + b), a**2 + b**2, b**2
-            values = {}
-            for k in range(1, size):
-                plus, minus = exact_two_outcomes(estimators.get("ddas"), k, size, w)
-                values[k] = k * plus - (size - k) * minus
-            yield all(values[peak] > v for k, v in values.items() if k != peak)
-            yield same(values[peak], size * sqrt(w**2 + (1 - w) ** 2))
-
-    return Proof("exact", "square certificates", (height, bound, smallest), trials)
+    largest = Certificate("1 - (w**2 + v**2) - 2*w*v", ("1 - w - v",), ("1 + w + v",), meaning="height <= 1, w, v >= 0")
+    trials = (("ddas_peak", {}),)
+    return Proof("exact", "", (smallest, largest), named=trials, rests_on="identity for all G")
 
 
 @theorem("Eq. 13 of arXiv:2602.05548")
 def ass_imbalance() -> Proof:
-    """ASS, s = min(1, w/alpha): C = -(1 - s) G sqrt(p(1-p)) and sum |A| = (1 + s) G sqrt(p(1-p))."""
-    s = attenuation
-    return prove_forms(
-        estimators.get("ass", alpha=alpha), {"imbalance": -(1 - s) * G * spread, "magnitude": (1 + s) * G * spread}
-    )
+    """ASS, s = min(1, w/alpha): `ass[alpha]: sum A = -(1 - min(1, w/alpha)) G sqrt(p (1 - p))` and
+    `ass[alpha]: sum |A| = (1 + min(1, w/alpha)) G sqrt(p (1 - p))`.
+    """
+    return proved()
 
 
 @theorem("Eq. 11-13 of arXiv:2602.05548")
 def agrae_imbalance() -> Proof:
-    """A-GRAE: C = -(1-s) (G/2) [w sqrt(1-p) + (1-w) sqrt p], sum |A| the same with 1 + s. C = 0 only if w >= alpha."""
-    s, half = attenuation, G / 2 * (omega * root_q + (1 - omega) * root_p)
-    return prove_forms(
-        estimators.get("agrae", alpha=alpha), {"imbalance": -(1 - s) * half, "magnitude": (1 + s) * half}
-    )
+    """A-GRAE, s = min(1, w/alpha): `agrae[alpha]: sum A = -(1 - min(1, w/alpha)) (G/2) (w sqrt(1 - p) + (1 - w)
+    sqrt(p))`, and `agrae[alpha]: sum |A| = (1 + min(1, w/alpha)) (G/2) (w sqrt(1 - p) + (1 - w) sqrt(p))`: sum A is 0
+    only once w >= alpha.
+    """
+    return proved()
 
 
 @theorem("HKU-HealthAI/A-GRAE at c5aa316 against Eq. 12 of arXiv:2602.05548")
@@ -300,27 +242,16 @@ def released_easy_factor() -> Proof:
     """The released easy factor is the paper's 1/sqrt(1 - p) (it is larger by sqrt((1 + sqrt p)/(1 - sqrt p)))."""
     paper = estimators.get("agrae")
     released = estimators.get("agrae_released", ddof=0, eps=0, guard=0)
-    wrong = [closed_forms(e).wrong.subs(omega, 0) for e in (paper, released)]  # omega = 0 leaves the easy half
-    ratio = wrong[1] / wrong[0]
-    identity = certify(ratio**2 * (1 - root_p) - (1 + root_p), "ratio^2 = (1 + sqrt p) / (1 - sqrt p)")
-    a, b = (exact_two_outcomes(e, 7, 8, Fraction(0))[1] for e in (paper, released))
+    a, b = (exact_two_outcomes(e, 7, 8, 0)[1] for e in (paper, released))
     found = {"K": 7, "G": 8, "released / paper": b / a}
-
-    def trials() -> Iterator[bool]:
-        for k, g in mixed_groups(paper):
-            a, b = (exact_two_outcomes(e, k, g, Fraction(0))[1] for e in (paper, released))
-            root = sqrt(Fraction(k, g))
-            yield (b / a) ** 2 * (1 - root) == 1 + root and b / a > 1
-
-    return Proof("fails", "the released factor against the paper's, both from their code", (identity,), trials, found)
+    return Proof("fails", "both factors from their code", counterexample=found, named=(("released_factor", {}),))
 
 
 @theorem("Sec. 2 of arXiv:2602.05548: p = (sum |r|) / G for signed rewards")
 def success_rate_of_signed_rewards() -> Proof:
     """Theorem 2 with p = sum |r| / G also holds for rewards in {-1, +1}."""
-    found = {"rewards": (1, -1), "p": Fraction(2, 2), "2 G sqrt(p(1-p))": Fraction(0)}
-    a = exact_advantages(estimators.get("grpo"), found["rewards"])
-    found["sum |A|"] = sum(abs(x) for x in a)
-    return Proof(
-        "fails", "smallest mixed group", (), lambda: [found["sum |A|"] == 2 != found["2 G sqrt(p(1-p))"]], found
-    )
+    rewards = (1, -1)
+    found = {"rewards": rewards, "p": 1, "2 G sqrt(p(1-p))": 0}
+    found["sum |A|"] = sum(abs(x) for x in exact_advantages(estimators.get("grpo"), rewards))
+    trials = (("signed_rewards", {"rewards": list(rewards)}),)
+    return Proof("fails", "smallest mixed group", counterexample=found, named=trials)

@@ -1,30 +1,27 @@
 """Consequences of the master theorem over time: mean-field flow, fixed points, and where training collapses.
 
-In the flow dh/dt = F'(P) grad_h P an estimator only sets the clock: every estimator with F' > 0 traces the same
+In the flow dh/dt = F'(P) grad_h P an estimator only sets the speed: every estimator with F' > 0 traces the same
 orbit. What tells estimators apart is finite steps (`nsr_collapse_threshold`), several prompts (`stability_index`)
 and finite groups. Step sizes eta multiply the group SUM here, as in Theorem 1.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import sympy
 
-from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
-from ...metrics.slope import expected_slope, marginal_values, named, probability
+from ...metrics.slope import expected_slope, marginal_values, probability
 from ..algebra import certify
-from ..proofs import Proof, same, theorem
-from ..surds import Surd, sqrt, surd
-from ..symbols import F, K, P, exact_two_outcomes, exact_value, omega
-from .objectives import compositions, limit_slope, sample_points
-
-Q = 1 - P
+from ..certificates import Certificate
+from ..proofs import Proof, theorem
+from ..recheck.program import FLOAT, IDENTITY
+from ..recheck.trials import compositions
+from ..symbols import P, omega
+from .objectives import limit_slope
 
 
 def mean_field_orbit(policy: Any, correct: Any, until: float) -> np.ndarray:
@@ -213,159 +210,107 @@ def tail_miss_probability(size: int, mass: float, tail: float) -> float:
 
 @theorem("Eq. 6 of arXiv:2602.05548 in expectation; Fig. 3 of it in the mean field")
 def orbit_equivalence() -> Proof:
-    """In the mean field of one prompt all two-class estimators trace one curve: dh_b = F'(P) pi_b (f_b - P) dt."""
-    slope, e1, e2, e3 = sympy.symbols("slope e1:4")
-    total = e1 + e2 + e3
-    pi = [x / total for x in (e1, e2, e3)]
-    rate = pi[0] + pi[1]
-    h = sympy.symbols("h1:4")
-    success = (sympy.exp(h[0]) + sympy.exp(h[1])) / sum(sympy.exp(x) for x in h)
-    free: dict[Any, Any] = {sympy.exp(x): e for x, e in zip(h, (e1, e2, e3), strict=True)}
-    field = [slope * success.diff(x).subs(free) for x in h]
-    certificates = tuple(
-        certify(force - slope * x * (f - rate), f"dh_{b}/dt: F' is a common factor")
-        for b, (force, x, f) in enumerate(zip(field, pi, (1, 1, 0), strict=True))
+    """In the mean field of one prompt every estimator with F' > 0 follows one curve at its own speed: dh_b = F'(P) pi_b
+    (f_b - P) dt.
+    """
+    force = Certificate(
+        "slope*((x*f)*z - (x*z)*R*z) - slope*(x*z)*(f - P)",
+        ("P - R*z",),
+        ("slope*x*z",),
+        meaning="x = exp h_b, z = 1/sum exp h, R = sum over correct ones, P = R z: dP/dh_b by the quotient rule, times "
+        "F', is F' pi_b (f_b - P), so F' is a common factor of the field: any number of behaviours",
     )
-    return Proof("exact", "certificate; follows from the master theorem", certificates, _same_orbit)
-
-
-def _same_orbit() -> Iterator[bool]:
-    """Euler steps of equal dP under two estimators with very different F' visit the same policies."""
-    start, f = np.array([0.05, 0.25, 0.45, 0.15, 0.10]), np.array([1, 1, 0, 0, 0.0])
-    end = mean_field_orbit(start, f, 0.9)
-    for name in ("grpo", "positive_dominant", "negative_dominant", "hard_focused", "easy_focused", "maxrl"):
-        yield bool(np.abs(_follow(name, start, f, 0.9) - end).max() < 1e-6)
-
-
-def _follow(name: str, start: np.ndarray, f: np.ndarray, until: float) -> np.ndarray:
-    """The policy at P = `until`, by integrating the flow of this estimator at G = 8 in its own time."""
-    from scipy.integrate import solve_ivp
-
-    def field(_, h):
-        pi = _softmax(h)
-        return expected_slope(name, 8, min(1.0, pi @ f)) * pi * (f - pi @ f)
-
-    def reached(_, h):
-        return _softmax(h) @ f - until
-
-    reached.terminal = True  # type: ignore[attr-defined]
-    return _softmax(solve_ivp(field, (0, 1e4), np.log(start), events=reached, rtol=1e-9, atol=1e-11).y[:, -1])
+    names = ["grpo", "positive_dominant", "negative_dominant", "hard_focused", "easy_focused", "maxrl"]
+    trials = (("one_orbit", {"names": names}), ("some_weight_vanishes", {"names": ["passk", "grpo_passk"]}))
+    return Proof("exact", "follows from the master theorem", (force,), named=trials, rests_on=IDENTITY)
 
 
 @theorem("rank bias, arXiv:2506.02355, in closed form")
 def conserved_quantities() -> Proof:
-    """The mean-field flow conserves exp(-h_b) - exp(-h_c) for two right (or two wrong) b, c, under every estimator."""
-    slope, e1, e2, e3 = sympy.symbols("slope e1:4")
-    total = e1 + e2 + e3
-    rate = (e1 + e2) / total
-    drift = [-(1 / e) * slope * (e / total) * (1 - rate) for e in (e1, e2)]  # d/dt exp(-h_b) = -exp(-h_b) dh_b/dt
-    ratio = slope * (e1 / total - e2 / total) * (1 - rate)
-    certificates = (
-        certify(drift[0] - drift[1], "d/dt of exp(-h_1) - exp(-h_2)"),
-        certify(ratio - slope * (1 - rate) * (e1 - e2) / total, "d/dt log(pi_1/pi_2) = F' (1 - P)(pi_1 - pi_2)"),
+    """The mean-field flow conserves exp(-h_b) - exp(-h_c) for two correct (or wrong) b, c, under every estimator."""
+    drift = Certificate(
+        "(-b*slope*(x*z)*(f - P)) - (-c*slope*(y*z)*(f - P))",
+        ("b*x - 1", "c*y - 1"),
+        ("-slope*z*(f - P)", "slope*z*(f - P)"),
+        meaning="x = exp h_b, b = exp(-h_b), y and c of the other, z = 1/sum exp h: both drift by -F' z (f - P)",
     )
-
-    def trials() -> Iterator[bool]:
-        start = np.array([0.05, 0.25, 0.45, 0.15, 0.10])
-        end = mean_field_orbit(start, [1, 1, 0, 0, 0], 0.9)
-        before, after = (1 / x[0] - 1 / x[1] for x in (start, end))  # exp(-h) = scale / pi
-        wrong = [(1 / x[2] - 1 / x[3]) for x in (start, end)]
-        yield abs(after / before - wrong[1] / wrong[0]) < 1e-8  # one common scale, the partition function
-
-    return Proof("exact", "certificate; integrated orbit", certificates, trials)
+    ratio = Certificate(
+        "slope*(x*z)*(1 - P) - slope*(y*z)*(1 - P) - slope*(1 - P)*(x - y)*z",
+        meaning="d/dt log(pi_b/pi_c) = F' (1 - P)(pi_b - pi_c) for two correct ones, pi = exp(h) z",
+    )
+    return Proof("exact", "any number of behaviours", (drift, ratio), named=(("conserved", {}),), rests_on=IDENTITY)
 
 
 CLOCKS = {
-    "grpo": 2 * (P - Q) / (2 * sympy.sqrt(P * Q)),
-    "rloo": sympy.log(P) - sympy.log(Q) + (P / Q - Q / P) / 2,
-    "hard_focused": 2 / sympy.sqrt(Q) + sympy.log((1 - sympy.sqrt(Q)) / (1 + sympy.sqrt(Q))),
-    "easy_focused": -2 / sympy.sqrt(P) + sympy.log((1 + sympy.sqrt(P)) / (1 - sympy.sqrt(P))),
+    "grpo": ("(P - Q)/sqrt(P*Q)", "1/sqrt(P*Q)"),
+    "rloo": ("log(P) - log(Q) + (P/Q - Q/P)/2", "1"),
+    "hard_focused": ("2/sqrt(Q) + log(1 - sqrt(Q)) - log(1 + sqrt(Q))", "1/(2*P*sqrt(Q))"),
+    "easy_focused": ("-2/sqrt(P) + log(1 + sqrt(P)) - log(1 - sqrt(P))", "1/(2*sqrt(P)*Q)"),
 }
-"""Mean-field time T(P) with one right and one wrong behaviour, large G: with z = logit P, 2 sinh(z/2); z + sinh z;
-...
+"""Mean-field time T(P) with one correct and one wrong behaviour, and F'(P), for large groups: with z = logit P,
+2 sinh(z/2); z + sinh z; ...
 """
 
 
 @theorem("Fig. 5 of arXiv:2602.05548 in the mean field of two behaviours")
 def two_arm_clocks() -> Proof:
-    """One right, one wrong arm: time is 2 sinh(z/2) for GRPO, z + sinh z RLOO, 2u + ln((u-1)/(u+1)) Hard, u = sqrt(1
+    """One correct, one wrong arm: time is 2 sinh(z/2) for GRPO, z + sinh z RLOO, 2u + ln((u-1)/(u+1)) Hard, u = sqrt(1
     + e^z), mirrored Easy.
     """
+    trials = tuple(
+        ("antiderivative", {"objective": clock, "slope": f"1/(2*({slope})*P^2*Q^2)"})
+        for clock, slope in CLOCKS.values()
+    )
+    weights = (
+        "grpo: A+ - A- = 1/sqrt(p (1 - p))",
+        "hard_focused: A+ - A- = 1/(2 p sqrt(1 - p))",
+        "easy_focused: A+ - A- = 1/(2 sqrt(p) (1 - p))",
+        "rloo: A+ - shift(A-) = 1 for K >= 2",
+    )
+    return Proof("exact", "dT/dP = 1 / (2 F' P^2 (1-P)^2) by rule", formulas=weights, named=trials, rests_on=IDENTITY)
 
-    def trials() -> Iterator[bool]:
-        for name, clock in CLOCKS.items():
-            rate, slope = sympy.expand(clock.diff(P)), limit_slope(name)
-            for point in sample_points(40):
-                at = {P: Fraction(int(point.p), int(point.q))}
-                square = at[P] ** 2 * (1 - at[P]) ** 2
-                yield same(exact_value(rate, at) * 2 * exact_value(slope, at) * square, 1)
 
-    return Proof("exact", "dT/dP = 1 / (2 F' P^2 (1-P)^2) at 40 rational points of bounded degree", (), trials)
+EASY_THRESHOLDS = {"2": "none", "3": "none", "4": "none", "5": "0.852", "8": "0.749", "12": "0.732", "64": "0.745"}
+"""P above which Easy-Focused outpaces GRPO in groups of this size; Hard-Focused below one minus it."""
 
 
 @theorem("Figs. 4, 5 of arXiv:2602.05548 in the mean field")
 def focus_beats_grpo_only_at_one_end() -> Proof:
-    """Easy-Focused improves a prompt faster than GRPO, and Hard-Focused another: iff P > 3/4 and iff P < 1/4 (large
-    G).
+    """Easy-Focused improves a prompt faster than GRPO, and Hard-Focused another: iff P > 3/4 and iff P < 1/4, as
+    `easy_focused: A+ = grpo.A+ / (2 sqrt(1 - p))` and `hard_focused: A+ = grpo.A+ / (2 sqrt(p))`, for large G.
+
+    At finite G the coefficients of the difference change sign at most once, so there is at most one threshold: none up
+    to G = 4.
     """
-    easy, hard, grpo = (limit_slope(n) for n in ("easy_focused", "hard_focused", "grpo"))
-    # F'_easy / F'_grpo = 1 / (2 sqrt(1 - P)), which is 1 at P = 3/4
-    k_form: dict[Any, Any] = {P: K / (K + F)}
-    certificates = (
-        certify((2 * easy * sympy.sqrt(Q) - grpo).subs(k_form), "F'_GRPO = 2 sqrt(1-P) F'_Easy"),
-        certify((2 * hard * sympy.sqrt(P) - grpo).subs(k_form), "F'_GRPO = 2 sqrt(P) F'_Hard"),
-    )
-
-    def trials() -> Iterator[bool]:
-        for point in sample_points(60):
-            at = {P: Fraction(int(point.p), int(point.q))}
-            e, h, g = (exact_value(x, at) for x in (easy, hard, grpo))
-            yield (e > g) == (at[P] > Fraction(3, 4)) and (h > g) == (at[P] < Fraction(1, 4))
-        yield initial_gain("easy_focused", 1, 1) < initial_gain("grpo", 1, 1)
-        yield initial_gain("easy_focused", 4, 1) > initial_gain("grpo", 4, 1)
-
-    at_half = {P: Fraction(1, 2)}
-    slower = exact_value(easy, at_half) / exact_value(grpo, at_half)
-    found = {"P": Fraction(1, 2), "F' of Easy-Focused / F' of GRPO": slower}
-    when = "P > 3/4 (Easy-Focused) or P < 1/4 (Hard-Focused), at gamma = 1/2"
-    return Proof("holds when", "certificates; rational points", certificates, trials, found, when)
+    found = {f"threshold at G = {g}": p for g, p in EASY_THRESHOLDS.items()}
+    when = "P > 3/4 (Easy-Focused) or P < 1/4 (Hard-Focused), at gamma = 1/2 and large G"
+    trials = (("thresholds", {"easy": EASY_THRESHOLDS}), ("focus_crossings", {}))
+    return Proof("holds when", "finite G to 64", counterexample=found, when=when, named=trials)
 
 
-INDICES: dict[str, tuple[Callable[[int, Fraction], Surd], str]] = {
-    "grpo": (lambda g, w: surd(1), "1"),
-    "dr_grpo": (lambda g, w: surd(1), "1"),
-    "rloo": (lambda g, w: surd(1), "1"),
-    "psr": (lambda g, w: surd(1), "1"),
-    "nsr": (lambda g, w: surd(1), "1"),
-    "negative_dominant": (lambda g, w: surd(10), "beta"),
-    "positive_dominant": (lambda g, w: surd(Fraction(1, 10)), "1/beta"),
-    "easy_focused": (lambda g, w: sqrt(g - 1), "sqrt(G-1)"),
-    "hard_focused": (lambda g, w: 1 / sqrt(g - 1), "1/sqrt(G-1)"),
-    "ass": (lambda g, w: surd(1 / w), "1/s"),
-    "maxrl": (lambda g, w: surd(Fraction(1, g - 1)), "1/(G-1)"),
-    "agrae": (
-        lambda g, w: (w + (1 - w) * sqrt(g - 1)) / (w * (w * sqrt(g - 1) + (1 - w))),
-        "[w + (1-w) sqrt(G-1)] / (s [w sqrt(G-1) + 1 - w])",
-    ),
+INDICES = {
+    "grpo": "1",
+    "dr_grpo": "1",
+    "rloo": "1",
+    "psr": "1",
+    "nsr": "1",
+    "negative_dominant": "beta",
+    "positive_dominant": "1/beta",
+    "easy_focused": "sqrt(G-1)",
+    "hard_focused": "1/sqrt(G-1)",
+    "ass": "1/s",
+    "maxrl": "1/(G-1)",
+    "agrae": "agrae",
 }
-"""Stability index of each estimator at alpha = 1 (s = w), exact and as text."""
+"""Stability index of each estimator at alpha = 1 (s = w); A-GRAE's is [w + (1-w) r] / (s [w r + 1-w]), r^2 = G-1."""
 
 
 @theorem("Fig. 9 of arXiv:2602.05548: loss of hard prompts, in a scalar model of two prompts")
 def stability_indices() -> Proof:
     """R = d_(G-1)/d_0 is 1 for GRPO, RLOO, NSR; beta NegDom; 1/beta PosDom; sqrt(G-1) Easy; its inverse Hard; 1/s
-    ASS.
+    ASS. (Losing the hard prompt attracts if R > R*, repels if R < R*; R = R* decides nothing.)
     """
-
-    def trials() -> Iterator[bool]:
-        for name, (index, _) in INDICES.items():
-            for g, w in itertools.product((2, 3, 4, 8, 12), (Fraction(3, 10), Fraction(1, 2))):
-                e = named(name)
-                first = exact_two_outcomes(e, 1, g, w)[0] - exact_two_outcomes(e, 0, g, w)[1]
-                last = exact_two_outcomes(e, g, g, w)[0] - exact_two_outcomes(e, g - 1, g, w)[1]
-                yield last == first * index(g, w)
-
-    return Proof("exact", "exact marginal values of the code, G = 2, 3, 4, 8, 12", (), trials)
+    return Proof("exact", "every G to 200", named=(("ends_of_the_weight", {"forms": INDICES}),))
 
 
 @theorem("arXiv:2506.01347 (NSR) in finite steps")
@@ -374,14 +319,13 @@ def nsr_noise_coefficient() -> Proof:
     s2)).
     """
     certificates = []
-    minus = exact_two_outcomes(estimators.get("nsr"), 0, 4)[1].rational()
     for size in (1, 2, 3):
         rho = sympy.symbols("rho1:4")
         cost = sympy.Integer(0)
-        for counts, ways in compositions(3, size):  # P = 0: only wrong behaviours are drawn, C = -G
-            g = [int(minus) * n + size * x for n, x in zip(counts, rho, strict=True)]
+        for counts, ways in compositions(3, size):  # P = 0: only wrong behaviours are drawn, A- = -1, C = -G
+            g = [-n + size * x for n, x in zip(counts, rho, strict=True)]
             mean = sum(x * y for x, y in zip(rho, g, strict=True))
-            right = mean**2  # the right behaviour has g = 0, so (g - mean)^2 = mean^2
+            right = mean**2  # the correct behaviour has g = 0, so (g - mean)^2 = mean^2
             wrong = sum(x * (y - mean) ** 2 for x, y in zip(rho, g, strict=True))
             cost += ways * math.prod(x**n for x, n in zip(rho, counts, strict=True)) * (right - wrong)
         s2, s3 = sum(x**2 for x in rho), sum(x**3 for x in rho)
@@ -389,29 +333,30 @@ def nsr_noise_coefficient() -> Proof:
         certificates.append(
             certify(claim, f"d/dP E Cov(f, (g - mean g)^2) at P = 0, G = {size}", {rho[2]: 1 - rho[0] - rho[1]})
         )
-    return Proof("exact", "polynomial certificates over the law of wrong behaviours, G = 1, 2, 3", tuple(certificates))
+    formula = "nsr: A- = -1"
+    return Proof(
+        "exact",
+        "polynomials over the law of three wrong behaviours at G = 1, 2, 3",
+        tuple(certificates),
+        formulas=(formula,),
+        named=(("nsr_threshold", {}),),
+        rests_on="all G to n",
+    )
 
 
 @theorem("arXiv:2503.06639 for GRPO")
 def regularised_recursion_improves() -> Proof:
-    """The KL-regularised recursion has its fixed point above p_ref for F' > 0; its slope is -(1-2p)/(2 beta
+    """The KL-regularised recursion has its fixed points above p_ref for F' > 0; its slope is -(1-2p)/(2 beta
     sqrt(p(1-p))) under GRPO.
     """
+    from .identities import as_formula
 
-    def trials() -> Iterator[bool]:
-        for name in ("grpo", "dr_grpo", "hard_focused", "easy_focused", "agrae"):
-            for p_ref, beta_kl in ((0.2, 2.0), (0.2, 1.0), (0.6, 3.0)):
-                yield regularised_fixed_point(name, p_ref, beta_kl) > p_ref
-        point = regularised_fixed_point("grpo", 0.2, 2.0)
-        closed = -(1 - 2 * point) / (2 * 2.0 * math.sqrt(point * (1 - point)))
-        yield abs(fixed_point_slope("grpo", 0.2, 2.0) - closed) < 1e-12
-        x = point
-        for _ in range(60):
-            x = _sigmoid(math.log(0.2 / 0.8) + 1 / math.sqrt(x * (1 - x)) / 2.0)
-        yield abs(x - point) < 1e-12
-
-    curvature = limit_slope("grpo").diff(P)
-    claim = (curvature * P * Q * 2 * sympy.sqrt(P * Q) + (1 - 2 * P)).subs(P, K / (K + F))
-    return Proof(
-        "exact", "certificate of the slope; root finding", (certify(claim, "P Q F'' 2 sqrt(PQ) + 1 - 2P"),), trials
+    names = ("grpo", "dr_grpo", "hard_focused", "easy_focused", "agrae")
+    slopes = {name: as_formula(limit_slope(name)).replace("(1 - P)", "(Q)") for name in names}
+    meaning = "F' = 1/s, s^2 = P Q: F'' = -(1 - 2P)/(2 s^3), so P Q F'' 2 s + (1 - 2P) = 0"
+    curvature = Certificate("s**2*d*2*s + (1 - 2*P)", ("2*s**3*d + (1 - 2*P)",), ("1",), meaning=meaning)
+    named = (
+        ("recursion", {"slopes": slopes}),
+        ("antiderivative", {"objective": "1/sqrt(P*Q)", "slope": "(2*P - 1)/(2*P*Q*sqrt(P*Q))"}),
     )
+    return Proof("exact", "the residual is negative up to p_ref", (curvature,), named=named, rests_on=FLOAT)

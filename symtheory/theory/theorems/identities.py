@@ -1,114 +1,90 @@
 """Algebra of the advantages: closed forms, zero sum, duality (Eq. 5 and 18 of arXiv:2602.05548, and around them)."""
 
 import itertools
-import math
-import random
-from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
-from functools import partial
-
-import sympy
 
 from ... import estimators
 from ...estimators import Estimator
-from ..algebra import NotProved, certify
+from ..algebra import NotProved
 from ..certificates import Certificate
-from ..closed_form import ClosedForms, closed_forms, guards, raw_forms
-from ..proofs import Proof, mixed_groups, same, theorem, theorem_of_each_estimator
+from ..closed_form import closed_forms, guards
+from ..exact import exact_advantages, exact_two_outcomes
+from ..proofs import Proof, mixed_groups, proved, same, theorem, theorem_of_each_estimator
+from ..recheck import groups
+from ..recheck.formulas import formulas
+from ..statements import as_text
 from ..surds import Surd
-from ..symbols import (
-    BATCH,
-    Expr,
-    F,
-    K,
-    alpha,
-    beta,
-    ddof,
-    eps,
-    exact_advantages,
-    exact_two_outcomes,
-    exact_value,
-    gamma,
-    omega,
-    two_outcomes,
-)
+from ..symbols import Expr
 
-OMEGAS = (Fraction(2, 7), Fraction(1, 2), Fraction(9, 10))
-VALUES = (
-    {beta: Fraction(10), gamma: Fraction(1, 2), alpha: Fraction(1), eps: Fraction(1, 10), ddof: 0},
-    {beta: Fraction(7, 3), gamma: Fraction(2, 3), alpha: Fraction(1, 2), eps: Fraction(1, 100), ddof: 1},
-)
-"""Values that open parameters take in trials."""
+OMEGAS = (Fraction(2, 7), Fraction(0), Fraction(1), Fraction(9, 10))
+"""Batch mean rewards at which a counterexample is looked for."""
 
 
-def prove_forms(estimator: Estimator, claimed: dict[str, Expr], method: str = "", least: int = 1) -> Proof:
-    """Proof that quantities of an estimator (`correct`, `wrong`, `imbalance`, ...) have the claimed closed forms.
-
-    A parameter of the estimator may be a symbol; the claim then holds for every value of it. It is about groups with
-    at least `least` right and as many wrong rollouts.
-    """
-    raw = raw_forms(estimator)
-    certificates = tuple(
-        certify(getattr(raw, quantity) - form, f"{quantity} of {estimator.name}") for quantity, form in claimed.items()
-    )
-    return Proof("exact", method or "polynomial certificate", certificates, lambda: _trials(estimator, claimed, least))
+def spec_of(estimator: Estimator, *, guarded: bool = False) -> str:
+    """The estimator as the header of a formula; `guarded` leaves its guards (eps) open."""
+    if estimator.name not in estimators.names():
+        groups.OTHERS[estimator.name] = estimator
+    names = [symbol.name for symbol in guards(estimator)] if guarded else []
+    return estimator.name + (f"[{', '.join(names)}]" if names else "")
 
 
-def _trials(estimator: Estimator, claimed: dict[str, Expr], least: int, largest: int = 12) -> Iterator[bool]:
-    """Run the code exactly on every mixed group of up to 12 rollouts and compare with the claimed forms."""
-    for values in VALUES:
-        symbols = {name: s for name, s in estimator.params.items() if isinstance(s, sympy.Symbol)}
-        values = dict.fromkeys(symbols.values(), values[eps]) | values  # one that has no value of its own is a guard
-        open_params = {name: values[s] for name, s in symbols.items()}
-        numeric = estimator.with_params(**open_params)
-        for (correct, size), w in itertools.product(mixed_groups(estimator, largest, least), OMEGAS):
-            measured = sums(correct, size - correct, *exact_two_outcomes(numeric, correct, size, w))
-            point = {**values, K: correct, F: size - correct, omega: w, **BATCH}
-            yield all(same(getattr(measured, q), exact_value(form, point)) for q, form in claimed.items())
-        if not open_params:
-            return
-
-
-def sums(correct, wrong, plus, minus) -> ClosedForms:
-    """The five quantities of a group from A+ and A-; works for exact numbers."""
-    magnitude = correct * abs(plus) + wrong * abs(minus)
-    return ClosedForms(plus, minus, correct * plus + wrong * minus, magnitude, correct * plus**2 + wrong * minus**2)
+def as_formula(form: Expr) -> str:
+    """A sympy closed form as the text of a formula."""
+    return as_text(form).replace("**", "^").replace("Min(", "min(").replace("Max(", "max(").replace("Abs(", "abs(")
 
 
 @theorem_of_each_estimator("its code")
 def closed_form(estimator: Estimator) -> Proof:
     """A+, A-, C, sum |A| and sum A^2 of NAME are the closed forms that `symtheory prove --derive NAME` prints."""
     forms = closed_forms(estimator, symbolic_guards=True)
-    estimator = estimator.with_params(**{symbol.name: symbol for symbol in guards(estimator)})
-    claimed = {q: getattr(forms, q) for q in ("correct", "wrong", "imbalance", "magnitude", "square")}
-    if _in_small_groups(estimator, claimed):
-        return prove_forms(estimator, claimed)
-    # a rollout that is alone of its kind may be a case of its own, as the only right one in verl's grpo_passk
-    proof = prove_forms(estimator, claimed, least=2)
-    return replace(proof, verdict="holds when", when="at least two rollouts are right and two are wrong")
+    spec = spec_of(estimator, guarded=True)
+    named = {"A+": forms.correct, "A-": forms.wrong, "sum A": forms.imbalance}
+    named |= {"sum |A|": forms.magnitude, "sum A^2": forms.square}
+    texts = {q: f"{spec}: {q} = {as_formula(form)}" for q, form in named.items()}
+    edge = f" for F >= {estimator.params.get('k', 1)}" if estimator.params.get("k", 1) > 1 else ""
+    if not any(complaint for text in texts.values() for complaint in _in_small_groups(text + edge)):
+        return proved(*(text + edge for text in texts.values()))
+    # a rollout that is alone of its kind may be a case of its own, as the only correct one in verl's grpo_passk
+    least = " for K >= 2, F >= 2"
+    when = "at least two rollouts are correct and two are wrong"
+    return Proof("holds when", formulas=tuple(text + least for text in texts.values()), when=when)
 
 
-def _in_small_groups(estimator: Estimator, claimed: dict[str, Expr]) -> bool:
-    """Whether the closed forms hold in all groups of up to 4; a form may also have a pole there."""
+def _in_small_groups(text: str) -> list[str]:
+    """Complaints about a formula in the groups of up to 4; a form may also have a pole there."""
     try:
-        return all(_trials(estimator, claimed, least=1, largest=4))
+        return [complaint for f in formulas(text) if (complaint := groups.holds_exactly(f, 5)[1])]
     except ZeroDivisionError:
-        return False
+        return [f"{text}: a pole"]
 
 
 @theorem_of_each_estimator("Eq. 5, 18 of arXiv:2602.05548, asked of every estimator")
 def zero_sum(estimator: Estimator) -> Proof:
-    """sum A = 0 in every mixed group under NAME, that is, right and wrong rollouts carry equal total weight."""
-    plus, minus = two_outcomes(estimator)
-    try:
-        certificate = certify(K * plus + F * minus, f"C of {estimator.name}")
-    except NotProved:
-        return _unbalanced_group(estimator)
-    trials = lambda: (total(estimator, k, g, w) == 0 for k, g in mixed_groups(estimator) for w in OMEGAS)  # noqa: E731
-    if not all(trials()):  # the closed form leaves out groups with a single right or wrong rollout
-        return _unbalanced_group(estimator)
-    return Proof("exact", "polynomial certificate for symbolic G", (certificate,), trials)
+    """`NAME: sum A = 0` in every mixed group: correct and wrong rollouts carry equal total weight."""
+    spec = spec_of(estimator)
+    text = f"{spec}: sum A = 0"
+    found = unbalanced_group(estimator)
+    if found:
+        return Proof("fails", counterexample=found, refuted=(text,))
+    return proved()
+
+
+def unbalanced_group(estimator: Estimator) -> dict | None:
+    """The smallest mixed group (then the fewest correct) with C != 0; None if there is none up to G = 12 or, in
+    floats, up to G = 200.
+    """
+    for (correct, size), w in itertools.product(mixed_groups(estimator), OMEGAS):
+        try:
+            c = total(estimator, correct, size, w)
+        except ZeroDivisionError:
+            continue
+        if not same(c, 0):
+            return {"K": correct, "G": size, "omega": w, "C": c}
+    formula = formulas(f"{spec_of(estimator)}: sum A = 0")[0]
+    _, complaint = groups.holds_on(formula, "numpy", 0)
+    if complaint:
+        raise NotProved(complaint)
+    return None
 
 
 def total(estimator: Estimator, correct: int, size: int, w: Fraction) -> Surd:
@@ -117,203 +93,139 @@ def total(estimator: Estimator, correct: int, size: int, w: Fraction) -> Surd:
     return correct * plus + (size - correct) * minus
 
 
-def _unbalanced_group(estimator: Estimator) -> Proof:
-    """The smallest mixed group (then the fewest correct) with C != 0."""
-    for (correct, size), w in itertools.product(mixed_groups(estimator), OMEGAS):
-        c = total(estimator, correct, size, w)
-        if not same(c, 0):
-            found = {"K": correct, "G": size, "omega": w, "C": c}
-            return Proof("fails", "smallest group with C != 0", (), partial(_rewards_sum, estimator, found), found)
-    raise NotProved(f"no certificate of C = 0 for {estimator.name}, and no counterexample up to G = 12")
-
-
-def _rewards_sum(estimator: Estimator, found: dict) -> Iterator[bool]:
-    """Whether the counterexample also holds for the group written out as G single rollouts."""
-    rewards = [1] * found["K"] + [0] * (found["G"] - found["K"])
-    c = sum(exact_advantages(estimator, rewards, omega=found["omega"]))
-    yield same(c, found["C"]) and not same(c, 0)
-
-
 @theorem("Eq. 5 and 18 of arXiv:2602.05548")
 def group_symmetry() -> Proof:
-    """K A+ = (G - K) |A-| for (r - mean) / (std + eps), for every G, every ddof and every eps >= 0."""
-    general = estimators.get("grpo", ddof=ddof, eps=eps)
-    return prove_forms(general, {"imbalance": sympy.Integer(0)}, "certificate for symbolic G, ddof and eps")
+    """(r - mean) / (std + eps) has `grpo[ddof, eps]: K A+ = F |A-|` and `grpo[ddof, eps]: sum A = 0` for every G,
+    every ddof and every eps >= 0.
+    """
+    return proved()
 
 
 @theorem("Eq. 5 of arXiv:2602.05548, beyond binary rewards")
 def group_symmetry_of_real_rewards() -> Proof:
-    """sum A = 0 for (r - mean) / (std + eps) with any real rewards: sum_i (G r_i - sum r) = 0, any ddof and eps."""
-    certificates = []
-    for size in range(2, 9):
-        names = [f"r{i}" for i in range(size)]
-        numerators = " + ".join(f"({size}*{r} - ({' + '.join(names)}))" for r in names)
-        certificates.append(Certificate(numerators, meaning=f"sum of G r_i - sum r at G = {size}"))
-    return Proof("exact", "expansion, and rational rewards through the code", tuple(certificates), _graded_trials)
-
-
-def _graded_trials() -> Iterator[bool]:
-    rng = random.Random(0)
-    for size, values in itertools.product(range(2, 9), VALUES):
-        e = estimators.get("grpo", ddof=int(values[ddof]), eps=values[eps])
-        rewards = [Fraction(rng.randint(-4, 12), 10) for _ in range(size)]
-        yield same(sum(exact_advantages(e, rewards)), 0)
+    """sum A = 0 for (r - mean) / (std + eps) with any real rewards, any ddof and eps: sum_i (G r_i - sum r) = 0."""
+    certificate = Certificate(
+        "G*T - G*S",
+        ("T - S",),
+        ("G",),
+        meaning="sum_i (G r_i - S) = G T - G S with T = sum_i r_i, which is what S stands for: at every G",
+    )
+    trials = (("real_rewards", {"specs": ["grpo", "grpo[ddof, eps]"]}),)
+    return Proof("exact", "sum of the numerators", (certificate,), named=trials, rests_on="identity for all G")
 
 
 @theorem("Eq. 3, 5, 10 of arXiv:2602.05548")
 def every_reward_vector() -> Proof:
     """Over all 2^G reward vectors, G = 2..12: sum A = 0, (sum |A|)^2 = 4 K (G - K), sum A^2 = G under GRPO."""
-    return Proof("exact", "integers: A_i = (G r_i - sum r) / sqrt(G sum r^2 - (sum r)^2)", (), _integer_trials)
-
-
-def _integer_trials() -> Iterator[bool]:
-    code = estimators.get("grpo")
-    for size in range(2, 13):
-        runs = {k: exact_two_outcomes(code, k, size) for k in range(1, size)}
-        for bits in range(1, 2**size - 1):
-            correct = bits.bit_count()
-            above, below, d = size - correct, -correct, correct * (size - correct)  # numerators of A+, A-; d = spread
-            zero = correct * above + (size - correct) * below == 0
-            l1 = (correct * above - (size - correct) * below) ** 2 == 4 * correct * (size - correct) * d
-            l2 = correct * above**2 + (size - correct) * below**2 == size * d
-            yield zero and l1 and l2
-        for k, (plus, minus) in runs.items():
-            d = k * (size - k)
-            yield plus**2 * d == (size - k) ** 2 and minus**2 * d == k**2 and plus > 0 > minus
+    return Proof("exact", "every vector through the code", named=(("every_reward_vector", {}),))
 
 
 @theorem("Eq. 3 of arXiv:2602.05548; Samuelson's inequality")
 def largest_advantage() -> Proof:
-    """|A_i| <= sqrt(G - 1) under GRPO: K (G - 1 - A+^2) = G (K - 1) and F (G - 1 - A-^2) = G (F - 1)."""
-    plus, minus = two_outcomes(estimators.get("grpo"))
-    certificates = (
-        certify(K * (K + F - 1 - plus**2) - (K + F) * (K - 1), "slack of A+, non-negative for K >= 1"),
-        certify(F * (K + F - 1 - minus**2) - (K + F) * (F - 1), "slack of A-"),
-        *(_samuelson(size) for size in range(3, 7)),
+    """|A_i| <= sqrt(G - 1) under GRPO: `grpo: K (G - 1 - A+^2) = G (K - 1)` and `grpo: F (G - 1 - A-^2) = G (F - 1)`;
+    for real rewards by Samuelson.
+    """
+    meaning = (
+        "(G-1)(G S2 - T^2) - (G r - T)^2 with S2 = r^2 + s2, T = r + t (r one reward, t and s2 the sum and the sum of "
+        "squares of the others) is G times (G-1) s2 - t^2, which Cauchy-Schwarz keeps at or above 0: at every G"
     )
-    return Proof("exact", "polynomial certificates; sum of squares for real rewards", certificates, _largest_trials)
-
-
-def _samuelson(size: int) -> Certificate:
-    """(G-1)(G sum r^2 - T^2) - (G r_1 - T)^2 = G [(G-1) sum_{i>1} r_i^2 - (sum_{i>1} r_i)^2], by pairs of squares."""
-    r = [f"r{i}" for i in range(1, size + 1)]
-    square, t = " + ".join(f"{x}**2" for x in r), " + ".join(r)
-    claim = f"{size - 1}*({size}*({square}) - ({t})**2) - ({size}*r1 - ({t}))**2"
-    pairs = list(itertools.combinations(r[1:], 2))
-    return Certificate(
-        claim,
-        tuple(f"({a} - {b})**2" for a, b in pairs),
-        tuple(str(size) for _ in pairs),
-        meaning=f"G = {size}: a sum of squares, so the claim is at least 0, and 0 iff r_2 = ... = r_G",
+    samuelson = Certificate(
+        "(G - 1)*(G*(r**2 + s2) - (r + t)**2) - (G*r - (r + t))**2",
+        ("(G - 1)*s2 - t**2 - slack",),
+        ("G",),
+        meaning=meaning,
     )
-
-
-def _largest_trials() -> Iterator[bool]:
-    for k, g in mixed_groups(estimators.get("grpo")):
-        plus, minus = exact_two_outcomes(estimators.get("grpo"), k, g)
-        yield plus**2 <= g - 1 and minus**2 <= g - 1 and (plus**2 == g - 1) == (k == 1)
+    samuelson = Certificate(f"{samuelson.claim} - G*slack", samuelson.hypotheses, samuelson.cofactors, meaning=meaning)
+    trials = (("largest_advantage_of_real_rewards", {}),)
+    return Proof("exact", "", (samuelson,), named=trials, rests_on="identity for all G")
 
 
 DUAL = (
-    ("grpo", "grpo", 1),
-    ("dr_grpo", "dr_grpo", 1),
-    ("rloo", "rloo", 1),
-    ("reinforce_rej", "reinforce_rej", 1),
-    ("hard_focused", "easy_focused", 1),
-    ("positive_dominant", "negative_dominant", beta),
+    ("grpo", "grpo", ""),
+    ("dr_grpo", "dr_grpo", ""),
+    ("rloo", "rloo", ""),
+    ("hard_focused[gamma]", "easy_focused[gamma]", ""),
+    ("positive_dominant[beta]", "negative_dominant[beta]", "beta "),
+    ("ddas", "ddas", ""),
 )
-"""(a, b, factor): A_a(1 - r) = -factor A_b(r)."""
+"""(a, b, factor): A_a(1 - r) = -factor A_b(r); omega becomes 1 - omega with the rewards."""
 
 
 @theorem("Sec. 4 of arXiv:2602.05548: the controlled methods as mirror images")
 def flip_duality() -> Proof:
-    """Under r -> 1 - r: GRPO, Dr.GRPO, RLOO map to -A, Hard to -Easy, DDAS_w to -DDAS_(1-w), PosDom to -beta NegDom."""
-    swap = {K: F, F: K}
-    certificates = []
-    for left, right, factor in DUAL:
-        known = {"beta": beta} if factor is beta else {"gamma": gamma} if "focused" in left else {}
-        (a, b), (c, d) = (two_outcomes(estimators.get(n, **known)) for n in (left, right))
-        for flipped, kept in ((b, c), (a, d)):  # a wrong rollout of the flipped group is a right one of the group
-            certificates.append(certify(flipped.xreplace(swap) + factor * kept, f"{left} flipped against {right}"))
-    a, b = two_outcomes(estimators.get("ddas"))
-    certificates += [certify(x.xreplace({**swap, omega: 1 - omega}) + y, "DDAS flipped") for x, y in ((b, a), (a, b))]
-    return Proof("exact", "polynomial certificates for symbolic G, gamma, beta and omega", tuple(certificates), _flips)
-
-
-def _flips() -> Iterator[bool]:
-    pairs = [(estimators.get(a), estimators.get(b), 10 if f is beta else f) for a, b, f in DUAL]
-    ddas = estimators.get("ddas")
-    for size in range(2, 9):
-        for rewards in itertools.product((0, 1), repeat=size):
-            if size <= 5 and 0 < sum(rewards) < size:
-                flipped = [1 - r for r in rewards]
-                for a, b, factor in pairs:
-                    left, right = exact_advantages(a, flipped), exact_advantages(b, rewards)
-                    yield all(same(x, -factor * y) for x, y in zip(left, right, strict=True))
-                w = Fraction(2, 7)
-                mirrored = exact_advantages(ddas, flipped, omega=w), exact_advantages(ddas, rewards, omega=1 - w)
-                yield all(same(x, -y) for x, y in zip(*mirrored, strict=True))
+    """Under r -> 1 - r: GRPO, Dr.GRPO, RLOO map to -A, Hard to -Easy, DDAS_w to -DDAS_(1-w), PosDom to -beta NegDom:
+    `flip(grpo.A-) = -grpo.A+`, `flip(hard_focused[gamma].A-) = -easy_focused[gamma].A+`,
+    `flip(ddas.A-) = -ddas.A+`, `flip(positive_dominant[beta].A-) = -beta negative_dominant[beta].A+`.
+    """
+    return proved(
+        *(
+            f"flip({a}.{mine}) = -{factor}{b}.{theirs}"
+            for a, b, factor in DUAL
+            for mine, theirs in (("A-", "A+"), ("A+", "A-"))
+        )
+    )
 
 
 @theorem("arXiv:2509.18851 (NGRPO)")
 def ngrpo_imbalance() -> Proof:
-    """NGRPO: A+ = sqrt((G-K)/(K+1)), A- = -sqrt((K+1)/(G-K)) and C = -A+: one virtual right rollout is left out."""
-    root = sympy.sqrt(F / (K + 1))
-    return prove_forms(estimators.get("ngrpo"), {"correct": root, "wrong": -1 / root, "imbalance": -root})
+    """NGRPO: `ngrpo: A+ = sqrt(F/(K + 1))`, `ngrpo: A- = -sqrt((K + 1)/F)` and `ngrpo: sum A = -A+`: one virtual
+    correct rollout is left out.
+    """
+    return proved()
 
 
 @theorem("Eq. 4 of arXiv:2602.05548 under token-mean aggregation (DAPO)")
-def token_mean_breaks_zero_sum() -> Proof:
-    """With weights l_i (token-mean loss) the imbalance is sum l_i A_i = G Cov(l, A), not 0 unless length is
-    uncorrelated.
+def token_mean_keeps_zero_sum() -> Proof:
+    """Under token-mean aggregation the coefficient of grad log pi(o_i) is A_i / sum |o|, so the update keeps C = 0;
+    the sum of token advantages, sum_i |o_i| A_i = G Cov(|o|, A), is another quantity.
     """
-    certificates = []
-    for size in range(2, 7):
-        a, l = sympy.symbols(f"a1:{size + 1}"), sympy.symbols(f"l1:{size + 1}")
-        covariance = sum(x * y for x, y in zip(a, l, strict=True)) - sum(a) * sum(l) / size
-        certificates.append(
-            certify(
-                sum(x * y for x, y in zip(a, l, strict=True)) - covariance,
-                f"sum l A - G Cov(l, A) at G = {size}, given sum A = 0",
-                {a[0]: -sum(a[1:])},
-            )
-        )
-    example = {"lengths": (1, 2), "rewards": (1, 0), "C": Fraction(-1)}
+    zero = Certificate("C*u", ("C",), ("u",), meaning="u = 1 / sum |o| is common to the group: sum_i A_i u = C u")
+    tokens = Certificate(
+        "S - (S - C*L*h)",
+        ("C",),
+        ("L*h",),
+        meaning="S = sum |o| A, L = sum |o|, h = 1/G: G Cov(|o|, A) = S - C L / G, at every G, given C = 0",
+    )
+    return Proof("exact", "", (zero, tokens), named=(("length_weights", {}),), rests_on="identity for all G")
+
+
+@theorem("GRPO's 1/|o_i| (Eq. 1 of arXiv:2602.05548), in the update of whole trajectories")
+def length_mean_breaks_zero_sum() -> Proof:
+    """Averaging over the tokens of each rollout (1/|o_i|) keeps the trajectory update zero-sum: its coefficients
+    A_i / |o_i| sum to G Cov(1/|o|, A).
+    """
+    a = exact_advantages(estimators.get("grpo"), (1, 0))
+    found = {"lengths": (1, 2), "rewards": (1, 0), "C": a[0] + a[1] / 2}
+    meaning = "S = sum A/|o|, L = sum 1/|o|, h = 1/G: G Cov(1/|o|, A) = S - C L / G, at every G, given C = 0"
+    certificate = Certificate("S - (S - C*L*h)", ("C",), ("L*h",), meaning=meaning)
     return Proof(
         "holds when",
-        "certificate, and an example",
-        tuple(certificates),
-        lambda: [_weighted(example)],
-        example,
-        "all rollouts have one length, or length is uncorrelated with A",
+        "",
+        (certificate,),
+        counterexample=found,
+        when="all rollouts have one length, or 1/|o| is uncorrelated with A",
+        named=(("length_weights", {}), ("boundary", {"example": BY_LENGTH})),
+        rests_on="identity for all G",
     )
 
 
-def _weighted(example: dict) -> bool:
-    a = exact_advantages(estimators.get("grpo"), example["rewards"])
-    return sum(l * x for l, x in zip(example["lengths"], a, strict=True)) == example["C"] != 0
-
-
-def falling_factorials_agree(size: int, wrong: int, k: int) -> bool:
-    """F C(F-1, k-1) / C(G-1, k-1) = G C(F, k) / C(G, k): the identity behind the zero sum of pass@k training."""
-    left = Fraction(wrong * math.comb(wrong - 1, k - 1), math.comb(size - 1, k - 1)) if wrong else Fraction(0)
-    return left == Fraction(size * math.comb(wrong, k), math.comb(size, k))
+BY_LENGTH = {
+    "kind": "weights",
+    "policy": ["1/8", "1/8", "3/4"],
+    "correct": [1, 0, 0],
+    "draws": [0, 1],
+    "weights": ["1/4", "1"],
+}
+"""One correct rollout of 4 tokens and one wrong one of 1 token lower P under 1/|o_i|, first and in a finite step."""
 
 
 @theorem("arXiv:2508.10751 (pass@k training)")
 def passk_zero_sum() -> Proof:
     """Pass@k training is zero-sum for every k <= G, because F C(F-1,k-1)/C(G-1,k-1) = G C(F,k)/C(G,k)."""
-
-    def trials() -> Iterator[bool]:
-        for size in range(2, 11):
-            for k, correct in itertools.product(range(1, size + 1), range(size + 1)):
-                yield falling_factorials_agree(size, size - correct, k)
-                yield total(estimators.get("passk", k=k), correct, size, OMEGAS[0]) == 0
-
-    certificates = []
-    for k in range(1, 6):
-        plus, minus = two_outcomes(estimators.get("passk", k=k))
-        certificates.append(certify(K * plus + F * minus, f"C at k = {k}"))
+    texts = [f"passk[k:{k}]: sum A = 0 for F >= {k}" for k in range(1, 5)]
     return Proof(
-        "exact", "certificates for k = 1..5 and symbolic G, all groups for k <= G <= 10", tuple(certificates), trials
+        "exact",
+        "k = 1..4 for every G; every k <= G to G = 30",
+        formulas=tuple(texts),
+        named=(("passk_is_zero_sum", {}),),
     )

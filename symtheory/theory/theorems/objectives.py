@@ -9,10 +9,7 @@ states the same). All slopes are per rollout: the update is the mean over the gr
 """
 
 import functools
-import itertools
 import math
-from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 import sympy
@@ -23,9 +20,10 @@ from ...metrics.slope import named
 from ..algebra import certify
 from ..certificates import Certificate
 from ..closed_form import guards
-from ..proofs import Proof, same, theorem, theorem_of_each_estimator
-from ..surds import Surd, surd
-from ..symbols import BATCH, Expr, F, K, P, beta, exact_two_outcomes, exact_value, omega, two_outcomes
+from ..proofs import Proof, theorem, theorem_of_each_estimator
+from ..recheck.program import FLOAT, IDENTITY, TO_N
+from ..recheck.trials import compositions
+from ..symbols import Expr, F, K, P, omega, two_outcomes
 
 Q = 1 - P
 
@@ -120,59 +118,42 @@ def limit_objective(estimator: str | Estimator) -> Expr | None:
 
 @theorem_of_each_estimator("population objective, in the manner of arXiv:2510.13651")
 def population_objective(estimator: Estimator) -> Proof:
-    """The expected update of NAME ascends the F(P) that `--derive NAME` prints (omega fixed, guards 0 in the limit of
-    large G).
+    """The expected update of NAME ascends F_G(P) = (1/G) sum_j d_j Pr(Bin(G, P) > j), and for large G the F(P) that
+    `--derive NAME` prints (omega fixed, guards 0), where that is elementary.
     """
+    from .identities import as_formula, spec_of
+
+    spec = spec_of(estimator)
+    named: list[tuple[str, dict]] = [("ascends", {"spec": spec})]
     form = limit_objective(estimator)
     if form is None:
-        return Proof(
-            "exact", "F_G as a Bernstein sum; its limit has no elementary form here", _bernstein_certificates()
-        )
+        return Proof("exact", "F_G as a Bernstein sum; its limit has no elementary form here", named=tuple(named))
     slope = limit_slope(estimator)
-    derivative = sympy.expand(form.diff(P))
-
-    def trials() -> Iterator[bool]:
-        for point, w in itertools.product(sample_points(40), (Fraction(2, 7), Fraction(9, 10))):
-            values = {P: Fraction(int(point.p), int(point.q)), omega: w, **BATCH}
-            yield same(exact_value(derivative, values), exact_value(slope, values))
-        yield from _large_groups(estimator, slope)
-
-    return Proof("exact", "linear system on the rational circle; equal at 40 rational points", (), trials)
+    texts = {"objective": _in_q(as_formula(form)), "slope": _in_q(as_formula(slope))}
+    named.append(("antiderivative", texts))
+    free = ",".join(f"{symbol.name}:0" for symbol in guards(estimator))
+    named.append(("large_groups", {"spec": f"{spec}[{free}]" if free else spec, "slope": texts["slope"]}))
+    return Proof("exact", "F differentiated by rule", named=tuple(named), rests_on=FLOAT)
 
 
-@functools.cache
-def _bernstein_certificates() -> tuple[Certificate, ...]:
-    """d/dP Pr(Bin(G, P) > j) = G C(G-1, j) P^j (1-P)^(G-1-j), which makes F_G the sum of d_j/G times such tails."""
-    found = []
-    for size in range(2, 7):
-        for j in range(size):
-            tail: Expr = sum(math.comb(size, i) * P**i * Q ** (size - i) for i in range(j + 1, size + 1))
-            density = size * math.comb(size - 1, j) * P**j * Q ** (size - 1 - j)
-            found.append(certify(tail.diff(P) - density, f"derivative of Pr(Bin({size}, P) > {j})"))
-    return tuple(found)
+def _in_q(text: str) -> str:
+    """The text with Q for 1 - P and s for the attenuation min(1, w) at alpha = 1."""
+    return text.replace("abs(P - 1)", "(Q)").replace("(1 - P)", "(Q)").replace("min(1, w)", "s")
 
 
-def _large_groups(estimator: Estimator, slope: Expr) -> Iterator[bool]:
-    """A+ - A- of the code at G = 10^6 and rational sqrt p is within 10^-4 of the limit."""
-    free = estimator.with_params(**{symbol.name: 0 for symbol in guards(estimator)})
-    for rate, w in itertools.product((Fraction(9, 25), Fraction(16, 25)), (Fraction(2, 7), Fraction(9, 10))):
-        plus, minus = exact_two_outcomes(free, int(rate * 10**6), 10**6, w)
-        limit = exact_value(slope, {P: rate, omega: w, **BATCH})
-        yield abs(float(plus - minus) - float(limit)) < 1e-4 * max(1.0, abs(float(limit)))
-
-
-FINITE: dict[str, tuple[Any, str]] = {
-    "dr_grpo": (lambda G: sympy.Rational(G - 1, G), "(G-1)/G"),
-    "rloo": (lambda G: sympy.Integer(1), "1"),
-    "reinforce": (lambda G: sympy.Integer(1), "1"),
-    "psr": (lambda G: sympy.Integer(1), "1"),
-    "nsr": (lambda G: sympy.Integer(1), "1"),
-    "w_reinforce": (lambda G: sympy.Rational(11, 10), "11/10"),
-    "raft": (lambda G: sympy.cancel((1 - Q**G) / P), "(1 - Q^G)/P"),
-    "maxrl": (lambda G: sympy.cancel((1 - Q**G) / P) - Q ** (G - 1), "(1 - Q^G)/P - Q^(G-1)"),
-    "reinforce_rej": (lambda G: 2 - Q ** (G - 1) - P ** (G - 1), "2 - Q^(G-1) - P^(G-1)"),
+FINITE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "dr_grpo": ("(G-1)/G", ("dr_grpo: A+ - shift(A-) = (G - 1)/G for K >= 2",)),
+    "rloo": ("1", ("rloo: A+ - shift(A-) = 1 for K >= 2",)),
+    "reinforce": ("1", ("reinforce: A+ - shift(A-) = 1 for K >= 2",)),
+    "psr": ("1", ("psr: A+ - shift(A-) = 1 for K >= 2",)),
+    "nsr": ("1", ("nsr: A+ - shift(A-) = 1 for K >= 2",)),
+    "w_reinforce": ("11/10", ("w_reinforce: A+ - shift(A-) = 11/10 for K >= 2",)),
+    "raft": ("(1 - Q^G)/P", ("raft: A+ - shift(A-) = G/K for K >= 2",)),
+    "maxrl": ("(1 - Q^G)/P - Q^(G-1)", ("maxrl: A+ - shift(A-) = G/K for K >= 2",)),
+    "reinforce_rej": ("2 - Q^(G-1) - P^(G-1)", ("reinforce_rej: A+ - shift(A-) = 2 for K >= 2",)),
 }
-"""F'_G in closed form at every G, as a function of G and as text."""
+"""F'_G at every G, and the marginal value d of the K-th success that gives it: a constant c sums to c, and G/K to
+(1 - Q^G)/P, as (j+1) C(G, j+1) = G C(G-1, j); groups of equal rewards add the rest."""
 
 
 @theorem("arXiv:2510.13651, 2602.02710, 2504.11343")
@@ -180,58 +161,66 @@ def exact_finite_slopes() -> Proof:
     """F'_G at every G: 1 for RLOO, PSR, NSR; (G-1)/G Dr.GRPO; (1-Q^G)/P RAFT; that - Q^(G-1) MaxRL; 2-Q^(G-1)-P^(G-1)
     Rej.
     """
-    certificates = tuple(
-        certify(slope_polynomial(name, size) - claimed(size), f"F'_{size} of {name} is {text}")
-        for name, (claimed, text) in FINITE.items()
-        for size in range(2, 10)
+    return Proof(
+        "exact",
+        "marginal values for all G, summed by the binomial theorem and by absorption (both in `prove --kernel`)",
+        formulas=tuple(text for _, texts in FINITE.values() for text in texts),
+        named=(("slopes_of_the_code", {"forms": {name: text for name, (text, _) in FINITE.items()}}),),
+        rests_on=IDENTITY,
     )
-    return Proof("exact", "polynomial certificates in P for G = 2..9", certificates)
 
 
 @theorem("arXiv:2602.05548 (no statement): GRPO with G <= 3")
 def small_groups_have_no_difficulty_weight() -> Proof:
-    """F'_2 = 1 and F'_3 = sqrt 2 for GRPO are constants: with G <= 3 it is plain REINFORCE in expectation; F'_4 is
-    not.
+    """F'_2 = 1 and F'_3 = sqrt 2 for GRPO are constants: with G <= 3 it is plain REINFORCE in expectation; F'_4 =
+    sqrt 3 + (3 - 2 sqrt 3) P Q is not.
     """
-    r2, r3, r6 = (sympy.sqrt(n) for n in (2, 3, 6))
-    claimed = {2: 1, 3: r2, 4: r3 + (3 - 2 * r3) * P * Q, 5: 2 + (2 * r6 - 6) * P * Q}
-    certificates = tuple(certify(slope_polynomial("grpo", g) - c, f"F'_{g} of GRPO") for g, c in claimed.items())
-    return Proof("exact", "polynomial certificates in P", certificates)
+    forms = {
+        "2": ["1", "0"],
+        "3": ["sqrt(2)", "0"],
+        "4": ["sqrt(3)", "3 - 2 sqrt(3)"],
+        "5": ["2", "2 sqrt(6) - 6"],
+    }
+    return Proof(
+        "exact", "polynomials of degree below 5, equal at 20 points", named=(("polynomial_slopes", {"forms": forms}),)
+    )
 
 
 @theorem("Sec. 3 of arXiv:2602.05548: which difficulty dominates")
 def medium_difficulty_has_least_weight() -> Proof:
-    """Relative to grad P, GRPO's weight F'_G is smallest at P = 1/2 for G >= 4: in z = 2P - 1 it has no negative
-    coefficient.
+    """Relative to grad P, GRPO's weight F'_G is smallest at P = 1/2 for every G >= 4: F'_G is a Bernstein polynomial of
+    degree G - 2 with the convex symmetric coefficients c_j = (G-1)/sqrt((j+1)(G-1-j)).
+
+    The marginal value of the K-th success is ((F) c_(K-1) + (K-1) c_(K-2)) / (G-1): the degree elevation of c. With
+    x = j + 1 and y = G - x, c_(j-1) + c_(j+1) >= 2 sqrt(c_(j-1) c_(j+1)) > 2 c_j because (x^2-1)(y^2-1) < x^2 y^2. A
+    Bernstein polynomial of a convex sequence is convex, of a symmetric one symmetric: it is least at 1/2.
     """
-    z = sympy.Symbol("z")
-
-    def coefficients(size: int) -> list[Surd]:
-        polynomial = sympy.Poly(sympy.expand(slope_polynomial("grpo", size).subs(P, (1 + z) / 2)), z)
-        return [exact_value(sympy.expand(c), {}) for c in reversed(polynomial.all_coeffs())]
-
-    def trials() -> Iterator[bool]:
-        for size in range(4, 13):
-            c = coefficients(size)
-            yield all(x == 0 for x in c[1::2]) and all(x >= 0 for x in c[0::2]) and c[2] > 0
-
-    return Proof("exact", "signs of the exact coefficients of F'_G in 2P - 1, G = 4..12", (), trials)
+    elevation = (
+        "grpo: A+ - shift(A-) = (F (G - 1)/sqrt(K F) + (K - 1) (G - 1)/sqrt((K - 1) (F + 1))) / (G - 1) for K >= 2"
+    )
+    convex = Certificate(
+        "x**2*y**2 - (x - 1)*(x + 1)*(y - 1)*(y + 1) - (x**2 + (y - 1)*(y + 1))",
+        meaning="x^2 y^2 - (x^2-1)(y^2-1) = x^2 + (y-1)(y+1) > 0 for x, y >= 1: c is strictly log-convex at every G",
+    )
+    trials = (("least_weight_at_half", {}),)
+    return Proof("exact", "Bernstein polynomial", (convex,), formulas=(elevation,), named=trials, rests_on=IDENTITY)
 
 
 @theorem("Sec. 4 of arXiv:2602.05548: Experiments I and II are not independent")
 def entanglement() -> Proof:
-    """F' of GRPO with right and wrong scaled by l+, l- is F'_GRPO [l+ (1-P) + l- P]: Negative-Dominant is
-    easy-focused.
+    """F' of GRPO with correct and wrong scaled by l+, l- is F'_GRPO [l+ (1-P) + l- P] at every G: Negative-Dominant is
+    easy-focused. Because `positive_dominant[beta].A+ = beta grpo.A+`, `positive_dominant[beta].A- = grpo.A-`,
+    `negative_dominant[beta].A+ = grpo.A+ / beta`, `negative_dominant[beta].A- = grpo.A-` and `grpo: sum A = 0`.
     """
-    e, up, down = sympy.symbols("E lplus lminus")  # E = E[K A+] = E[(G-K) |A-|], equal by the zero sum
-    q = sympy.Symbol("Q")
-    generic = certify((up * e / P + down * e / q) - (e / P + e / q) * (up * q + down * P), "any G", {q: 1 - P})
-    certificates = [generic]
-    for name, weight in (("positive_dominant", beta * Q + P), ("negative_dominant", Q / beta + P)):
-        for size in range(2, 7):
-            mine = sympy.expand(sympy.cancel(slope_polynomial(estimators.get(name, beta=beta), size)))
-            certificates.append(certify(mine - slope_polynomial("grpo", size) * weight, f"F'_{size} of {name}"))
-    return Proof("exact", "certificate for any G from the zero sum; polynomials in P for G = 2..6", tuple(certificates))
+    generic = Certificate(
+        "(up*E*q + down*E*P) - (E*q + E*P)*(up*q + down*P)",
+        ("q - (1 - P)",),
+        ("-(E*(up*q + down*P))",),
+        meaning="times P Q: E = E[K A+] = E[F |A-|] by the zero sum; F' = E/P + E/Q before, l+ E/P + l- E/Q after",
+    )
+    pairs = [["positive_dominant", "10", "1"], ["negative_dominant", "1/10", "1"]]
+    trials = (("entangled", {"pairs": pairs}),)
+    return Proof("exact", "from the zero sum, at any G", (generic,), named=trials, rests_on=IDENTITY)
 
 
 @theorem("arXiv:2510.13651; Eq. 4 of arXiv:2602.05548 in expectation")
@@ -241,21 +230,38 @@ def master_theorem() -> Proof:
     """
     return Proof(
         "exact",
-        "polynomial certificates with symbolic A+, A-, pi at G = 2, 3, 4; exact enumeration for every estimator",
+        "polynomials with symbolic A+, A-, pi at G = 2, 3, 4, every estimator by enumeration; every G in `--kernel`",
         tuple(_master_certificate(size) for size in (2, 3, 4)),
-        _enumerated_updates,
+        named=_master_trials(coupled=False),
+        rests_on=TO_N,
     )
 
 
-def compositions(arms: int, size: int) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Counts of each behaviour in a group, with their multinomial coefficient."""
-    for bars in itertools.combinations(range(size + arms - 1), arms - 1):
-        counts = tuple(b - a - 1 for a, b in itertools.pairwise((-1, *bars, size + arms - 1)))
-        yield counts, math.factorial(size) // math.prod(math.factorial(n) for n in counts)
+@theorem("Eq. 11 of arXiv:2602.05548: omega holds the group's own rewards")
+def coupled_omega() -> Proof:
+    """Given the other groups of the batch, the master theorem is exact also where omega holds the group's own rewards:
+    A+ and A- are then those at omega(K), and only F' changes.
+    """
+    return Proof(
+        "exact",
+        "the master theorem with A+(K, omega(K)), A-(K, omega(K)): its certificate leaves A+ and A- free at each K",
+        tuple(_master_certificate(size) for size in (2, 3)),
+        named=_master_trials(coupled=True),
+        rests_on=TO_N,
+    )
+
+
+def _master_trials(coupled: bool) -> tuple:
+    names = ["agrae", "ass", "ddas", "gpg", "agrae_released"] if coupled else list(estimators.names("two_class"))
+    exact = [name for name in names if estimators.get(name).params.get("k", 1) < 5]
+    return (
+        ("master_by_enumeration", {"names": exact, "coupled": coupled}),
+        ("master_at_large_groups", {"names": names, "coupled": coupled}),
+    )
 
 
 def _master_certificate(size: int):
-    """The theorem for one logit of a policy with two right and one wrong behaviour, all advantages symbolic."""
+    """The theorem for one logit of a policy with two correct and one wrong behaviour, all advantages symbolic."""
     pi = sympy.symbols("pi1:4")
     plus, minus = sympy.symbols(f"a1:{size + 1}"), sympy.symbols(f"b0:{size}")
     rate = pi[0] + pi[1]
@@ -269,26 +275,4 @@ def _master_certificate(size: int):
         math.comb(size - 1, j) * rate**j * (1 - rate) ** (size - 1 - j) * (plus[j] - minus[j]) for j in range(size)
     )
     zero = mean - size * slope * pi[0] * (1 - rate)
-    return certify(zero, f"logit of a right behaviour, G = {size}", {pi[2]: 1 - pi[0] - pi[1]})
-
-
-def _enumerated_updates() -> Iterator[bool]:
-    """All group outcomes of an exact policy with four behaviours, for every registered estimator."""
-    pi, f, w = [Fraction(n, 10) for n in (1, 2, 3, 4)], (1, 0, 1, 0), Fraction(2, 7)
-    rate = pi[0] + pi[2]
-    for name in estimators.names("two_class"):
-        size = max(4, estimators.get(name).params.get("k", 1))
-        table = [exact_two_outcomes(estimators.get(name), k, size, w) for k in range(size + 1)]
-        mean = [surd(0)] * 4
-        for counts, ways in compositions(4, size):
-            right = counts[0] + counts[2]
-            a = table[right]
-            c = right * a[0] + (size - right) * a[1]
-            chance = ways * math.prod(x**n for x, n in zip(pi, counts, strict=True))
-            update = [n * a[1 - ok] - c * x for n, ok, x in zip(counts, f, pi, strict=True)]
-            mean = [m + chance * u for m, u in zip(mean, update, strict=True)]
-        slope = sum(
-            math.comb(size - 1, j) * rate**j * (1 - rate) ** (size - 1 - j) * (table[j + 1][0] - table[j][1])
-            for j in range(size)
-        )
-        yield all(same(m / size, slope * x * (ok - rate)) for m, x, ok in zip(mean, pi, f, strict=True))
+    return certify(zero, f"logit of a correct behaviour, G = {size}", {pi[2]: 1 - pi[0] - pi[1]})

@@ -5,16 +5,14 @@ moves whenever a drawn one shares a prefix with it, whatever C is.
 """
 
 import itertools
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-import sympy
-
 from ...errors import InputError
-from ..algebra import certify
+from ..certificates import Certificate
 from ..proofs import Proof, theorem
+from ..recheck.program import IDENTITY
 
 Path = tuple[int, ...]
 
@@ -61,24 +59,15 @@ def node_values_are_zero_sum() -> Proof:
     """Leaf-weighted node values obey sum_c n_c (V(c) - V(s)) = 0 at every node, and telescope to r - V(root) on a
     path.
     """
-    n, v = sympy.symbols("n1:4"), sympy.symbols("V1:4")
-    value = sum(x * y for x, y in zip(n, v, strict=True)) / sum(n)
-    local = certify(sum(x * (y - value) for x, y in zip(n, v, strict=True)), "three children with n_c leaves")
-    return Proof("exact", "certificate; random trees", (local,), _random_trees)
-
-
-def _random_trees() -> Iterator[bool]:
-    rng = random.Random(0)
-    for _ in range(50):
-        leaves = {(rng.randrange(3), rng.randrange(3), rng.randrange(2)): rng.randrange(2) for _ in range(8)}
-        values = node_values(leaves)
-        for node in values:
-            children = [c for c in values if len(c) == len(node) + 1 and c[: len(node)] == node]
-            size = {c: sum(leaf[: len(c)] == c for leaf in leaves) for c in children}
-            yield sum(size[c] * (values[c] - values[node]) for c in children) == 0
-        for leaf, reward in leaves.items():
-            steps = (values[leaf[: d + 1]] - values[leaf[:d]] for d in range(len(leaf)))
-            yield sum(steps, Fraction(0)) == reward - values[()]
+    local = Certificate(
+        "S - N*V",
+        ("N*V - S",),
+        ("-1",),
+        meaning="S = sum_c n_c V(c), N = sum_c n_c, V = S / N the value of the node: any number of children",
+    )
+    return Proof(
+        "exact", "by definition of V; random trees", (local,), named=(("random_trees", {}),), rests_on=IDENTITY
+    )
 
 
 @theorem("Theorem 1, case C (Eq. 9) of arXiv:2602.05548, in an autoregressive policy")
@@ -87,14 +76,5 @@ def undrawn_leaves_stay() -> Proof:
     policy, draws = uniform_binary_tree(2), [((0, 0), Fraction(1)), ((1, 1), Fraction(-1))]
     moved = {leaf: leaf_update(policy, draws, leaf) for leaf in itertools.product((0, 1), repeat=2)}
     found = {"policy": "uniform, depth 2", "drawn": draws, "d log pi / eta": moved}
-
-    def trials() -> Iterator[bool]:
-        yield sum(a for _, a in draws) == 0
-        yield moved[(0, 1)] == Fraction(1, 2) and moved[(1, 0)] == Fraction(-1, 2)
-        flat = {
-            leaf: leaf_update({(): [Fraction(1, 4)] * 4}, [((0,), Fraction(1)), ((3,), Fraction(-1))], leaf)
-            for leaf in ((1,), (2,))
-        }
-        yield set(flat.values()) == {Fraction(0)}  # depth 1 is the tabular case, where the symmetric draw leaves them
-
-    return Proof("fails", "smallest tree with shared prefixes", (), trials, found)
+    trials = (("undrawn_leaves_move", {}),)
+    return Proof("fails", "smallest tree with shared prefixes", counterexample=found, named=trials)

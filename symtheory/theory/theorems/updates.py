@@ -12,22 +12,24 @@ The functions take and return exact numbers (Fraction, Surd) or floats alike.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import partial
 from typing import Any
-
-import sympy
 
 from ... import estimators
 from ...errors import InputError
 from ...estimators import Estimator
 from ...metrics.slope import named
-from ..algebra import NotProved, certify
+from ..algebra import NotProved
 from ..certificates import Certificate
+from ..exact import exact_two_outcomes
 from ..proofs import Proof, theorem, theorem_of_each_estimator
+from ..recheck import groups
+from ..recheck.formulas import formulas
+from ..recheck.program import IDENTITY, POINTS
+from ..recheck.trials import small_steps
 from ..surds import Surd, surd
-from ..symbols import Expr, F, K, beta, exact_two_outcomes, two_outcomes
+from .identities import BY_LENGTH, spec_of, unbalanced_group
 
 GRPO, NEGATIVE = "grpo", "negative_dominant"
 
@@ -98,152 +100,117 @@ def underdrawn_probability(P: float, pi_b: float, size: int, beta: float = 10) -
 @theorem("Theorem 1, Eq. 6 and 24-29 of arXiv:2602.05548")
 def logit_update_formula() -> Proof:
     """dh_b = eta (n_b A_b - C pi_b), n_b being how often b was drawn: Theorem 1 with multiplicities."""
-    pi, n, a, step = _softmax_step(4)
-    c = sum(x * y for x, y in zip(n, a, strict=True))
-    certificates = tuple(certify(step[b] - (n[b] * a[b] - c * pi[b]), f"logit {b}") for b in range(4))
-    found = {"drawn": "one right b, one wrong b' twice", "K": 1, "G": 3}
+    gradient = Certificate(
+        "(m - T*x*z) - (m - C*pi)",
+        ("pi - x*z", "T - C"),
+        ("C", "-(x*z)"),
+        meaning="x = exp h_b, z = 1/sum exp h, pi = x z, m = n_b A_b: d/dh_b sum_c n_c A_c (h_c - log sum exp h) is "
+        "m - T x z with T = sum_c n_c A_c, which is C: any number of behaviours",
+    )
+    found = {"drawn": "one correct b, one wrong b' twice", "K": 1, "G": 3}
     plus, minus = exact_two_outcomes(estimators.get(GRPO), 1, 3)
     found |= {"C over the set {b, b'}": plus + minus, "C over the group": plus + 2 * minus}
-
-    def trials() -> Iterator[bool]:
-        yield plus + minus != 0 and plus + 2 * minus == 0
-        for size in range(2, 3):  # no smaller mixed group repeats a behaviour
-            yield all(k <= 1 and size - k <= 1 for k in range(1, size))
-
     when = "b in G is counted with multiplicity; as a set the sum of A under GRPO is not 0"
-    return Proof("holds when", "derivative of log softmax, certified", certificates, trials, found, when)
-
-
-def _softmax_step(arms: int):
-    """pi, n, A as symbols, and d/dh_b sum_c n_c A_c log pi_c by differentiation of the log softmax."""
-    h, n, a, e = (sympy.symbols(f"{name}1:{arms + 1}") for name in "hnAe")
-    total: Expr = sum(sympy.exp(x) for x in h)
-    goal: Expr = sum(m * x * (y - sympy.log(total)) for m, x, y in zip(n, a, h, strict=True))
-    free = {sympy.exp(x): y for x, y in zip(h, e, strict=True)}
-    step = [goal.diff(x).subs(free) for x in h]
-    return [x / sum(e) for x in e], n, a, step
+    trials = (("set_and_multiset", {}),)
+    return Proof(
+        "holds when",
+        "derivative of log softmax",
+        (gradient,),
+        counterexample=found,
+        when=when,
+        named=trials,
+        rests_on=IDENTITY,
+    )
 
 
 @theorem("Eq. 26-29 of arXiv:2602.05548, carried on to probabilities")
 def log_probability_update_formula() -> Proof:
     """d log pi_b = eta [n_b A_b - C pi_b - sum_i A_i pi(o_i) + C sum_c pi_c^2] to first order, for every estimator."""
-    pi, n, a, step = _softmax_step(3)
-    c = sum(x * y for x, y in zip(n, a, strict=True))
-    drawn = sum(x * y * z for x, y, z in zip(n, a, pi, strict=True))
-    norm = sum(x**2 for x in pi)
-    moved = log_prob_update(pi, step)
-    claims = (moved[b] - (n[b] * a[b] - c * pi[b] - drawn + c * norm) for b in range(3))
-    return Proof("exact", "certificate", tuple(certify(claim, f"log pi_{b}") for b, claim in enumerate(claims)))
+    meaning = (
+        "g_b = n_b A_b - C pi_b and d log pi_b = g_b - sum_c pi_c g_c, D = sum_c pi_c n_c A_c = sum_i A_i pi(o_i) "
+        "and S = sum_c pi_c^2, so sum_c pi_c g_c = M = D - C S: any number of behaviours"
+    )
+    certificate = Certificate("(x - C*pi - M) - (x - C*pi - D + C*S)", ("M - D + C*S",), ("-1",), meaning=meaning)
+    return Proof("exact", "", (certificate,), named=(("logits_of_small_groups", {}),), rests_on=IDENTITY)
 
 
 @theorem("Theorem 1, cases A, B and C (Eq. 7-9) of arXiv:2602.05548, for logits")
 def cases_of_logits() -> Proof:
-    """Under GRPO the logits of drawn right behaviours rise, those of drawn wrong ones fall, undrawn ones stay."""
-    plus, minus = two_outcomes(estimators.get(GRPO))
-    n, pi = sympy.symbols("n pi")
-    balance = K * plus + F * minus
-    certificates = (
-        certify(balance, "C"),
-        certify((n * plus - balance * pi) - n * sympy.sqrt(F / K), "right: n_b sqrt(F/K) > 0"),
-        certify((n * minus - balance * pi) + n * sympy.sqrt(K / F), "wrong: -n_b sqrt(K/F) < 0"),
-        certify(0 * plus - balance * pi, "undrawn: 0"),
-    )
-
-    def trials() -> Iterator[bool]:
-        for policy, correct, counts in small_steps(arms=4, largest=4, denominator=5):
-            g = logit_update(policy, counts, correct, GRPO)
-            yield all((x > 0 if f else x < 0) if n else x == 0 for x, f, n in zip(g, correct, counts, strict=True))
-
-    return Proof("exact", "certificates for symbolic G and n_b; all small groups", certificates, trials)
+    """Under GRPO the logits of drawn correct behaviours rise, those of drawn wrong ones fall, undrawn ones stay, since
+    `grpo: sum A = 0` and `grpo: A+ > 0 > A-`.
+    """
+    return Proof("exact", "dh_b = eta n_b A_b with C = 0", named=(("logits_of_small_groups", {}),), rests_on=IDENTITY)
 
 
-Step = tuple[list[Fraction], tuple[int, ...], tuple[int, ...]]
-
-
-def small_steps(arms: int, largest: int, denominator: int) -> Iterator[Step]:
-    """(policy, correct, counts) of mixed groups by growing G, then denominator of the policy: small examples first."""
-    for size in range(2, largest + 1):
-        for d in range(arms, denominator + 1):
-            for weights in itertools.product(range(1, d), repeat=arms - 1):
-                if sum(weights) < d:
-                    policy = [Fraction(x, d) for x in (*weights, d - sum(weights))]
-                    for right_arms in range(1, arms):  # the policies run over all orders already
-                        correct = (1,) * right_arms + (0,) * (arms - right_arms)
-                        for counts in itertools.product(range(size + 1), repeat=arms):
-                            right = sum(n * f for n, f in zip(counts, correct, strict=True))
-                            if sum(counts) == size and 0 < right < size:
-                                yield policy, correct, counts
-
-
-def _find(estimator: str, wanted: Callable[[int, int], bool], wrong_way: Callable[[Surd], bool], kind: str) -> Proof:
-    """Proof by the smallest step in which a behaviour with (f_b, n_b) `wanted` moves the `wrong_way`."""
+def _smallest(estimator: str, who: str, way: str) -> dict[str, Any]:
+    """The smallest step in which a behaviour of kind `who` moves the wrong `way`, with three behaviours."""
+    wanted: dict[str, Callable[[int, int], bool]] = {
+        "correct drawn": lambda f, n: bool(f and n),
+        "wrong drawn": lambda f, n: bool(not f and n),
+        "undrawn": lambda f, n: n == 0,
+    }
+    ways: dict[str, Callable[[Surd], bool]] = {"up": lambda d: d > 0, "down": lambda d: d < 0, "any": lambda d: d != 0}
     for policy, correct, counts in small_steps(arms=3, largest=6, denominator=10):
-        if not any(wanted(f, n) for f, n in zip(correct, counts, strict=True)):
+        if not any(wanted[who](f, n) for f, n in zip(correct, counts, strict=True)):
             continue
         moved = log_prob_update(policy, logit_update(policy, counts, correct, estimator))
         for f, n, d in zip(correct, counts, moved, strict=True):
-            if wanted(f, n) and wrong_way(d):
-                found = {"pi": policy, "correct": correct, "counts": counts, "d log pi / eta": moved}
-                trials = partial(_moves, estimator, found, wanted, wrong_way)
-                return Proof("fails", f"smallest {kind}", (), trials, found)
+            if wanted[who](f, n) and ways[way](d):
+                return {"pi": policy, "correct": correct, "counts": counts, "d log pi / eta": moved}
     raise NotProved("no counterexample with three behaviours, G <= 6 and denominators up to 10")
 
 
-def _moves(estimator: str, found: dict, wanted: Callable, wrong_way: Callable) -> Iterator[bool]:
-    """Recompute the step from the expanded formula, and by a finite difference of the softmax."""
-    pi, correct, counts = found["pi"], found["correct"], found["counts"]
-    a = group_advantages(counts, correct, estimator, Fraction(1, 3))
-    c = sum((n * x for n, x in zip(counts, a, strict=True)), surd(0))
-    drawn = sum((n * x * y for n, x, y in zip(counts, a, pi, strict=True)), surd(0))
-    moved = [n * x - c * y - drawn + c * sum(z * z for z in pi) for n, x, y in zip(counts, a, pi, strict=True)]
-    yield moved == found["d log pi / eta"]
-    yield any(wanted(f, n) and wrong_way(d) for f, n, d in zip(correct, counts, moved, strict=True))
-    weights = [float(x) * math.exp(1e-6 * float(n * y - c * x)) for n, x, y in zip(counts, pi, a, strict=True)]
-    step = [(math.log(w / sum(weights)) - math.log(x)) / 1e-6 for w, x in zip(weights, pi, strict=True)]
-    yield all(abs(s - float(d)) < 1e-4 for s, d in zip(step, moved, strict=True))  # O(eta) curvature
+def _find(estimator: str, who: str, way: str) -> Proof:
+    """Proof that a statement about steps fails, by the smallest step against it."""
+    found = _smallest(estimator, who, way)
+    args = {"estimator": estimator, "policy": [str(x) for x in found["pi"]], "who": who, "way": way}
+    args |= {"correct": list(found["correct"]), "counts": list(found["counts"])}
+    group = f"smallest group in which a behaviour ({who}) moves {'at all' if way == 'any' else way}"
+    return Proof("fails", group, counterexample=found, named=(("step_moves", args),))
 
 
 @theorem("Theorem 1, case A of arXiv:2602.05548, 'strictly increasing their probability'")
 def case_a_of_probabilities() -> Proof:
-    """Under GRPO every drawn right behaviour gains probability. (It loses iff its share n_b/K < m+ - m-.)"""
-    return _find(GRPO, lambda f, n: bool(f and n), lambda d: d < 0, "group in which a drawn right behaviour loses")
+    """Under GRPO every drawn correct behaviour gains probability. (It loses iff its share n_b/K < m+ - m-.)"""
+    return _find(GRPO, "correct drawn", "down")
 
 
 @theorem("Theorem 1, case B of arXiv:2602.05548, for probabilities")
 def case_b_of_probabilities() -> Proof:
     """Under GRPO every drawn wrong behaviour loses probability. (It gains iff its share n_b/(G-K) < m- - m+.)"""
-    return _find(GRPO, lambda f, n: bool(not f and n), lambda d: d > 0, "group in which a drawn wrong behaviour gains")
+    return _find(GRPO, "wrong drawn", "up")
 
 
 @theorem("B.5, Case C of arXiv:2602.05548: 'remain constant under GRPO'")
 def case_c_of_probabilities() -> Proof:
     """Under GRPO the probabilities of undrawn behaviours remain constant."""
-    return _find(GRPO, lambda f, n: n == 0, lambda d: d != 0, "group that moves an undrawn behaviour")
+    return _find(GRPO, "undrawn", "any")
 
 
 @theorem("B.5, Case C of arXiv:2602.05548: 'output probabilities of all unsampled responses increase'")
 def negative_dominant_lifts_undrawn_probabilities() -> Proof:
     """Under Negative-Dominant the probabilities of all undrawn behaviours increase."""
-    return _find(NEGATIVE, lambda f, n: n == 0, lambda d: d < 0, "group in which an undrawn behaviour loses")
+    return _find(NEGATIVE, "undrawn", "down")
 
 
 @theorem("B.5, Case A of arXiv:2602.05548 under Negative-Dominant")
 def negative_dominant_case_a_of_probabilities() -> Proof:
-    """Under Negative-Dominant every drawn right behaviour gains probability."""
-    return _find(NEGATIVE, lambda f, n: bool(f and n), lambda d: d < 0, "group in which a drawn right behaviour loses")
+    """Under Negative-Dominant every drawn correct behaviour gains probability."""
+    return _find(NEGATIVE, "correct drawn", "down")
 
 
 @theorem("B.5, Case B of arXiv:2602.05548: 'logits of overconfident negatives can be increased'")
 def negative_dominant_lifts_underdrawn_wrong_logits() -> Proof:
-    """Under Negative-Dominant the logit of a drawn wrong b rises iff n_b < (1 - 1/beta)(G - K) pi_b."""
-    n, pi = sympy.symbols("n pi")
-    plus, minus = two_outcomes(estimators.get(NEGATIVE, beta=beta))
-    step = n * minus - (K * plus + F * minus) * pi
-    identity = certify(step - sympy.sqrt(K / F) * ((1 - 1 / beta) * F * pi - n), "dh_b = sqrt(K/F) [...]")
-    found = {"G": 8, "K": 4, "beta": 10, "pi_b": Fraction(1, 2), "dh_b / eta for n_b = 1..4": _example_of_case_b()}
+    """Under Negative-Dominant the logit of a drawn wrong b rises iff n_b < (1 - 1/beta)(G - K) pi_b, since
+    `negative_dominant[beta]: A- = -sqrt(K/F)` and `negative_dominant[beta]: sum A = -(1 - 1/beta) F sqrt(K/F)`.
+    """
+    meaning = "dh_b = n A- - C pi with A- = -s, C = -c F s (s = sqrt(K/F), c = 1 - 1/beta) is s (c F pi - n)"
+    identity = Certificate("(n*a - C*pi) - s*(c*F*pi - n)", ("a + s", "C + c*F*s"), ("n", "-pi"), meaning=meaning)
+    values = _example_of_case_b()
+    found = {"G": 8, "K": 4, "beta": 10, "pi_b": Fraction(1, 2), "dh_b / eta for n_b = 1..4": values}
     when = "n_b < (1 - 1/beta)(G - K) pi_b: b is drawn less often than its probability"
-    expected = [Fraction(4 - 5 * (m - 1), 5) for m in range(1, 5)]
-    return Proof("holds when", "certificate", (identity,), lambda: [_example_of_case_b() == expected], found, when)
+    trials = (("logits_of_a_wrong_behaviour", {"values": [str(x) for x in values]}),)
+    return Proof("holds when", "", (identity,), counterexample=found, when=when, named=trials, rests_on=IDENTITY)
 
 
 def _example_of_case_b() -> list[Surd]:
@@ -255,92 +222,147 @@ def _example_of_case_b() -> list[Surd]:
 @theorem("Sec. 3 and B.5 of arXiv:2602.05548: C < 0 as an exploration bonus")
 def imbalance_bonus_sharpens() -> Proof:
     """The term -C pi_b with C < 0 lifts only b with pi_b > sum pi^2, and alone never raises entropy."""
-    pi, l = sympy.symbols("pi1:4"), sympy.symbols("l1:4")
-    one = {pi[2]: 1 - pi[0] - pi[1]}
-    mean = lambda x: sum(p * y for p, y in zip(pi, x, strict=True))  # noqa: E731
-    covariance = mean([x * y for x, y in zip(l, pi, strict=True)]) - mean(l) * mean(pi)
-    pairs = sum(
-        pi[i] * pi[j] * (l[i] - l[j]) * (pi[i] - pi[j]) for i, j in itertools.combinations(range(3), 2)
-    )  # each >= 0 for l = log pi: the entropy change is -eta |C| times this
-    moved = log_prob_update(pi, pi)
-    certificates = (
-        certify(covariance - pairs, "Cov(log pi, pi) is a sum of non-negative pairs", one),
-        certify(moved[0] - (pi[0] - sum(x**2 for x in pi)), "d log pi_b = eta |C| (pi_b - sum pi^2)", one),
+    pair = Certificate(
+        "x*y*(a - b)*(x - y) - (x*y*(a*x - a*y - b*x + b*y))",
+        meaning="2 Cov_pi(log pi, pi) = sum over pairs x y (log x - log y)(x - y), each >= 0 as log rises: this term "
+        "multiplied out",
     )
-
-    def trials() -> Iterator[bool]:
-        for a, b in itertools.product(range(1, 9), repeat=2):
-            policy = [Fraction(a, a + b + 5), Fraction(b, a + b + 5), Fraction(5, a + b + 5)]
-            norm = sum(x * x for x in policy)
-            yield sum(x * (x - norm) * math.log(x) for x in policy) >= -1e-15
-
-    return Proof("exact", "pair certificate (Chebyshev's sum)", certificates, trials)
+    moved = Certificate(
+        "(pi - M) - (pi - S)",
+        ("M - S",),
+        ("-1",),
+        meaning="g_b = |C| pi_b: d log pi_b = eta |C| (pi_b - M), M = sum_c pi_c pi_c = S: any number of behaviours",
+    )
+    two = Certificate(
+        "2*(x*a*x + y*b*y)*(x + y) - 2*(x*a + y*b)*(x*x + y*y) - 2*x*y*(a - b)*(x - y)",
+        meaning="Chebyshev's identity for two behaviours of weights x, y with values a = log x, b = log y",
+    )
+    trials = (("bonus_on_small_policies", {}),)
+    return Proof("exact", "Chebyshev's sum by pairs", (pair, moved, two), named=trials, rests_on=IDENTITY)
 
 
 @theorem("Theorem 1 of arXiv:2602.05548: what C = 0 means")
 def zero_sum_and_signs_give_sure_improvement() -> Proof:
-    """If A+ >= 0 >= A- and C = 0, then every group and every step size keeps P' >= P in a tabular policy."""
-    claim = "(pi3 + pi4)*(pi1*(1 + u1) + pi2*(1 + u2)) - (pi1 + pi2)*(pi3*(1 - v1) + pi4*(1 - v2))"
-    gain = "(pi3 + pi4)*(pi1*u1 + pi2*u2) + (pi1 + pi2)*(pi3*v1 + pi4*v2)"
+    """If A+ >= 0 >= A- and C = 0, then every group and every step size keeps P' >= P in a policy with a logit of its
+    own for each whole trajectory, equal weights on the rollouts, and plain gradient ascent.
+    """
     meaning = (
-        "weights of right behaviours are multiplied by 1 + u, of wrong ones by 1 - v, with u, v >= 0 because C = 0; "
-        "P'/(1-P') >= P/(1-P) iff the claim is >= 0, and it equals a sum of non-negative products"
+        "a correct behaviour's weight is multiplied by 1 + u, a wrong one's by 1 - v, u, v >= 0, because C = 0 leaves "
+        "h_b + eta n_b A_b; with masses R, W and gains U = sum pi u, V = sum pi v the odds rise iff the claim is >= 0, "
+        "and it is W U + R V: any number of behaviours"
     )
-    certificate = Certificate(f"{claim} - ({gain})", meaning=meaning)
+    certificate = Certificate("W*(R + U) - R*(W - V) - (W*U + R*V)", meaning=meaning)
+    trials = (("random_steps", {"estimator": GRPO}), ("logits_of_small_groups", {}))
+    return Proof("exact", "", (certificate,), named=trials, rests_on=IDENTITY)
 
-    def trials() -> Iterator[bool]:
-        for policy, correct, counts in small_steps(arms=4, largest=3, denominator=6):
-            yield success_update(policy, correct, logit_update(policy, counts, correct, GRPO)) >= 0
 
-    return Proof("exact", "certificate; all small groups under GRPO", (certificate,), trials)
+BOUNDARY: dict[str, dict[str, Any]] = {
+    "prefix": {
+        "kind": "prefix",
+        "policy": {"": ["2/5", "3/5"], "0": ["1/5", "4/5"], "1": ["1/5", "4/5"]},
+        "correct": ["01", "10"],
+        "draws": ["10", "00"],
+        "dP / eta": "-4/125",
+    },
+    "length": BY_LENGTH,
+    "clipped": {
+        "kind": "weights",
+        "policy": ["1/5", "1/5", "3/5"],
+        "correct": [1, 0, 0],
+        "draws": [0, 1],
+        "weights": ["0", "1"],
+    },
+    "KL": {"kind": "KL", "policy": ["3/4", "1/4"], "reference": ["1/4", "3/4"], "correct": [1, 0], "draws": []},
+    "entropy": {"kind": "entropy", "policy": ["3/4", "1/4"], "correct": [1, 0], "draws": []},
+}
+"""The smallest steps found that lower P under GRPO where one hypothesis of sure improvement is missing."""
+
+
+@theorem("what the sure improvement of GRPO needs")
+def sure_improvement_needs_its_hypotheses() -> Proof:
+    """GRPO also never lowers P where trajectories share prefixes, where rollouts weigh 1/|o_i|, where a drawn correct
+    rollout is clipped, with a KL penalty, or with an entropy bonus.
+    """
+    tree, clipped = BOUNDARY["prefix"], BOUNDARY["clipped"]
+    found = {
+        "tree of depth 2, node policies": [tree["policy"][n] for n in ("", "0", "1")],
+        "correct leaves": tree["correct"],
+        "drawn": tree["draws"],
+        "dP / eta on the tree": tree["dP / eta"],
+        "lengths (4, 1), policy": BY_LENGTH["policy"],
+        "correct one clipped, policy": clipped["policy"],
+        "KL to (1/4, 3/4) or entropy bonus, policy": BOUNDARY["entropy"]["policy"],
+    }
+    trials = tuple(("boundary_falls", {"example": example}) for example in BOUNDARY.values())
+    return Proof("fails", "one smallest example for each", counterexample=found, named=trials)
 
 
 @theorem_of_each_estimator("the converse of group symmetry (Eq. 5 of arXiv:2602.05548)")
 def sure_improvement(estimator: Estimator) -> Proof:
-    """Under NAME no group lowers the success probability of a tabular policy, to first order in the step."""
-    for policy, counts in _concentrated_steps(estimator):
-        correct = (1, 1, 0, 0)
-        dp = success_update(policy, correct, logit_update(policy, counts, correct, estimator))
-        if dp < 0:
-            found = {"pi": policy, "correct": correct, "counts": counts, "dP / eta": dp}
-            return Proof("fails", "smallest group found that lowers P", (), partial(_falls, estimator, found), found)
-    try:
-        plus, minus = two_outcomes(estimator)
-        certificate = certify(K * plus + F * minus, f"C of {estimator.name}")
-    except NotProved:
-        raise NotProved(f"{estimator.name} is not zero-sum, and no regress was found") from None
+    """Under NAME no group lowers the success probability of a policy with a logit for each whole trajectory, at any
+    step of plain gradient ascent.
+    """
+    spec = spec_of(estimator)
+    edge = f" for F >= {estimator.params.get('k', 1)}" if estimator.params.get("k", 1) > 1 else ""
+    found = _fall(estimator)
+    if found:
+        args = {"estimator": spec, "policy": [str(x) for x in found["pi"]], "omega": str(found["omega"])}
+        args |= {"correct": list(found["correct"]), "counts": list(found["counts"])}
+        return Proof(
+            "fails", "smallest group found that lowers P", counterexample=found, named=(("success_falls", args),)
+        )
+    if unbalanced_group(estimator):
+        raise NotProved(f"{estimator.name} is not zero-sum, and no regress was found")
     return Proof(
         "exact",
         "C = 0 and A+ >= 0 >= A- (see zero_sum_and_signs_give_sure_improvement)",
-        (certificate,),
-        lambda: _right_signs(estimator),
+        formulas=(f"{spec}: sum A = 0{edge}", f"{spec}: A+ >= 0 >= A-{edge}"),
+        named=(("random_steps", {"estimator": spec, "tries": 1000}),),
+        rests_on=IDENTITY,
     )
 
 
-def _concentrated_steps(estimator: Estimator) -> Iterator[tuple[list[Fraction], tuple[int, int, int, int]]]:
-    """Policies over (drawn right, undrawn right, drawn wrong, undrawn wrong) with most mass left undrawn."""
+def _fall(estimator: Estimator) -> dict[str, Any] | None:
+    """A group that lowers P to first order: found by the signs of A+, A- and C over groups to G = 200, if there is one.
+
+    A wrong sign of A+ or A- shows at once with one behaviour of each kind; C != 0 by leaving most mass undrawn.
+    """
+    for size, correct, w in _suspects(estimator):
+        d = 2
+        while d <= 96:
+            for masses in ((1, d, 1, 1), (1, 1, 1, d), (1, d, 1, d)):
+                total = sum(masses)
+                policy = [Fraction(m, total) for m in masses]
+                counts, outcomes = (correct, 0, size - correct, 0), (1, 1, 0, 0)
+                g = logit_update(policy, counts, outcomes, estimator, w)
+                dp = success_update(policy, outcomes, g)
+                if dp < 0:
+                    return {"pi": policy, "correct": outcomes, "counts": counts, "omega": w, "dP / eta": dp}
+            d *= 2
+    return None
+
+
+def _suspects(estimator: Estimator):
+    """(G, K, omega) with C != 0 or a wrong sign, the smallest first."""
     smallest = max(2, estimator.min_size, estimator.params.get("k", 1))
-    for d, size in itertools.product((6, 12, 24, 48, 96), range(smallest, smallest + 3)):
-        for right in range(size + 1):
-            for masses in ((1, d - 3, 1, 1), (1, 1, 1, d - 3), (1, d // 2, 1, d - 2 - d // 2)):
-                yield [Fraction(m, d) for m in masses], (right, 0, size - right, 0)
-
-
-def _falls(estimator: Estimator, found: dict) -> Iterator[bool]:
-    """Whether a finite step (eta = 10^-4) on the softmax weights lowers P for the stored policy and group."""
-    g = logit_update(found["pi"], found["counts"], found["correct"], estimator)
-    weights = [float(x) * math.exp(1e-4 * float(y)) for x, y in zip(found["pi"], g, strict=True)]
-    before = float(sum(x for x, f in zip(found["pi"], found["correct"], strict=True) if f))
-    after = sum(w for w, f in zip(weights, found["correct"], strict=True) if f) / sum(weights)
-    yield after < before and found["dP / eta"] < 0
-
-
-def _right_signs(estimator: Estimator) -> Iterator[bool]:
-    """A+ >= 0 >= A- and C = 0 in every group up to G = 12, those of equal rewards included."""
-    for size in range(max(2, estimator.params.get("k", 1)), 13):
-        for k in range(size + 1):
-            plus, minus = exact_two_outcomes(estimator, k, size)
-            yield plus >= 0 >= minus and k * plus + (size - k) * minus == 0
+    for size in range(smallest, smallest + 5):
+        for correct, w in itertools.product(range(size + 1), (Fraction(1, 3), Fraction(0), Fraction(1))):
+            try:
+                plus, minus = exact_two_outcomes(estimator, correct, size, w)
+            except ZeroDivisionError:
+                continue
+            balanced = groups.exactly("=", correct * plus + (size - correct) * minus)
+            if not balanced or (correct and plus < 0) or (correct < size and minus > 0):
+                yield size, correct, w
+    spec = spec_of(estimator)
+    for text in (f"{spec}: A+ >= 0", f"{spec}: A- <= 0"):
+        formula = formulas(text)[0]
+        draws = groups.all_sizes(0)
+        at = groups.Floats(spec, {}, "numpy", draws.correct, draws.wrong, draws.omega, draws.seed)
+        value = at.quantity("", formula.left) * (1 if formula.relation == ">=" else -1)
+        for i in [int(j) for j in (value < -1e-9).nonzero()[0]][:1]:
+            w = Fraction(float(draws.omega[i])).limit_denominator(20)
+            yield int(draws.correct[i] + draws.wrong[i]), int(draws.correct[i]), w
 
 
 @theorem("Sec. 4 of arXiv:2602.05548, Negative-Dominant on a concentrated policy")
@@ -353,5 +375,6 @@ def negative_dominant_can_regress() -> Proof:
         name: success_update(policy, correct, logit_update(policy, counts, correct, name)) for name in (GRPO, NEGATIVE)
     }
     found = {"pi": policy, "correct": correct, "counts": counts, **{f"dP/eta of {k}": v for k, v in dp.items()}}
-    trials = lambda: [dp[GRPO] == tenth, dp[NEGATIVE] == Fraction(-13, 500)]  # noqa: E731
-    return Proof("exact", "exact example", (), trials, found)
+    args = {"policy": [str(x) for x in policy], "correct": list(correct), "counts": list(counts)}
+    trials = (("success_moves", {**args, "rates": {GRPO: "1/10", NEGATIVE: "-13/500"}}),)
+    return Proof("exact", "exact example", counterexample=found, named=trials, rests_on=POINTS)

@@ -1,0 +1,212 @@
+"""The rule that turns effects of seeds into verdicts.
+
+A cell is one claim in one world, setting and reading; its effect is positive in the claim's direction, its margin d was
+fixed beforehand (`claims.toml`). With all seeds together, t intervals over seeds, and Holm's correction over the cells
+of one reading and setting:
+
+    supported       the effect is larger than d (one-sided 2.5%); every part of a claim of several parts is
+    reversed        some part is smaller than -d
+    no effect       some part lies within -d and d (two one-sided tests at 5%: Schuirmann 1987, Lakens 2017)
+    inconclusive    none of these
+    not testable    the cell has nothing to test: no event in any arm, no contrast, or set by the design
+
+Beside it stands what the original study could have seen: d33, the effect that it had 33% power for; an effect that is
+smaller is *below the published study's sight* (small telescopes, Simonsohn 2015). On practice in RL: Agarwal et al.
+2021.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SUPPORTED, REVERSED, NONE, OPEN, UNTESTABLE = "supported", "reversed", "no effect", "inconclusive", "not testable"
+VERDICTS = (SUPPORTED, REVERSED, NONE, OPEN, UNTESTABLE)
+LEVEL, TOST_LEVEL = 0.025, 0.05
+"""One-sided level of *supported* and *reversed* (a 95% interval), and of each of the two tests of *no effect*."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What was fixed for a claim before its runs were judged."""
+
+    unit: str
+    size: float
+    """d, in `unit`"""
+    kind: str = ""
+    """"" for a difference, share for a share of runs, equal for a claim that two methods are alike"""
+    published: float | None = None
+    questions: int | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One comparison of a cell: its mean with the 95% interval, and the p-values of the three questions."""
+
+    mean: float
+    low: float
+    high: float
+    above: float
+    """p of H0: the effect is at most d"""
+    below: float
+    """p of H0: the effect is at least -d"""
+    inside: float
+    """p of H0: the effect lies outside -d .. d"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One claim in one world, setting and reading."""
+
+    verdict: str
+    parts: tuple[Part, ...]
+    seeds: int
+    margin: Margin
+    reason: str = ""
+    """Why it is not testable."""
+
+    @property
+    def blocking(self) -> int:
+        """The part that the verdict rests on: the one that speaks most against the claim."""
+        return int(np.argmax([p.above for p in self.parts]) if self.verdict != REVERSED else self._lowest())
+
+    def _lowest(self) -> int:
+        return int(np.argmin([p.below for p in self.parts]))
+
+    @property
+    def shown(self) -> Part:
+        return self.parts[self.blocking]
+
+    def telescope(self) -> str:
+        """How the effect compares with what the published study could have seen, or nothing where that is unknown."""
+        limit = visible(self.margin)
+        if limit is None or not self.parts:
+            return ""
+        return "below the published study's sight" if self.shown.high < limit else ""
+
+
+def visible(margin: Margin) -> float | None:
+    """d33: the effect for which the published study had 33% power at 5%, two-sided, in the margin's unit.
+
+    Shares: two groups of `questions` runs. Points: two independent sets of so many questions near 50%, which is the
+    largest standard error they can have, so d33 is not too small.
+    """
+    if margin.published is None or margin.questions is None:
+        return None
+    factor = 1.96 - 0.44  # z(0.975) - z(0.67)
+    if margin.unit == "points":
+        return 100 * factor * math.sqrt(2 * 0.25 / margin.questions)
+    return factor * math.sqrt(2 * 0.15 * 0.85 / margin.questions)
+
+
+def part_of(values: np.ndarray, margin: Margin) -> Part:
+    """One comparison from the effects of the seeds, [seed]."""
+    from scipy import stats
+
+    d, n = margin.size, len(values)
+    mean = float(values.mean())
+    if margin.kind == "share":
+        hits = int(values.sum())
+        low, high = stats.binomtest(hits, n).proportion_ci(0.95)
+        above = stats.binomtest(hits, n, d, alternative="greater").pvalue
+        inside = stats.binomtest(hits, n, d, alternative="less").pvalue
+        return Part(mean, float(low), float(high), float(above), 1.0, float(inside))
+    error = float(values.std(ddof=1)) / math.sqrt(n)
+    if error == 0:
+        sure = lambda holds: 0.0 if holds else 1.0  # noqa: E731
+        return Part(mean, mean, mean, sure(mean > d), sure(mean < -d), sure(-d < mean < d))
+    t = stats.t(n - 1)
+    half = float(t.ppf(0.975)) * error
+    above, below = float(t.sf((mean - d) / error)), float(t.cdf((mean + d) / error))
+    inside = max(float(t.cdf((mean - d) / error)), float(t.sf((mean + d) / error)))
+    return Part(mean, mean - half, mean + half, above, below, inside)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(values, kind="stable")
+    adjusted, largest = [0.0] * len(values), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, (len(values) - rank) * values[i])
+        adjusted[i] = round(min(1.0, largest), 12)
+    return adjusted
+
+
+def judge(
+    cells: Mapping[str, np.ndarray], margins: Mapping[str, Margin], untestable: Mapping[str, str] | None = None
+) -> dict[str, Cell]:
+    """Verdicts of all cells of one reading and setting: effects [seed, part] by claim.
+
+    `untestable` gives the reason for cells that have nothing to test; they take no part in the correction.
+    """
+    untestable = dict(untestable or {})
+    parts = {id: tuple(part_of(column, margins[id]) for column in values.T) for id, values in cells.items()}
+    tested = [id for id in cells if id not in untestable]
+    questions: dict[str, dict[str, float]] = {"above": {}, "below": {}, "inside": {}}
+    for id in tested:
+        own, count = parts[id], len(parts[id])
+        questions["above"][id] = max(p.above for p in own)
+        questions["below"][id] = min(1.0, count * min(p.below for p in own))
+        questions["inside"][id] = min(1.0, count * min(p.inside for p in own))
+    adjusted = {name: dict(zip(p, holm(list(p.values())), strict=True)) for name, p in questions.items()}
+    found = {}
+    for id, values in cells.items():
+        if id in untestable:
+            verdict = UNTESTABLE
+        else:
+            above, below, inside = (adjusted[name][id] for name in ("above", "below", "inside"))
+            verdict = _decide(above, below, inside, margins[id].kind == "equal")
+        found[id] = Cell(verdict, parts[id], len(values), margins[id], untestable.get(id, ""))
+    return found
+
+
+def _decide(above: float, below: float, inside: float, equal: bool) -> str:
+    if equal:  # the claim is that there is no difference
+        return REVERSED if min(above, below) <= LEVEL else SUPPORTED if inside <= TOST_LEVEL else OPEN
+    if above <= LEVEL:
+        return SUPPORTED
+    if below <= LEVEL:
+        return REVERSED
+    return NONE if inside <= TOST_LEVEL else OPEN
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What has to be there before a claim can be tested in a cell."""
+
+    claim: str = ""
+    """A claim that must be supported or reversed in the same cell (for a share of events: must have had one)."""
+    calibrated: tuple[str, ...] = field(default=())
+    """Worlds whose design set what the claim is about."""
+
+
+def judge_with_gates(
+    cells: Mapping[str, np.ndarray], margins: Mapping[str, Margin], needs: Mapping[str, Needs], world: str
+) -> dict[str, Cell]:
+    """`judge`, with the cells that have nothing to test found first."""
+    untestable = {}
+    for id in cells:
+        need = needs.get(id, Needs())
+        if world in need.calibrated:
+            untestable[id] = "set by the design"
+        elif need.claim in cells and margins[need.claim].kind == "share" and not cells[need.claim].any():
+            untestable[id] = "no event in any arm"
+    first = judge(cells, margins, untestable)
+    for id in cells:
+        need = needs.get(id, Needs())
+        if (
+            need.claim in first
+            and margins[need.claim].kind != "share"
+            and first[need.claim].verdict
+            not in (
+                SUPPORTED,
+                REVERSED,
+            )
+        ):
+            untestable[id] = "no contrast to test"
+    return judge(cells, margins, untestable)

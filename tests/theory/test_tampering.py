@@ -1,0 +1,395 @@
+"""Attacks on `prove`, each on a copy of the package: it must exit with 1 and name the row."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from symtheory.theory import kept, proofs
+from symtheory.theory.recheck import program
+from symtheory.theory.theorems import find
+
+REPOSITORY = Path(__file__).parents[2]
+E, T = "symtheory/estimators", "symtheory/theory/theorems"
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One edit of one file, the rows asked for, and the row that must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    ids: tuple[str, ...]
+    fails: str
+
+
+def scaled(factor: str) -> tuple[str, str]:
+    """GRPO's std link with its result multiplied by `factor`."""
+    line = "    return op.div(a, op.sqrt(variance) + eps)\n"
+    return line, line.replace("op.div", f"({factor}) * op.div")
+
+
+ATTACKS = [
+    Attack(
+        "1.5 times on groups written out",
+        f"{E}/grpo.py",
+        *scaled("1.5 if a.shape[-1] > 2 else 1"),
+        ("update_magnitude",),
+        "update_magnitude",
+    ),
+    Attack(
+        "a factor at G = 150 only",
+        f"{E}/grpo.py",
+        *scaled("1 + (g.size == 150) * 0.5"),
+        ("update_magnitude",),
+        "update_magnitude",
+    ),
+    Attack(
+        "a factor beyond G = 40",
+        f"{E}/grpo.py",
+        *scaled("op.where(op.positive(g.weight.sum() - 40), 2, 1) if op.known(g.size) else 1"),
+        ("square_sum_is_constant",),
+        "square_sum_is_constant",
+    ),
+    Attack(
+        "a factor of the batch mean",
+        f"{E}/grpo.py",
+        *scaled("1 + g.batch.omega / 100"),
+        ("update_magnitude",),
+        "update_magnitude",
+    ),
+    Attack(
+        "a factor of the first rollout",
+        f"{E}/grpo.py",
+        *scaled("1 + (np.arange(a.shape[-1]) == 0)"),
+        ("magnitude_bound",),
+        "magnitude_bound",
+    ),
+    Attack(
+        "a factor of the other prompts",
+        f"{E}/grpo.py",
+        *scaled("1 + 0 * a + (0 if a.ndim < 2 else a.shape[0] / 1e3)"),
+        ("square_sum_is_constant",),
+        "square_sum_is_constant",
+    ),
+    Attack(
+        "minimum for maximum in numpy and jax",
+        "symtheory/ops.py",
+        "self.minimum, self.maximum = xp.minimum, xp.maximum",
+        "self.minimum, self.maximum = xp.maximum, xp.minimum",
+        ("ass_imbalance",),
+        "ass_imbalance",
+    ),
+    Attack(
+        "minimum for maximum in jax alone",
+        "symtheory/ops.py",
+        "self.minimum, self.maximum = xp.minimum, xp.maximum",
+        "self.minimum = xp.minimum if xp is np else xp.maximum\n        self.maximum = xp.maximum",
+        ("agrae_imbalance",),
+        "agrae_imbalance",
+    ),
+    Attack(
+        "minimum for maximum on symbols",
+        "symtheory/ops.py",
+        "self.minimum, self.maximum = _each(sympy.Min), _each(sympy.Max)",
+        "self.minimum, self.maximum = _each(sympy.Max), _each(sympy.Min)",
+        ("ass_imbalance",),
+        "ass_imbalance",
+    ),
+    Attack(
+        "degenerate groups get 1",
+        "symtheory/ops.py",
+        "return self.xp.where(bad, 0, a",
+        "return self.xp.where(bad, 1, a",
+        ("every_reward_vector",),
+        "every_reward_vector",
+    ),
+    Attack(
+        "omega and 1 - omega change places",
+        f"{E}/agrae.py",
+        "omega * focus_hard(a, g, op) + (1 - omega) * focus_easy(a, g, op)",
+        "omega * focus_easy(a, g, op) + (1 - omega) * focus_hard(a, g, op)",
+        ("eq12_ddas",),
+        "eq12_ddas",
+    ),
+    Attack(
+        "wrong rollouts are damped",
+        f"{E}/agrae.py",
+        "op.where(op.positive(a), op.minimum(1, g.batch.omega / alpha) * a, a)",
+        "op.where(op.positive(a), a, op.minimum(1, g.batch.omega / alpha) * a)",
+        ("ass_imbalance",),
+        "ass_imbalance",
+    ),
+    Attack("beta is 9", f"{E}/controlled.py", "beta=10", "beta=9", ("entanglement",), "entanglement"),
+    Attack(
+        "gamma is 0.6",
+        f"{E}/difficulty.py",
+        "gamma=0.5",
+        "gamma=0.6",
+        ("focus_maximum_is_not_attained",),
+        "focus_maximum_is_not_attained",
+    ),
+    Attack(
+        "the released divisor",
+        f"{E}/difficulty.py",
+        "op.div(gamma * a, op.sqrt(1 - g.mean))",
+        "op.div(gamma * a, 1 - op.sqrt(g.mean))",
+        ("table1b_sums",),
+        "table1_easy_focused",
+    ),
+    Attack(
+        "ddof with the wrong sign",
+        f"{E}/grpo.py",
+        "g.size - ddof",
+        "g.size + ddof",
+        ("update_magnitude_ddof",),
+        "update_magnitude_ddof",
+    ),
+    Attack("ngrpo's std with ddof 1", f"{E}/ngrpo.py", "ddof=0", "ddof=1", ("ngrpo_imbalance",), "ngrpo_imbalance"),
+    Attack(
+        "leave two out",
+        f"{E}/reinforce.py",
+        "op.div(g.size, g.size - 1)",
+        "op.div(g.size, g.size - 2)",
+        ("exact_finite_slopes",),
+        "exact_finite_slopes",
+    ),
+    Attack(
+        "maxrl divides by p^2",
+        f"{E}/reinforce.py",
+        "return op.div(a, g.mean + eps)",
+        "return op.div(a, g.mean**2 + eps)",
+        ("exact_finite_slopes",),
+        "exact_finite_slopes",
+    ),
+    Attack(
+        "pass@k counts one rollout less",
+        f"{E}/passk.py",
+        "failing_with_me = share_of_failing(op, wrong - 1, g.size - 1, k - 1)",
+        "failing_with_me = share_of_failing(op, wrong - 1, g.size, k - 1)",
+        ("zero_sum:passk", "passk_zero_sum"),
+        "passk_zero_sum",
+    ),
+    Attack(
+        "a stated weight of 7",
+        f"{T}/objectives.py",
+        "rloo: A+ - shift(A-) = 1 for",
+        "rloo: A+ - shift(A-) = 7 for",
+        ("exact_finite_slopes",),
+        "exact_finite_slopes",
+    ),
+    Attack(
+        "certificates that say 0",
+        "symtheory/theory/algebra.py",
+        "    roots = Roots()\n    written",
+        "    return Certificate('0', meaning=meaning)\n    roots = Roots()\n    written",
+        ("master_theorem",),
+        "master_theorem",
+    ),
+    Attack(
+        "a statement with another constant",
+        f"{T}/difficulty.py",
+        "`grpo: sum |A| = 2 G sqrt(p (1 - p))`",
+        "`grpo: sum |A| = 3 G sqrt(p (1 - p))`",
+        ("update_magnitude",),
+        "update_magnitude",
+    ),
+    Attack(
+        "a statement about another estimator",
+        f"{T}/difficulty.py",
+        "`ddas: sum A = 0`",
+        "`ass: sum A = 0`",
+        ("ddas_magnitude",),
+        "ddas_magnitude",
+    ),
+    Attack(
+        "another verdict in the ledger",
+        "symtheory/claims/claims.toml",
+        'verdict = "exact"\nproof = ["ass_imbalance"]',
+        'verdict = "fails"\nproof = ["ass_imbalance"]',
+        ("eq13_ass",),
+        "eq13_ass",
+    ),
+    Attack(
+        "another formula in the ledger",
+        "symtheory/claims/claims.toml",
+        "`grpo: sum |A| <= G` with",
+        "`grpo: sum |A| <= 2 G` with",
+        ("theorem2_peak",),
+        "theorem2_peak",
+    ),
+    Attack(
+        "a theorem that says the opposite",
+        f"{T}/flow.py",
+        '"negative_dominant": "beta",',
+        '"negative_dominant": "1/beta",',
+        ("stability_indices",),
+        "stability_indices",
+    ),
+    Attack(
+        "another counterexample",
+        f"{T}/updates.py",
+        '"dP / eta": "-4/125"',
+        '"dP / eta": "-3/125"',
+        ("sure_improvement_needs_its_hypotheses",),
+        "sure_improvement_needs_its_hypotheses",
+    ),
+    Attack(
+        "a published count",
+        f"{T}/published.py",
+        '"hits": 3,',
+        '"hits": 4,',
+        ("fig9_counts",),
+        "fewer_collapses_are_significant",
+    ),
+    Attack(
+        "a wrong clock",
+        f"{T}/flow.py",
+        '"grpo": ("(P - Q)/sqrt(P*Q)"',
+        '"grpo": ("2*(P - Q)/sqrt(P*Q)"',
+        ("two_arm_clocks",),
+        "two_arm_clocks",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the checkout that the attacks may edit."""
+    root = tmp_path_factory.mktemp("copy")
+    keep = shutil.ignore_patterns("__pycache__", "*.nc", "*.png")
+    for name in ("symtheory", "paper", "figures"):
+        shutil.copytree(REPOSITORY / name, root / name, ignore=keep)
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, root)
+    return root
+
+
+def prove(root: Path, *arguments: str) -> tuple[int, str]:
+    """Exit status and output of `prove` in a copy, with a cache of its own."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(root / "cache"), "PYTHONPATH": str(root), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "symtheory", "prove", *arguments, "--format", "json"]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_copy_as_it_is_passes(copy):
+    status, output = prove(copy, "update_magnitude", "eq13_ass", "zero_sum:grpo")
+    assert status == 0, output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ATTACKS, ids=[a.name for a in ATTACKS])
+def test_attack_is_caught_and_its_row_named(copy, attack):
+    path = copy / attack.file
+    original = path.read_text()
+    assert attack.old in original, "the attack no longer applies"
+    head = "import numpy as np\n" if "np." in attack.new and attack.file.startswith(E) else ""
+    edited = original.replace(attack.old, attack.new)
+    path.write_text(re.sub(r'(""".*?"""\n)', rf"\1{head}", edited, count=1, flags=re.DOTALL))
+    try:
+        status, output = prove(copy, *attack.ids)
+    finally:
+        path.write_text(original)
+    assert status == 1, output
+    rows = {row["id"]: row for row in json.loads(output[output.index("[") :])}
+    named = [id for id, row in rows.items() if not row["rechecked"]]
+    assert any(attack.fails == id or attack.fails in rows[id]["method"] for id in named), rows
+
+
+LINKS = '''
+def fading(a, g, op):
+    """(20 - G) a: turns round at G = 20."""
+    return (20 - g.size) * a
+
+
+def late(a, g, op):
+    """(0.95 - omega) a: turns round at the end of training."""
+    return (0.95 - g.batch.omega) * a
+
+
+def wide(a, g, op):
+    """Three times the reward where a group has more than two columns."""
+    return a * (3 if a.shape[-1] > 2 else 1)
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["fading", "late", "wide"])
+def test_estimator_that_turns_round_somewhere_is_not_called_sure(copy, link):
+    head = "from symtheory.estimators.grpo import center, scale_by_std\n"
+    (copy / "mine.py").write_text(f"{head}{LINKS}\n\nlinks = (center, scale_by_std, {link})\n")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(copy / "cache"), "PYTHONPATH": str(copy)}
+    command = [sys.executable, "-m", "symtheory", "prove", "--derive", "mine:links", "--format", "json"]
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    rows = json.loads(done.stdout)["theorems"]
+    sure = next(row for row in rows if row["id"].startswith("sure_improvement"))
+    if link == "wide":
+        assert done.returncode == 1
+        assert not all(row["rechecked"] for row in rows)
+    else:
+        assert (sure["verdict"], sure["rechecked"]) == ("fails", True), sure
+
+
+ENTRY = "table1_hard_focused"
+
+
+@pytest.fixture(scope="module")
+def entry():
+    theorem = find(ENTRY)
+    return json.loads(json.dumps(proofs.record(theorem, theorem.derive())))
+
+
+def edited(entry: dict, *path, value) -> dict:
+    copy = json.loads(json.dumps(entry))
+    place = copy
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value(place[path[-1]]) if callable(value) else value
+    return copy
+
+
+FIRST = ("formulas", 0, "parts", 0)
+EDITS = {
+    "the left side": (*FIRST, "left"),
+    "the right side": (*FIRST, "right"),
+    "the formula": ("formulas", 0, "text"),
+    "a form": ("table", "forms", "hard_focused[gamma]", "Aplus"),
+    "the other form": ("table", "forms", "hard_focused[gamma]", "Aminus"),
+}
+
+
+@pytest.mark.parametrize("path", EDITS.values(), ids=EDITS)
+def test_edited_certificate_fails_its_row(entry, path):
+    assert program.check(entry).rechecked
+    changed = edited(entry, *path, value=lambda x: x.replace("= 2 ", "= 3 ") if "= 2 " in x else f"2*({x})")
+    assert program.check(changed).complaints
+
+
+def test_edited_cofactor_root_or_verdict_fails_its_row(entry):
+    cofactors = entry["formulas"][0]["parts"][0]["cofactors"]
+    for name in cofactors:
+        assert program.check(edited(entry, *FIRST, "cofactors", name, value="0")).complaints
+    assert program.check(edited(entry, "table", "roots", 0, value=lambda x: f"2*{x}")).complaints
+    assert program.check(edited(entry, "verdict", value="fails")).complaints
+    assert program.check({**entry, "formulas": []}).complaints
+    assert program.check({**entry, "table": {}}).complaints
+
+
+def test_kept_certificate_knows_that_it_was_edited(entry):
+    assert kept.digest(entry) == kept.digest(json.loads(json.dumps(entry)))
+    assert kept.digest(entry) != kept.digest(edited(entry, "verdict", value="fails"))
+
+
+def test_recheck_knows_no_computer_algebra():
+    code = "import symtheory.theory.recheck.program, sys; sys.exit('sympy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
