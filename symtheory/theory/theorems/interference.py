@@ -17,6 +17,7 @@ from fractions import Fraction
 from ...estimators import get
 from ..certificates import Certificate
 from ..proofs import Proof, theorem
+from ..recheck.program import POINTS, TO_N
 from ..surds import Surd, surd
 from ..symbols import exact_two_outcomes
 
@@ -99,9 +100,8 @@ def slope_is_a_mean_of_exchange_rates() -> Proof:
             yield by_rates == measured
             yield sum((w * x for w, x in zip(weight, t, strict=True)), surd(0)) == sum(gain, surd(0))
 
-    return Proof(
-        "exact", "certificate; steps of the estimators' code on random policies, exact", (certificate,), trials
-    )
+    how = "certificate for four prompts; steps of the estimators' code on random policies, exact"
+    return Proof("exact", how, (certificate,), trials, rests_on=POINTS)
 
 
 def _chebyshev(prompts: int) -> Certificate:
@@ -153,6 +153,7 @@ def exchange_rates_set_the_sign() -> Proof:
         trials,
         dropped,
         "T > 0, and in P both the ratio of F' and rho are monotone; with two classes of prompts it is an iff",
+        rests_on=POINTS,
     )
 
 
@@ -204,7 +205,8 @@ def focus_is_ordered_by_marginal_values() -> Proof:
                 yield all(x > 0 for x in (*a, *b))
                 yield all(a[j] * b[j + 1] >= a[j + 1] * b[j] for j in range(size - 1))
 
-    return Proof("exact", "certificate at G = 4; exact marginal values of the code, G = 4..16", (certificate,), trials)
+    how = "certificate at G = 4; exact marginal values of the code, G = 4..16"
+    return Proof("exact", how, (certificate,), trials, rests_on=TO_N)
 
 
 def _marginal_values(estimator: str, size: int) -> list[Surd]:
@@ -252,7 +254,8 @@ def tilting_to_hard_prompts_never_hurts_what_is_trained() -> Proof:
             }
             yield forms["ww"] * forms["11"] >= forms["1w"] ** 2
 
-    return Proof("exact", "sum-of-squares certificate; exact trials with three parameters", certificates, trials)
+    how = "sum-of-squares certificate for three prompts and two parameters; exact trials with more"
+    return Proof("exact", how, certificates, trials, rests_on=POINTS)
 
 
 @theorem("the smallest population with an order: two classes")
