@@ -68,3 +68,28 @@ def test_links_of_a_verdict_are_the_captions_of_its_figure_and_of_the_transforme
         ("fig2", "figures/full/fig2.md"),
         ("transformer", "figures/replay/training-full.md"),
     ]
+
+
+def test_the_numbers_of_the_law_are_those_of_its_figure():
+    table = (README.parent / "figures/interference/test.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| ([\w ]+) \| (.*) \|$", table, re.MULTILINE)
+    cells = {(group, predictor): rest.split(" | ") for group, predictor, rest in rows}
+
+    def right(predictor, column):
+        share, count = re.match(r"([\d.]+) \[.*\] of (\d+)", cells["all", predictor][column]).groups()
+        return round(float(share) * int(count)), int(count)
+
+    def explained(group):
+        return [round(100 * float(x)) for x in re.findall(r"-?[\d.]+", cells[group, "mean field"][3])]
+
+    (orders, of), (levels, of_levels) = right("mean field", 0), right("mean field", 1)
+    text = " ".join(README.read_text().split())
+    for sentence in (
+        f"right in {orders} of {of} cases",
+        f"its base in {levels} of {of_levels};",
+        f"base policy alone in {right('base kernel', 0)[0]} and {right('base kernel', 1)[0]}.",
+        "{}% (bandit), {}% (tree) and {}% [{}, {}] (transformer)".format(
+            explained("bandit")[0], explained("tree")[0], *explained("transformer")
+        ),
+    ):
+        assert sentence in text
