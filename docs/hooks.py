@@ -253,7 +253,7 @@ def claim_page(claim, findings, rows) -> str:
         if shown:
             lines.append("**Figures**: " + ", ".join(f"[{p}](../figures/{p}.md)" for p in shown) + ".")
     lines.append(
-        f"Derive the verdict again:\n\n```bash\nsymtheory prove {claim.id}\n```\n\nThe test is `{claim.test}`."
+        f"Derive the verdict again:\n\n```bash\nsymtheory prove {claim.id}\n```"
     )
     return "\n\n".join(lines) + "\n"
 

@@ -75,10 +75,10 @@ def kernel(
     Raises:
         InputError: a world without prompts.
 
-    >>> from symtheory.worlds import make_bandit
-    >>> world = make_bandit(jax.random.key(0), [0.5, 0.9], trajectories=4, correct=1)
-    >>> kernel(world.init(), world, world).within.round(3).tolist()  # own logits: no prompt moves another
-    [[0.083, 0.0], [0.0, 0.011]]
+    >>> from symtheory.worlds import Bandit
+    >>> world = Bandit(jnp.log(jnp.array([[0.5, 0.5], [0.9, 0.1]])), jnp.array([1, 1]))
+    >>> np.round(kernel(world.init(), world, world).within, 3).tolist()  # own logits: no prompt moves another
+    [[0.125, 0.0], [0.0, 0.016]]
     """
     for name, world in (("trained", trained), ("watched", watched)):
         if jax.eval_shape(world.success, params).shape[0] == 0:
@@ -150,11 +150,12 @@ def exchange_rate(kernel: Kernel, k: int, split: str = "held_out") -> Array:
 def slope(kernel: Kernel, weight: Array, k: int, split: str = "held_out") -> Array:
     """d pass@k / d training pass@1 of estimators at this policy: `weight[..., T]` = F'(P_q) to [...].
 
-    >>> from symtheory.worlds import make_bandit
-    >>> world = make_bandit(jax.random.key(0), [0.5, 0.9], trajectories=4, correct=1)
+    >>> from symtheory.worlds import Bandit
+    >>> world = Bandit(jnp.log(jnp.array([[0.5, 0.5], [0.9, 0.1]])), jnp.array([1, 1]))
     >>> own = kernel(world.init(), world, world)
-    >>> slope(own, jnp.array([[1.0, 1.0], [2.0, 1.0]]), 2, "train").round(2).tolist()  # the second favours the hard one
-    [0.91, 0.95]
+    >>> weight = jnp.array([[1.0, 1.0], [2.0, 1.0]])  # the second row favours the hard prompt
+    >>> [f"{x:.2f}" for x in slope(own, weight, 2, "train")]
+    ['0.91', '0.95']
     """
     return _ratio(weight @ pull(kernel, k, split), weight @ progress(kernel))
 
