@@ -107,7 +107,8 @@ def test_equal_progress_reads_both_where_both_have_learnt_equally_much(ask):
     population = "MATH, Qwen2.5-Math-7B"
     success = lab.population(population, 0.0, build.SETTING.prompts)
     paths = lab.expected(build.SETTING, success, ["grpo", "hard_focused"], lab.RATES["independent", "sgd"])
-    trained = "model.train({name: '%s'}, 8, 1, 0, model.rate)"
+    place = list(lab.POPULATIONS).index(population)
+    trained = f"model.train({{name: '%s'}}, 8, {place}, 0, model.rate)"
     call = f"gains({trained % 'hard_focused'}, {trained % 'grpo'}, %r)"
     for by, moment in (("steps", "equal steps"), ("progress", "equal progress")):
         exact = lab.gain(paths, moment).pass_at_k.sel(estimator="hard_focused", population="train").values[0]
