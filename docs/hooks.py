@@ -252,9 +252,7 @@ def claim_page(claim, findings, rows) -> str:
         shown = [p for p in committed_figures() if p.rpartition("/")[2] == figure]
         if shown:
             lines.append("**Figures**: " + ", ".join(f"[{p}](../figures/{p}.md)" for p in shown) + ".")
-    lines.append(
-        f"Derive the verdict again:\n\n```bash\nsymtheory prove {claim.id}\n```"
-    )
+    lines.append(f"Derive the verdict again:\n\n```bash\nsymtheory prove {claim.id}\n```")
     return "\n\n".join(lines) + "\n"
 
 

@@ -181,8 +181,11 @@ def _bases(path: Path, cell, seeds: int):
 
 
 def _write(path: Path, out: Path) -> None:
+    from ..errors import InputError
     from ..studies import interference_design as design
 
+    if path.exists():
+        raise InputError(f"predictions: {path} exists, and predictions are not overwritten; name another file")
     design.write_predictions(path, out / "cache", print)
     print(f"predictions in {path}; commit them before `symtheory predict judge`")
 
