@@ -4,7 +4,7 @@ A group's own mean stays its baseline in most of them, so that batch statistics 
 unequal lengths, and in `prpo`, the batch also moves the baseline.
 """
 
-from .base import AFFINE, MIRRORED, ORDERLY, SYMMETRIC, needs, register
+from .base import MIRRORED, ORDERLY, SYMMETRIC, needs, register
 from .grpo import center, scale_by_std
 
 
@@ -51,7 +51,7 @@ register(
     center,
     scale_by_batch_std,
     source="TRL scale_rewards=batch; Lite PPO, arXiv:2508.08221",
-    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} {AFFINE}",
+    laws=f"{ORDERLY} {SYMMETRIC} {MIRRORED} shift",
 )
 register(
     "prpo",

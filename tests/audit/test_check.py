@@ -87,11 +87,20 @@ def test_one_changed_advantage_is_the_first_disagreement(tmp_path):
     assert first["logged"] == pytest.approx(1.01 * first["expected"], rel=1e-6)
 
 
-def test_division_by_the_batch_std_is_recognised_as_a_factor_per_step(tmp_path):
-    found = report(tmp_path, run("dr_grpo", factor=lambda reward: 1 / reward.std()))
+def test_division_by_the_batch_std_is_named(tmp_path):
+    identified = report(tmp_path, run("dr_grpo", factor=lambda reward: 1 / reward.std()))["identification"]
+    assert (identified["name"], identified["params"], identified["equal"]) == (
+        "grpo_batch_std",
+        dict(ddof=0, eps=0),
+        True,
+    )
+
+
+def test_division_by_another_statistic_of_the_batch_is_recognised_as_a_factor_per_step(tmp_path):
+    found = report(tmp_path, run("dr_grpo", factor=lambda reward: 1 / (0.2 + reward.mean())))
     assert found["nearest_estimator"] == "dr_grpo"
     low, high = found["identification"]["proportional"]
-    assert 2 <= low < high
+    assert 1 / 1.2 < low < high < 1 / 0.2
     assert any("times a factor per step" in w for w in found["warnings"])
 
 
@@ -104,10 +113,14 @@ def test_trl_is_grpo_with_the_sample_std_and_an_epsilon_of_1e_4():
     )
 
 
-def test_trl_batch_scaling_of_two_rewards_is_the_centred_sum_times_a_factor():
-    found = audit(read(SAMPLES / "trl_grpo_two_rewards_batch", reward="correct+0.2*brevity"))
-    assert found["nearest_estimator"] == "dr_grpo"
-    assert found["identification"]["proportional"]
+def test_trl_batch_scaling_of_two_rewards_is_the_centred_sum_over_the_batch_std():
+    log = read(SAMPLES / "trl_grpo_two_rewards_batch", reward="correct+0.2*brevity")
+    identified = audit(log)["identification"]
+    assert (identified["name"], identified["params"], identified["equal"]) == (
+        "grpo_batch_std",
+        dict(ddof=1, eps=1e-4),
+        True,
+    )
 
 
 def two_rewards(tmp_path, advantages_of):

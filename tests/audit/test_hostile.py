@@ -1,6 +1,5 @@
 """Hostile and damaged files: one sentence, nothing executed, and no memory or time beyond bounds."""
 
-import io
 import json
 import os
 import pickle
@@ -182,8 +181,11 @@ def test_deep_nesting_and_odd_bytes_cost_a_line_or_one_sentence(tmp_path):
 
 
 def test_a_recoded_or_packed_stream_that_ends_early_is_located(tmp_path):
-    text = "".join(json.dumps({"step": 1, "prompt_id": i // 4, "reward": i % 2}) + "\n" for i in range(4000))
+    rewards = np.random.default_rng(0).random(20_000)  # 1 MB: zstd gives back whole blocks of 128 KiB only
+    text = "".join(json.dumps({"step": 1, "prompt_id": i // 4, "reward": x}) + "\n" for i, x in enumerate(rewards))
     for name, data in (("a.jsonl", text.encode("utf-16")), ("a.jsonl.zst", shapes.zstd(text.encode()))):
         (tmp_path / name).write_bytes(data[: len(data) * 2 // 3])
         log = read(tmp_path / name)
-        assert audit(log)["rollouts"] > 0 or io
+        assert 10_000 < audit(log)["rollouts"] < 14_000
+        ((place, reason),) = log.skipped.examples
+        assert place.startswith(f"{tmp_path / name}:") and "cut" in reason

@@ -64,7 +64,7 @@ TRUTH = {
         1e-6,
         None,
         1,
-        None,
+        "rloo_std(eps=1e-06)",
         "duplication",
     ),
     "wild_numpy.py:floor_on_the_std": ("flat", GRPO0, 1e-3, None, 1, None, ""),

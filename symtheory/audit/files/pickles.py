@@ -92,11 +92,11 @@ class _Machine:
         self.at += size
         return part
 
-    def line(self) -> str:
+    def line(self, encoding: str = "utf-8") -> str:
         end = self.data.index(b"\n", self.at)
         part, self.at = self.data[self.at : end], end + 1
         self.budget -= len(part)
-        return part.decode("utf-8")
+        return part.decode(encoding)
 
     def number(self, form: str) -> Any:
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
@@ -273,7 +273,7 @@ _HANDLERS: dict[int, Any] = {
         "]": _push(list), "}": _push(dict), ")": _push(tuple),
         "J": _packed("<i"), "M": _packed("<H"), "G": _packed(">d"), "\x8a": _long("<B"), "\x8b": _long("<i"),
         "I": _decimal, "L": _decimal, "F": lambda m: m.stack.append(float(m.line())),
-        "X": _text("<I"), "\x8c": _text("<B"), "\x8d": _text("<Q"), "V": lambda m: m.stack.append(m.line()),
+        "X": _text("<I"), "\x8c": _text("<B"), "\x8d": _text("<Q"), "V": lambda m: m.stack.append(m.line("raw-unicode-escape")),
         "B": _bytes("<I"), "C": _bytes("<B"), "\x8e": _bytes("<Q"), "T": _bytes("<i"), "U": _bytes("<B"),
         "a": _append, "e": _appends, "s": _set_item, "u": lambda m: _set_items(m, m.above_mark()),
         "l": lambda m: m.stack.append(m.above_mark()), "d": _dict, "t": lambda m: m.stack.append(tuple(m.above_mark())),
