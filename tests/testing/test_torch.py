@@ -43,7 +43,7 @@ def test_a_torch_function_of_rewards_is_recognised(f):
 
 
 def test_what_rewards_do_not_give_is_asked_for_by_name():
-    with pytest.raises(InputError, match="remax must be a function of rewards, but also asks for reward_baselines, which rewards alone do not give"):
+    with pytest.raises(InputError, match=r"remax .* asks for reward_baselines, which rewards alone do not give"):
         as_target(verl_like.remax)
 
 
