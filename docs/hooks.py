@@ -14,7 +14,7 @@ from mkdocs.structure.files import File
 import symtheory
 from symtheory import cli
 from symtheory.claims.ledger import committed_figures, load_claims, load_findings
-from symtheory.claims.report import experiments_table, markdown_table, settled_table
+from symtheory.claims.report import effects_table, experiments_table, markdown_table, settled_table
 from symtheory.page import page as explorable_page
 from symtheory.theory import theorems
 from symtheory.theory.proofs import FAMILIES, THEOREMS, statement_of
@@ -233,21 +233,8 @@ def claim_page(claim, findings, rows) -> str:
                 )
                 lines.append(f"**{title}**: {', '.join(links)}.")
     else:
-        cells = [
-            [
-                f.world,
-                f.verdict,
-                f"{f.effect:+.4g} [{f.interval[0]:+.4g}, {f.interval[1]:+.4g}] {f.unit}",
-                str(f.seeds),
-                f"`{f.command}`",
-            ]
-            for f in findings
-        ]
-        lines.append(
-            markdown_table(("world", "verdict", "effect and interval", "seeds", "command"), cells)
-            if cells
-            else "No world has measured it yet."
-        )
+        measured = effects_table([claim], {claim.id: findings}) if findings else "No world has measured it yet."
+        lines.append(measured)
         figure = claim.id.partition("_")[0]
         shown = [p for p in committed_figures() if p.rpartition("/")[2] == figure]
         if shown:
