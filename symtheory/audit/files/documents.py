@@ -5,7 +5,7 @@ A damaged line costs that line and is located; memory does not grow with the fil
 
 import json
 import operator
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,10 @@ def _decoder(keys: Collection[str] | None):
     """bytes -> value; ValueError with the reason if a line is no JSON. NaN and Infinity are taken as Python does."""
     msgspec = import_msgspec()
     if keys is None:
-        strict: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+        parse = msgspec.json.Decoder().decode
+
+        def strict(line: bytes) -> Any:
+            return parse(line)
     else:
         names = {f"f{i}": key for i, key in enumerate(keys)}
         row = msgspec.defstruct("Row", [(name, Any, msgspec.UNSET) for name in names], rename=names)
