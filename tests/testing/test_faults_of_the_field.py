@@ -14,7 +14,7 @@ from symtheory.testing import as_target, assert_laws, check_estimator, invariant
 from symtheory.testing.conform import compare, conform
 from symtheory.testing.evidence import as_test, proven
 
-from . import verl_like, wild_numpy
+from . import wild_numpy
 
 HERE = Path(__file__).parent
 
@@ -235,6 +235,9 @@ def test_the_printed_test_carries_its_options_and_fails():
 
 
 def test_assert_laws_passes_on_code_with_an_epsilon():
+    pytest.importorskip("torch")
+    from . import verl_like
+
     assert_laws(wild_numpy.one_group, "zero_sum l2_constant", examples=0)
     with pytest.raises(AssertionError, match="breaks duplication"):
         assert_laws(verl_like.grpo, "zero_sum duplication", examples=0)
