@@ -1,7 +1,6 @@
 """Formulas tried on the code: every group written out reward by reward, in numpy, in jax, and in exact numbers."""
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -399,7 +398,3 @@ def code_matches_forms(spec: str, form: Mapping[str, str], least: tuple[int, int
             if complaint:
                 return complaint
     return ""
-
-
-def size_of(values: Any) -> int:
-    return math.prod(np.shape(values))
