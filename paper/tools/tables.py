@@ -8,7 +8,7 @@ import sympy
 from sympy.parsing.sympy_parser import parse_expr
 
 from symtheory import estimators
-from symtheory.claims.ledger import WORLDS
+from symtheory.claims.ledger import WORLDS, Finding
 from symtheory.estimators import advantages
 from symtheory.figures.style import look
 from symtheory.metrics.plane import all_groups, place
@@ -38,7 +38,7 @@ def verdicts(results: Results) -> str:
         cells = [" / ".join(verdict_macro(c.verdict) for c in f.cells.values()) if f else "--" for f in found]
         rows.append([escape(claim.source), prose(claim.paper), *cells])
     return longtable(
-        "L{2.2cm}L{4.4cm}L{2.9cm}L{2.9cm}L{2.9cm}",
+        "L{1.9cm}L{4.1cm}L{2.7cm}L{2.7cm}L{2.7cm}",
         ("where", "the paper says", *WORLD_NAMES.values()),
         rows,
         r"Empirical claims: verdict at equal step / at matched budget; one verdict for a claim about the whole path, a "
@@ -48,29 +48,33 @@ def verdicts(results: Results) -> str:
 
 
 def effects(results: Results) -> str:
-    """Effect, interval, margin and the published effect of every cell."""
-    rows = []
+    """Effect, interval, margin and the published effect of every cell, below the line of its claim."""
+    lines = []
     for claim in results.empirical:
-        for world in WORLDS:
-            finding = results.finding(claim.id, world)
-            if not finding:
-                continue
-            for reading, cell in finding.cells.items():
-                name = rf"\detokenize{{{claim.id}}}" if not rows or rows[-1][-1] != claim.id else ""
-                p, m = cell.shown, cell.margin
-                which = f" ({escape(finding.parts[cell.blocking])})" if len(cell.parts) > 1 else ""
-                line = [rf"\texttt{{{name}}}" if name else "", WORLD_NAMES[world], escape(reading)]
-                line += [verdict_macro(cell.verdict) + which, f"{signed(p.mean)} {unit(cell)}"]
-                line += [f"[{signed(p.low)}, {signed(p.high)}]", f"{m.size:g}"]
-                line += ["--" if m.published is None else signed(m.published), str(cell.seeds)]
-                rows.append([*line, claim.id])
+        cells = [_effect(WORLD_NAMES[w], f, r) for w in WORLDS if (f := results.finding(claim.id, w)) for r in f.cells]
+        if cells:
+            name = rf"\texttt{{\detokenize{{{claim.id}}}}} ({unit(claim.unit)})"
+            lines += [[rf"\multicolumn{{8}}{{l}}{{{name}}}"], *cells]
     caption = (
         r"Effects behind Table~\ref{tab:verdicts}, in the direction of the claim, with 95\% t intervals over seeds, "
         "the margin $d$ and the published effect. Of a claim of several parts the one it rests on is shown. "
         r"\cmd{symtheory prove} prints the same."
     )
-    header = ("claim", "world", "reading", "verdict", "effect", "interval", "$d$", "published", "seeds")
-    return longtable("lllL{3cm}rrrrr", header, [row[:-1] for row in rows], caption, "tab:effects")
+    header = ("world", "reading", "verdict", "effect", "interval", "$d$", "published", "seeds")
+    table = longtable("llL{3.8cm}rrrrr", header, lines, caption, "tab:effects")
+    return rf"{{\footnotesize\setlength{{\tabcolsep}}{{5pt}}{table}}}"
+
+
+def _effect(world: str, finding: Finding, reading: str) -> list[str]:
+    """The line of one cell; effects in points have two decimals, shares, nats and ratios four."""
+    cell = finding.cells[reading]
+    p, m = cell.shown, cell.margin
+    digits = 2 if m.unit == "points" else 4
+    which = f" ({escape(finding.parts[cell.blocking])})" if len(cell.parts) > 1 else ""
+    interval = f"[{signed(p.low, digits)}, {signed(p.high, digits)}]"
+    published = "--" if m.published is None else signed(m.published, digits)
+    numbers = [signed(p.mean, digits), interval, f"{m.size:g}", published, str(cell.seeds)]
+    return [world, escape(reading), verdict_macro(cell.verdict) + which, *numbers]
 
 
 def settings(results: Results) -> str:

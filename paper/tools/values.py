@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from symtheory import estimators
-from symtheory.claims.judge import LEVEL, REVERSED, SUPPORTED, UNTESTABLE, VERDICTS, Cell
+from symtheory.claims.judge import LEVEL, REVERSED, SUPPORTED, UNTESTABLE, VERDICTS
 from symtheory.claims.ledger import WORLDS, Claim, Finding
 from symtheory.estimators import advantages
 from symtheory.evidence import infer_success, published
@@ -44,13 +44,13 @@ def measured(finding: Finding) -> str:
             told.append(f"{reading}: {escape(cell.reason)}")
             continue
         p = cell.shown
-        told.append(f"{reading}: {signed(p.mean)} [{signed(p.low)}, {signed(p.high)}] {unit(cell)}")
+        told.append(f"{reading}: {signed(p.mean)} [{signed(p.low)}, {signed(p.high)}] {unit(cell.margin.unit)}")
     return "; ".join(told) + f"; {finding.equal_step.seeds} seeds"
 
 
-def unit(cell: Cell) -> str:
-    """Unit of a cell's effect as LaTeX."""
-    return {"R2": "$R^2$"}.get(cell.margin.unit, cell.margin.unit)
+def unit(name: str) -> str:
+    """Unit of an effect as LaTeX."""
+    return {"R2": "$R^2$"}.get(name, name)
 
 
 def _verdicts(results: Results) -> Iterator[tuple[str, str]]:

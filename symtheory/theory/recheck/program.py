@@ -12,10 +12,8 @@ from ..certificates import Certificate, add, multiply, parse
 from . import groups, trials
 from .formulas import Formula, estimators_in, formulas, in_statement, tree, walk
 from .ratios import Missing, Table, Unsigned, cross_products, divide, ratio_text, settled, sides, text_of
+from .trials.base import IDENTITY, METHODS, POINTS, TO_N
 
-IDENTITY, TO_N, POINTS, FLOAT = "identity for all G", "all G to n", "exact at points", "float to tolerance"
-METHODS = (IDENTITY, TO_N, POINTS, FLOAT)
-"""What was done for a statement, from the strongest to the weakest."""
 LONGEST = 6_000
 """Characters of a claim up to which it is written out with its cofactors; longer ones are reduced step by step."""
 

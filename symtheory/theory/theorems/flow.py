@@ -18,8 +18,8 @@ from ...metrics.slope import expected_slope, marginal_values, probability
 from ..algebra import certify
 from ..certificates import Certificate
 from ..proofs import Proof, theorem
-from ..recheck.program import FLOAT, IDENTITY
-from ..recheck.trials import compositions
+from ..recheck.trials.base import FLOAT, IDENTITY
+from ..recheck.trials.tables import compositions
 from ..symbols import P, omega
 from .objectives import limit_slope
 

@@ -17,7 +17,7 @@ from fractions import Fraction
 from ...estimators import get
 from ..certificates import Certificate
 from ..proofs import Proof, theorem
-from ..recheck.program import POINTS, TO_N
+from ..recheck.trials.base import POINTS, TO_N
 from ..surds import Surd, surd
 from ..symbols import exact_two_outcomes
 

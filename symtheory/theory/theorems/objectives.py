@@ -21,8 +21,8 @@ from ..algebra import certify
 from ..certificates import Certificate
 from ..closed_form import guards
 from ..proofs import Proof, theorem, theorem_of_each_estimator
-from ..recheck.program import FLOAT, IDENTITY, TO_N
-from ..recheck.trials import compositions
+from ..recheck.trials.base import FLOAT, IDENTITY, TO_N
+from ..recheck.trials.tables import compositions
 from ..symbols import Expr, F, K, P, omega, two_outcomes
 
 Q = 1 - P

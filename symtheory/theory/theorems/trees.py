@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import InputError
 from ..certificates import Certificate
 from ..proofs import Proof, theorem
-from ..recheck.program import IDENTITY
+from ..recheck.trials.base import IDENTITY
 
 Path = tuple[int, ...]
 

@@ -26,8 +26,8 @@ from ..exact import exact_two_outcomes
 from ..proofs import Proof, theorem, theorem_of_each_estimator
 from ..recheck import groups
 from ..recheck.formulas import formulas
-from ..recheck.program import IDENTITY, POINTS
-from ..recheck.trials import small_steps
+from ..recheck.trials.base import IDENTITY, POINTS
+from ..recheck.trials.steps import small_steps
 from ..surds import Surd, surd
 from .identities import BY_LENGTH, spec_of, unbalanced_group
 

@@ -1,0 +1,10 @@
+"""Trials by name: evaluations that are more than one formula on one group. Their arguments stand in the certificate.
+
+Each yields True for every point that agrees. `shows` says what agreement means for the statement (that it is exact,
+or that it fails), `method` what kind of evidence it is. All of them run the estimators' code themselves.
+"""
+
+from . import boundary, flows, objectives, published, rewards, steps, weights
+from .base import TRIALS, Trial, get
+
+__all__ = ["TRIALS", "Trial", "boundary", "flows", "get", "objectives", "published", "rewards", "steps", "weights"]

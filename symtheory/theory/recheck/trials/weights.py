@@ -1,0 +1,179 @@
+"""The master theorem by enumeration, and the weights F'_G of the code."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from ...surds import surd
+from .. import groups
+from ..groups import resolve
+from .base import FLOAT, POINTS, TO_N, trial
+from .tables import bernstein, compositions, exact_table, table
+
+
+@trial(POINTS)
+def master_by_enumeration(seed: int, names: Sequence[str], coupled: bool = False) -> Iterator[bool]:
+    """Every group of four behaviours, drawn rollout by rollout: E[g] is G F'(P) grad P, exactly.
+
+    `coupled`: omega is the mean reward of a batch that holds this group and 4 more rollouts, 1 of them correct.
+    """
+    pi, f = [Fraction(n, 10) for n in (1, 2, 3, 4)], (1, 0, 1, 0)
+    rate = pi[0] + pi[2]
+    for name in names:
+        size = max(3, resolve(name).params.get("k", 1))
+        omega = (lambda k, size=size: Fraction(1 + k, size + 4)) if coupled else Fraction(2, 7)
+        a = exact_table(name, size, omega)
+        mean = [surd(0)] * 4
+        for counts, ways in compositions(4, size):
+            right = counts[0] + counts[2]
+            chance = ways * math.prod((x**n for x, n in zip(pi, counts, strict=True)), start=Fraction(1))
+            plus, minus = a[right]
+            c = right * plus + (size - right) * minus
+            g = [n * (plus if ok else minus) - c * x for n, ok, x in zip(counts, f, pi, strict=True)]
+            mean = [m + chance * u for m, u in zip(mean, g, strict=True)]
+        slope = bernstein([a[j + 1][0] - a[j][1] for j in range(size)], rate)
+        expected = [size * slope * x * (ok - rate) for x, ok in zip(pi, f, strict=True)]
+        yield all(groups.exactly("=", surd(m) - e) for m, e in zip(mean, expected, strict=True))
+
+
+@trial(FLOAT)
+def master_at_large_groups(seed: int, names: Sequence[str], coupled: bool = False) -> Iterator[bool]:
+    """The same at random G to 200 and random P, by the law of K: E[K A+] and E[(G-K) A-] against F'(P)."""
+    from scipy.stats import binom
+
+    rng = np.random.default_rng(seed)
+    for name in names:
+        for size in rng.integers(max(8, resolve(name).params.get("k", 1)), groups.LARGEST + 1, 3).tolist():
+            P, k = float(rng.uniform(0.02, 0.98)), np.arange(size + 1)
+            omega = (k + 1) / (size + 4) if coupled else float(rng.uniform(0.05, 0.95))
+            plus, minus = table(name, size, omega)
+            law = binom.pmf(k, size, P)
+            # for b correct: E[n_b | K] = K pi_b / P, so the mean of g_b over pi_b is E[K A+]/P - E[C]
+            up, down = law @ (k * plus), law @ ((size - k) * minus)
+            slope = binom.pmf(k[:-1], size - 1, P) @ (plus[1:] - minus[:-1])
+            scale = 1e-9 * (1 + abs(up) + abs(down)) * size
+            yield abs(up / P - (up + down) - size * slope * (1 - P)) < scale
+            yield abs(down / (1 - P) - (up + down) + size * slope * P) < scale
+
+
+SLOPES: dict[str, Callable[[Fraction, int], Fraction]] = {
+    "(G-1)/G": lambda P, G: Fraction(G - 1, G),
+    "1": lambda P, G: Fraction(1),
+    "11/10": lambda P, G: Fraction(11, 10),
+    "(1 - Q^G)/P": lambda P, G: (1 - (1 - P) ** G) / P,
+    "(1 - Q^G)/P - Q^(G-1)": lambda P, G: (1 - (1 - P) ** G) / P - (1 - P) ** (G - 1),
+    "2 - Q^(G-1) - P^(G-1)": lambda P, G: 2 - (1 - P) ** (G - 1) - P ** (G - 1),
+}
+
+
+@trial(TO_N)
+def slopes_of_the_code(seed: int, forms: dict[str, str], largest: int = 24) -> Iterator[bool]:
+    """F'_G(P) from the code's advantages, exact at rational P for every G to `largest`, in floats to 200."""
+    rng = np.random.default_rng(seed)
+    for name, text in forms.items():
+        form = SLOPES[text]
+        for size in range(2, largest + 1):
+            a = exact_table(name, size, Fraction(1, 2))
+            d = [a[j + 1][0] - a[j][1] for j in range(size)]
+            yield bernstein(d, Fraction(2, 7)) == form(Fraction(2, 7), size)
+        for size in rng.integers(25, groups.LARGEST + 1, 4).tolist():
+            plus, minus = table(name, size, 0.5)
+            P = Fraction(int(rng.integers(1, 100)), 100)
+            d = [Fraction(float(x)) for x in plus[1:] - minus[:-1]]
+            n = size - 1
+            exact = sum(math.comb(n, j) * P**j * (1 - P) ** (n - j) * x for j, x in enumerate(d))
+            yield abs(float(exact - form(P, size))) < 1e-9 * (1 + abs(float(exact)))
+
+
+@trial(TO_N)
+def polynomial_slopes(seed: int, forms: dict[str, Sequence[str]]) -> Iterator[bool]:
+    """F'_G of GRPO at small G is the stated polynomial a + b P Q, at 20 exact P each (its degree is below 5)."""
+    from ..formulas import python, tree, walk
+
+    for size, (a, b) in forms.items():
+        at = groups.Exact("grpo", {}, 1, 1, Fraction(1, 2))
+        first, second = (surd(walk(tree(python(x)), at)) for x in (a, b))
+        exact = exact_table("grpo", int(size), Fraction(1, 2))
+        d = [exact[j + 1][0] - exact[j][1] for j in range(int(size))]
+        for i in range(1, 21):
+            P = Fraction(i, 21)
+            yield bernstein(d, P) == first + second * P * (1 - P)
+
+
+@trial(TO_N)
+def least_weight_at_half(seed: int) -> Iterator[bool]:
+    """d_j from the code is the degree elevation of c_j = (G-1)/sqrt((j+1)(G-1-j)), and F' is least at P = 1/2."""
+    for size in range(4, groups.LARGEST + 1):
+        plus, minus = table("grpo", size, 0.5)
+        d = plus[1:] - minus[:-1]
+        j = np.arange(size - 1)
+        c = (size - 1) / np.sqrt((j + 1) * (size - 1.0 - j))
+        left = np.append(c, 0) * (size - 1 - np.arange(size)) + np.insert(c, 0, 0) * np.arange(size)
+        yield bool(np.allclose(d, left / (size - 1), rtol=1e-11))
+        yield bool(np.all(np.diff(c, 2) > 0) and np.allclose(c, c[::-1])) if size > 4 else bool(np.allclose(c, c[::-1]))
+        if size <= 40:
+            grid = np.linspace(0.02, 0.98, 49)
+            from scipy.stats import binom
+
+            values = binom.pmf(np.arange(size), size - 1, grid[:, None]) @ d
+            yield int(values.argmin()) == 24 and bool(np.all(np.delete(values, 24) > values[24]))
+
+
+@trial(TO_N)
+def entangled(seed: int, pairs: Sequence[Sequence[str]]) -> Iterator[bool]:
+    """F' of the scaled estimator over F' of GRPO is l+ (1-P) + l- P, from the code, for every G to 200."""
+    rng = np.random.default_rng(seed)
+    from scipy.stats import binom
+
+    for name, up, down in pairs:
+        for size in range(2, groups.LARGEST + 1):
+            P = float(rng.uniform(0.05, 0.95))
+            law = binom.pmf(np.arange(size), size - 1, P)
+            scaled, plain = (law @ (t[0][1:] - t[1][:-1]) for t in (table(name, size, 0.5), table("grpo", size, 0.5)))
+            weight = float(Fraction(up)) * (1 - P) + float(Fraction(down)) * P
+            yield math.isclose(scaled, plain * weight, rel_tol=1e-9)
+
+
+@trial(TO_N)
+def ends_of_the_weight(seed: int, forms: dict[str, str]) -> Iterator[bool]:
+    """d_(G-1) = R d_0 with the stated R, from the code, every G to 200 and several omega (alpha = 1, so s = w)."""
+    index: dict[str, Callable[[int, float], float]] = {
+        "1": lambda g, w: 1.0,
+        "beta": lambda g, w: 10.0,
+        "1/beta": lambda g, w: 0.1,
+        "sqrt(G-1)": lambda g, w: math.sqrt(g - 1),
+        "1/sqrt(G-1)": lambda g, w: 1 / math.sqrt(g - 1),
+        "1/s": lambda g, w: 1 / w,
+        "1/(G-1)": lambda g, w: 1 / (g - 1),
+        "agrae": lambda g, w: (w + (1 - w) * math.sqrt(g - 1)) / (w * (w * math.sqrt(g - 1) + 1 - w)),
+    }
+    for name, text in forms.items():
+        for size, w in itertools.product(range(2, groups.LARGEST + 1), (0.3, 0.5, 0.9)):
+            plus, minus = table(name, size, w)
+            first, last = plus[1] - minus[0], plus[size] - minus[size - 1]
+            yield math.isclose(last, first * index[text](size, w), rel_tol=1e-9)
+
+
+@trial(TO_N)
+def thresholds(seed: int, easy: dict[str, str], hard_mirrors: bool = True) -> Iterator[bool]:
+    """Easy-Focused against GRPO at finite G: one sign change of the coefficients and the stated root, or none."""
+    from scipy.optimize import brentq
+    from scipy.stats import binom
+
+    for size in range(2, 65):
+        (a, b), (c, d), (u, v) = (table(n, size, 0.5) for n in ("easy_focused", "grpo", "hard_focused"))
+        gap = (a[1:] - b[:-1]) - (c[1:] - d[:-1])
+        mirrored = (u[1:] - v[:-1]) - (c[1:] - d[:-1])
+        yield bool(np.allclose(gap, mirrored[::-1], atol=1e-10))
+        signs = np.sign(gap[np.abs(gap) > 1e-12])
+        changes = int((np.diff(signs) != 0).sum())
+        yield changes <= 1  # so the polynomial has at most one root in (0, 1): Bernstein coefficients count them
+        if str(size) in easy:
+            value = lambda P, size=size, gap=gap: float(binom.pmf(np.arange(size), size - 1, P) @ gap)  # noqa: E731
+            if easy[str(size)] == "none":
+                yield changes == 0 and bool((gap <= 1e-12).all())
+            else:
+                yield round(float(brentq(value, 0.3, 0.999)), 3) == float(easy[str(size)])  # type: ignore[arg-type]
