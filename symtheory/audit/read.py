@@ -14,8 +14,10 @@ import numpy as np
 
 from ..errors import InputError
 from . import formats
-from .columns.mapping import MAX_PARTS, Plan, Terms, Wishes, plan
+from .columns.fields import Wishes
+from .columns.mapping import Plan, plan
 from .columns.opening import dig
+from .columns.rewards import MAX_PARTS, Terms
 from .columns.rollouts import is_evaluation_value, read_rows
 from .files.parquet import first_line
 from .files.sources import find, is_evaluation, sample

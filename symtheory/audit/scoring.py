@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .columns.mapping import Terms
+from .columns.rewards import Terms
 from .rows import Batch
 from .weights import EXACT, Fit, Standardised, fit, fit_standardised
 

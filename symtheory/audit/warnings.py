@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from .columns.mapping import Terms
+from .columns.rewards import Terms
 
 
 def warnings(report: dict) -> list[str]:

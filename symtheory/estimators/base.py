@@ -174,6 +174,7 @@ def get(name: str, **params) -> Estimator:
     return _registry[name].with_params(**params)
 
 
+@functools.cache
 def _discover() -> None:
     """Import every module of this package, each of which registers its estimators."""
     package = __name__.rpartition(".")[0]

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
@@ -19,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from symtheory import InputError
 from symtheory.audit import audit, formats, read
 
+from .fuzzing import accept, try_input
 from .logs import SAMPLES
 
 FORMATS = formats()
@@ -41,27 +41,6 @@ TOKENS = [
     b"\xff\xff\xff\x7f",
     b"\x1f\x8b",
 ]
-
-
-def accept(path: Path, **options) -> None:
-    """Audit a file, or see it refused with one sentence; rows are used or counted as skipped, and sums are finite."""
-    try:
-        log = read(path, **options)
-        found = audit(log, against=("agrae", "passk"))
-    except InputError as error:
-        sentence = str(error)
-    else:
-        sentence = "accepted"
-    assert len(sentence.splitlines()) == 1
-    if sentence != "accepted":
-        return
-    assert found["rollouts"] > 0
-    assert found["skipped_rows"] == log.skipped.total
-    assert found["dead_fraction"] is None or 0 <= found["dead_fraction"] <= 1
-    assert 0 <= found["success"] <= 1
-    json.dumps(found, allow_nan=False)
-    assert found["group_asymmetry"] is None or abs(found["group_asymmetry"]) <= 1 + 1e-9
-    assert found["mean_reward"] == pytest.approx(found["mean_reward"], nan_ok=False)
 
 
 def damage(data: bytes, rng: np.random.Generator) -> bytes:
@@ -92,16 +71,9 @@ def test_damaged_logs_are_audited_or_refused_and_never_crash(tmp_path):
         cases += 1
 
 
-NAMES = ("a.jsonl", "a.json", "a.csv", "a.pt", "a.parquet", "a.jsonl.gz", "a.jsonl.zst")
-"""What the first byte of a file in samples/fuzz, grown by coverage-guided fuzzing, stands for."""
-
-
 @pytest.mark.parametrize("file", sorted((SAMPLES / "fuzz").iterdir()), ids=lambda f: f.name)
 def test_what_fuzzing_found_is_audited_or_refused(tmp_path, file):
-    data = file.read_bytes()
-    target = tmp_path / NAMES[data[0] % len(NAMES)]
-    target.write_bytes(data[1:])
-    accept(target, group_size=4 if data[0] >= 128 else None)
+    try_input(file.read_bytes(), tmp_path)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
