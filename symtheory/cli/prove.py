@@ -125,6 +125,7 @@ def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
 
 def check_all(ids: list[str], fresh: bool = False) -> dict:
     """Re-check theorems in one process per core, with a progress bar on stderr; derive those without a certificate."""
+    import multiprocessing
     import os
     import secrets
     from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -147,7 +148,8 @@ def check_all(ids: list[str], fresh: bool = False) -> dict:
                 entries |= {id: entry} if entry else {}
                 progress.advance(task)
         else:
-            with ProcessPoolExecutor(workers) as pool:
+            context = multiprocessing.get_context("spawn")  # a fork of a process in which jax has threads may hang
+            with ProcessPoolExecutor(workers, context) as pool:
                 jobs = {pool.submit(_check, id, entries.get(id), seed): id for id in sorted(ids, key=_slow_first)}
                 for job in as_completed(jobs):
                     rows[jobs[job]], entry = job.result()
