@@ -95,7 +95,7 @@ def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["ex
         elsewhere = (size * (success.sum() - success))[:, None]
     others = jnp.arange(size, dtype=success.dtype)  # J, correct ones among the other G - 1 rollouts
     g = jnp.asarray(size, success.dtype)
-    variance = _variance_before_whitening(estimator, size, success)
+    variance = variance_before_whitening(estimator, size, success)
 
     def gap(elsewhere):
         """A+(J+1) - A-(J) with so many correct rollouts in other groups: [] -> [G]."""
@@ -111,7 +111,7 @@ def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["ex
     return jnp.einsum("prj,pr,pj->p", gaps, law, binomial(size - 1, success))
 
 
-def _variance_before_whitening(estimator: Estimator, size: int, success: Array) -> Array | float:
+def variance_before_whitening(estimator: Estimator, size: int, success: Array) -> Array | float:
     """Expected variance over the batch of the advantages that a whitening link receives."""
     before = estimator.before_whitening
     if before is None:

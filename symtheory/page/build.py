@@ -2,32 +2,39 @@
 
 The script in the page holds no formula of an estimator. What it shows of one is read from the tables made here: the
 advantages A+ and A- by the number of correct rollouts, the expected slope F' by success and by the mean success of the
-other prompts, and the place on the symmetry plane. It interpolates between their nodes, and integrates the mean field
-of `symtheory.dynamics` for prompts with logits of their own.
+other prompts (or, where the advantages are divided by their spread over the batch, F' and the spread before that), and
+the place on the symmetry plane. It interpolates between their nodes, and integrates the mean field
+of `symtheory.dynamics` for prompts with logits of their own. For prompts that share parameters it weighs, by F', what
+a step on a hard and on an easy prompt does to held-out pass@k and to training pass@1 (`dynamics.interference`).
 """
 
 import base64
 import html
 import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
-from .. import estimators
+from .. import estimators, paths
 from ..apps import difficulty as lab
 from ..apps.plane import NAMED
-from ..dynamics.expected import slope
+from ..dynamics import interference
+from ..dynamics.expected import slope, variance_before_whitening
 from ..errors import InputError
 from ..estimators import Estimator, two_outcome_batch
 from ..estimators.plane import PLANE
 from ..figures.style import MARKERS, look
+from ..metrics import expected_slope
 from ..metrics.plane import place
 from ..ops import numpy_ops
+from ..storage import provenance, store
+from ..studies import interference_angle as conflict
 from ..studies.controlled import KS
 from ..studies.phase_diagram import tilt_parameters
 from ..worlds import make_bandit
@@ -40,6 +47,11 @@ OMEGAS = np.round(np.arange(0.05, 0.951, 0.05), 2)
 """Batch mean rewards that the page's slider can show."""
 TILTS = np.linspace(-0.45, 0.45, 61)
 """Difficulty tilts of the plane's family."""
+CONFLICT = conflict.Angle()
+"""The population of hard and easy prompts whose pulls on shared parameters meet at an angle."""
+DEGREES = np.linspace(0, 180, 61)
+"""Angles of the page's slider."""
+FAMILY = "the plane's family"
 SIDES = np.array([-1.0, 1.0])
 """Asymmetries of the plane's family; its advantages are linear in between."""
 
@@ -49,14 +61,14 @@ def arc(nodes: int) -> np.ndarray:
     return (1 - np.cos(np.pi * np.linspace(0, 1, nodes))) / 2
 
 
-SUCCESS, OTHERS = arc(65), arc(25)
+SUCCESS, OTHERS = arc(65), arc(33)
 
 
 def page(sizes: Sequence[int] = SIZES) -> str:
     """The page as one HTML document, for these group sizes.
 
     Args:
-        sizes: group sizes G that the reader can choose; each costs some seconds of computing.
+        sizes: group sizes G that the reader can choose; each costs some seconds of computing the first time.
 
     Returns:
         HTML that holds its style, script and tables, and loads nothing.
@@ -84,15 +96,8 @@ def template(name: str) -> str:
 
 def tables(sizes: tuple[int, ...]) -> tuple[dict, np.ndarray]:
     """The header of the page's data, and all tables in one flat array; the header says where each begins."""
-    packed: list[np.ndarray] = []
-    begin = 0
-
-    def put(table) -> int:
-        nonlocal begin
-        packed.append(np.ravel(np.asarray(table, float)))
-        begin += packed[-1].size
-        return begin - packed[-1].size
-
+    begins, flat = pack({"": exchange()})
+    packed, begin = [flat], flat.size
     header = {
         "sizes": sizes,
         "ks": KS,
@@ -105,10 +110,46 @@ def tables(sizes: tuple[int, ...]) -> tuple[dict, np.ndarray]:
         "world": world(),
         "populations": [population(name) for name in lab.POPULATIONS],
         "estimators": [description(name) for name in two_class()],
-        "plane": {size: {k: put(t) for k, t in family(size).items()} for size in sizes},
-        "tables": {size: {n: {k: put(t) for k, t in rows.items()} for n, rows in registry(size)} for size in sizes},
+        "angle": angle() | begins[""],
+        "plane": {},
+        "tables": {},
     }
+    for size in sizes:
+        begins, flat = kept(size)
+        moved = {name: {key: begin + at for key, at in rows.items()} for name, rows in begins.items()}
+        header["plane"][size], header["tables"][size] = moved.pop(FAMILY), moved
+        packed.append(flat)
+        begin += flat.size
     return header, np.concatenate(packed)
+
+
+def pack(rows: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[dict[str, dict[str, int]], np.ndarray]:
+    """Tables in one flat array, and where each begins in it.
+
+    >>> pack({"one": {"a": np.zeros((2, 3)), "b": np.ones(1)}})
+    ({'one': {'a': 0, 'b': 6}}, array([0., 0., 0., 0., 0., 0., 1.]))
+    """
+    arrays = [np.ravel(table) for tables in rows.values() for table in tables.values()]
+    begins = iter(np.cumsum([0] + [a.size for a in arrays]).tolist())
+    return {name: {key: next(begins) for key in tables} for name, tables in rows.items()}, np.concatenate(arrays)
+
+
+def kept(size: int) -> tuple[dict[str, dict[str, int]], np.ndarray]:
+    """`pack` of all tables for one group size, from the user's cache if this code has made them before."""
+
+    def make() -> xr.Dataset:
+        begins, flat = pack({FAMILY: family(size)} | dict(registry(size)))
+        return xr.Dataset({"values": ("number", flat)}, attrs={"begins": json.dumps(begins)})
+
+    chains = {name: estimators.get(name) for name in two_class()}
+    links = [link for e in (PLANE, *chains.values()) for link in e.links]
+    composed = {name: [[link.__name__ for link in e.links], repr(e.params)] for name, e in chains.items()}
+    config = {"page": size, "estimators": composed, **provenance.made_by(registry, *links)}
+    try:
+        dataset = store.cached(paths.cache() / "page", "tables", config, make)
+    except OSError:  # a cache that cannot be written
+        dataset = make()
+    return json.loads(dataset.attrs["begins"]), dataset["values"].values
 
 
 def two_class() -> list[str]:
@@ -129,6 +170,40 @@ def population(name: str) -> dict:
         "name": name,
         "lift": np.log(success / (1 - success)).tolist(),
     }
+
+
+def angle() -> dict:
+    """The population of `CONFLICT`: its classes of prompts, hard ones first, and the estimators that are compared."""
+    hard, easy = CONFLICT.hard_prompts, CONFLICT.easy_prompts
+    successes = (CONFLICT.hard, CONFLICT.easy)
+    total = hard * CONFLICT.hard + easy * CONFLICT.easy
+    return {
+        "degrees": DEGREES.tolist(),
+        "k": CONFLICT.k,
+        "count": (hard, easy),
+        "success": successes,
+        "others": [(total - p) / (hard + easy - 1) for p in successes],
+        "names": conflict.ESTIMATORS,
+    }
+
+
+def exchange() -> dict[str, np.ndarray]:
+    """What the gradient of one hard and of one easy prompt adds to held-out pass@k and to training pass@1.
+
+    Returns:
+        `pull` and `progress`, [degree, class].
+    """
+
+    @jax.jit
+    @jax.vmap
+    def at(radians):
+        kernel = interference.kernel(*conflict.problem(CONFLICT, radians))
+        return interference.pull(kernel, CONFLICT.k)[jnp.array([0, -1])], interference.progress(kernel)[
+            jnp.array([0, -1])
+        ]
+
+    pull, progress = at(jnp.radians(DEGREES))
+    return {"pull": np.asarray(pull), "progress": np.asarray(progress)}
 
 
 def description(name: str) -> dict:
@@ -159,19 +234,38 @@ def registry(size: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     Tables: `advantages[w, K, 2]`, `place[w, 2]` and `slope[o, P]`, where w runs over `OMEGAS` and o over `OTHERS` if
     the estimator looks at the batch; otherwise both have one entry.
     """
-    slopes = _slopes_without_batch(size)
-    for name in two_class():
-        estimator = estimators.get(name)
+    chosen = [estimators.get(name) for name in two_class() if defined(name, size)]
+    coupled = slopes_in_batch([e for e in chosen if of_batch(e) and not whitened(e)], size)
+    for estimator in chosen:
         omegas = OMEGAS if of_batch(estimator) else np.array([0.5])
-        if defined(name, size):
-            yield (
-                name,
-                {
-                    "advantages": advantages(estimator, size, omegas[:, None]),
-                    "place": np.array([place_or_nowhere(estimator, size, float(w)) for w in omegas]),
-                    "slope": slopes[name] if name in slopes else slopes_in_batch(estimator, size),
-                },
-            )
+        rows = {
+            "advantages": advantages(estimator, size, omegas[:, None]),
+            "place": np.array([place_or_nowhere(estimator, size, float(w)) for w in omegas]),
+        }
+        if whitened(estimator):
+            rows |= before_whitening(estimator, size)
+        else:
+            rows["slope"] = next(coupled) if of_batch(estimator) else expected_slope(estimator, size, SUCCESS)
+        yield estimator.name, rows
+
+
+def whitened(estimator: Estimator) -> bool:
+    """Whether advantages that sum to zero in each group are divided by their spread over the batch, and no more."""
+    before = estimator.before_whitening
+    if before is None or len(estimator.links) != len(before.links) + 1:
+        return False
+    plus, minus = advantages(before, 8, np.array([0.5])).T
+    return bool(np.allclose(np.arange(9) * plus + np.arange(8, -1, -1) * minus, 0))
+
+
+def before_whitening(estimator: Estimator, size: int) -> dict[str, np.ndarray]:
+    """`slope[P]` and `spread[P]`: F' of a prompt is the slope over the root of the mean spread of all prompts."""
+    before, prompts = estimator.before_whitening, jnp.full(SETTING.prompts, 0.5)
+    assert before is not None
+    spread = jax.vmap(lambda p: variance_before_whitening(estimator, size, p[None]))
+    raw, middle = expected_slope(before, size, SUCCESS), jnp.array([0.5])
+    whole = slope(estimator, size, prompts)[0] * np.sqrt(spread(middle)[0]) / expected_slope(before, size, 0.5)
+    return {"slope": raw * float(whole), "spread": np.asarray(spread(jnp.asarray(SUCCESS)))}
 
 
 @cache
@@ -200,35 +294,26 @@ def place_or_nowhere(estimator: Estimator, size: int, omega: float) -> tuple[flo
         return float("nan"), float("nan")
 
 
-def _slopes_without_batch(size: int) -> dict[str, np.ndarray]:
-    """F' over `SUCCESS` of every estimator that does not look at the batch, by one program."""
-    names = [n for n in two_class() if defined(n, size) and not of_batch(estimators.get(n))]
-    program = jax.jit(lambda p: [slope(estimators.get(name), size, p) for name in names])
-    return dict(zip(names, map(np.asarray, program(jnp.asarray(SUCCESS))), strict=True))
-
-
-def slopes_in_batch(estimator: Estimator, size: int) -> np.ndarray:
-    """F' of a prompt of success P whose batch has 31 others of mean success o, [o, P]."""
+def slopes_in_batch(coupled: Sequence[Estimator], size: int) -> Iterator[np.ndarray]:
+    """F' of a prompt of success P whose batch has 31 others of mean success o, [o, P], for each estimator."""
 
     def of_first(others, success):
-        return slope(estimator, size, jnp.append(jnp.full(SETTING.prompts - 1, others), success)[::-1])[0]
+        batch = jnp.full(SETTING.prompts, others).at[0].set(success)
+        return [slope(estimator, size, batch)[0] for estimator in coupled]
 
     over_success = jax.vmap(of_first, (None, 0))
-    return np.asarray(jax.vmap(over_success, (0, None))(jnp.asarray(OTHERS), jnp.asarray(SUCCESS)))
+    program = jax.jit(jax.vmap(over_success, (0, None)))
+    yield from map(np.asarray, program(jnp.asarray(OTHERS), jnp.asarray(SUCCESS)))
 
 
 def family(size: int) -> dict[str, np.ndarray]:
     """The same tables for the family of the plane: `advantages[tilt, side, K, 2]` and `slope[tilt, side, P]`."""
-    parameters = tilt_parameters(TILTS, size)
-
-    def of_member(tilt, asymmetry, success):
-        return slope(PLANE.with_params(tilt=tilt, asymmetry=asymmetry), size, success)
-
-    over_sides = jax.vmap(of_member, (None, 0, None))
-    program = jax.jit(jax.vmap(over_sides, (0, None, None)))
-    tilt, side = np.meshgrid(parameters, SIDES, indexing="ij")
-    member = PLANE.with_params(tilt=tilt[..., None, None], asymmetry=side[..., None, None])
+    members = [
+        [PLANE.with_params(tilt=float(tilt), asymmetry=float(side)) for side in SIDES]
+        for tilt in tilt_parameters(TILTS, size)
+    ]
+    half = np.array([0.5])
     return {
-        "advantages": advantages(member, size, np.full((*tilt.shape, 1), 0.5)),
-        "slope": np.asarray(program(jnp.asarray(parameters), jnp.asarray(SIDES), jnp.asarray(SUCCESS))),
+        "advantages": np.array([[advantages(m, size, half) for m in row] for row in members]),
+        "slope": np.array([[expected_slope(m, size, SUCCESS) for m in row] for row in members]),
     }

@@ -82,7 +82,8 @@ class Model {
     return row;
   }
 
-  /* The expected slope as a function of a prompt's success and the mean success of the other prompts. */
+  /* The expected slope as a function of a prompt's success, the mean success of the other prompts, and the mean spread
+     of all prompts where it divides by that (`slope.spread` is a prompt's own; the others share one success if none is given). */
   slope(choice, size) {
     const {success, others, inner, outer} = this;
     const alone = table => (p => {
@@ -90,7 +91,12 @@ class Model {
       return inner[0] * table[first] + inner[1] * table[first + 1] + inner[2] * table[first + 2] + inner[3] * table[first + 3];
     });
     if (!choice.name) return alone(this.member(choice, this.plane[size].slope, success));
-    const begin = this.tables[size][choice.name].slope;
+    const {slope: begin, spread} = this.tables[size][choice.name];
+    if (spread !== undefined) {
+      const [before, own] = [begin, spread].map(at => alone(this.values.subarray(at, at + success)));
+      const n = this.populations[0].lift.length, mean = (p, rest) => (own(p) + (n - 1) * own(rest)) / n;
+      return Object.assign((p, rest, all = mean(p, rest)) => (all > 0 ? before(p) / Math.sqrt(all) : 0), {spread: own});
+    }
     if (!this.byName[choice.name].batch) return alone(this.values.subarray(begin, begin + success));
     const table = this.values;
     return (p, rest) => {
@@ -103,6 +109,23 @@ class Model {
       }
       return total;
     };
+  }
+
+  /* Mean over the prompts of what `slope` divides by the root of; undefined where it does not. */
+  meanSpread(slope, success, count) {
+    if (!slope.spread) return undefined;
+    let total = 0, all = 0;
+    for (let q = 0; q < count.length; q++) { total += count[q] * slope.spread(success[q]); all += count[q]; }
+    return total / all;
+  }
+
+  /* d held-out pass@k / d training pass@1 at the base policy of the population of hard and easy prompts, by angle. */
+  byAngle(choice, size) {
+    const {degrees, count, success, others, pull, progress} = this.angle, slope = this.slope(choice, size);
+    const spread = this.meanSpread(slope, success, count);
+    const weight = success.map((p, c) => count[c] * slope(p, others[c], spread));
+    const total = (table, i) => weight[0] * this.values[table + 2 * i] + weight[1] * this.values[table + 2 * i + 1];
+    return degrees.map((_, i) => (total(progress, i) > 0 ? total(pull, i) / total(progress, i) : NaN));
   }
 
   /* Mean-field training of a population. Equal prompts are integrated once.
@@ -142,9 +165,10 @@ class Model {
         for (let i = 0; i < ks.length; i++) pass[i][step] -= share * Math.expm1(ks[i] * miss);
       }
       if (step === steps) break;
+      const spread = this.meanSpread(slope, solved, count);
       for (let q = 0; q < unique.length; q++) {
         const begin = q * n, middle = begin + correct, end = begin + n, p = solved[q];
-        const push = rate * slope(p, (sum - p) / (total - 1)) / mass[q];
+        const push = rate * slope(p, (sum - p) / (total - 1), spread) / mass[q];
         for (let b = begin; b < middle; b++) logits[b] += push * (1 - p) * policy[b];
         for (let b = middle; b < end; b++) logits[b] -= push * p * policy[b];
       }
@@ -166,6 +190,13 @@ function valueAt(path, moment) {
   return path[before] + (moment - before) * (path[after] - path[before]);
 }
 
+/* Where a curve over even nodes first changes its sign, linear in between; null if it does not. */
+function crossing(x, y) {
+  const after = y.findIndex((v, i) => i > 0 && (v < 0) !== (y[i - 1] < 0));
+  if (after < 0) return null;
+  return x[after - 1] + (x[after] - x[after - 1]) * y[after - 1] / (y[after - 1] - y[after]);
+}
+
 /* Where two trainings are compared: at the last step, or where both first reach the pass@1 that both reach. */
 function moments(one, other, by) {
   const last = one.entropy.length - 1;
@@ -180,4 +211,4 @@ function gains(one, other, by) {
   return one.pass.map((path, i) => valueAt(path, mine) - valueAt(other.pass[i], theirs));
 }
 
-if (typeof module !== "undefined") module.exports = {Model, unpack, reaches, valueAt, moments, gains};
+if (typeof module !== "undefined") module.exports = {Model, unpack, reaches, valueAt, moments, gains, crossing};

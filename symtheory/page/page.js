@@ -7,7 +7,7 @@
   // --- state, and its form in the address ------------------------------------------------------------------------
   const state = {
     choice: {asymmetry: -0.6, tilt: 0}, size: model.sizes.includes(8) ? 8 : model.sizes[0],
-    population: Math.min(2, model.populations.length - 1), shift: 0, rate: 1, k: 256, by: "steps", omega: 0.5, group: "10000000",
+    population: Math.min(2, model.populations.length - 1), shift: 0, rate: 1, k: 256, by: "steps", omega: 0.5, angle: 120, group: "10000000",
   };
   const RATES = [0.25, 0.5, 1, 2, 4];
 
@@ -25,6 +25,7 @@
     state.rate = among("rate", RATES);
     state.k = among("k", model.ks);
     state.omega = nearestOmega(number("omega", 0, 1));
+    state.angle = model.angle.degrees[angleIndex(number("angle", 0, 180))];
     if (["steps", "progress"].includes(said.get("by"))) state.by = said.get("by");
     if (/^[01]+$/.test(said.get("group") || "")) state.group = said.get("group");
     const [asymmetry, tilt] = (said.get("at") || "").split(",").map(parseFloat);
@@ -35,10 +36,10 @@
   }
 
   function address() {
-    const {choice, size, population, shift, rate, k, by, omega, group} = state;
+    const {choice, size, population, shift, rate, k, by, omega, angle, group} = state;
     const where = choice.name ? {estimator: choice.name} : {at: `${round(choice.asymmetry, 3)},${round(choice.tilt, 3)}`};
     const embed = document.body.classList.contains("embed") ? {embed: 1} : {};
-    return "#" + new URLSearchParams({...where, size, population, shift: round(shift, 1), rate, k, by, omega, group, ...embed})
+    return "#" + new URLSearchParams({...where, size, population, shift: round(shift, 1), rate, k, by, omega, angle, group, ...embed})
       .toString().replaceAll("%2C", ",");
   }
 
@@ -50,6 +51,7 @@
 
   const round = (x, digits) => +x.toFixed(digits) + 0;
   const nearestOmega = w => model.omegas.reduce((a, b) => (Math.abs(b - w) < Math.abs(a - w) ? b : a));
+  const angleIndex = degrees => Math.round(degrees / 180 * (model.angle.degrees.length - 1));
   const reach = model.tilts[model.tilts.length - 1];
   const member = (asymmetry, tilt) => ({asymmetry: clean(asymmetry, -1, 1, 0), tilt: clean(tilt, -reach, reach, 0)});
   const fitGroup = () => { state.group = (state.group + "0".repeat(64)).slice(0, state.size); };
@@ -93,7 +95,7 @@
 
   // --- a line chart -------------------------------------------------------------------------------------------------
   /* series: {x, y, color, width, dash, label, at: "start" | "end", dy}. */
-  function chart(svg, {title, x, series, xlim, ylim, xticks, log, zero, alt}) {
+  function chart(svg, {title, x, series, xlim, ylim, xticks, log, zero, rule, alt}) {
     const width = svg.clientWidth || 400, height = Math.max(190, Math.min(250, width * 0.62));
     const left = 44, right = 12, top = 26, bottom = 36;
     const fx = log ? Math.log : v => v;
@@ -111,6 +113,7 @@
       parts.push(`<text x="${left - 6}" y="${sy(t) + 4}" text-anchor="end" fill="${ink.muted}">${tick(t)}</text>`);
     }
     for (const t of xticks || ticks(...xlim)) parts.push(`<text x="${sx(t)}" y="${height - bottom + 16}" text-anchor="middle" fill="${ink.muted}">${tick(t)}</text>`);
+    if (rule !== undefined) parts.push(`<line x1="${sx(rule)}" x2="${sx(rule)}" y1="${top}" y2="${height - bottom}" stroke="${ink.muted}" stroke-width="1.5"/>`);
     for (const s of series) {
       let path = "", pen = false;
       for (let i = 0; i < s.x.length; i++) {
@@ -335,6 +338,57 @@
        <p>Half of the way from pass@1 ${base.pass[0][0].toFixed(2)} to 1: <b>${time(path)}</b> (GRPO ${time(base)}).</p>`;
   }
 
+  // --- the angle ------------------------------------------------------------------------------------------------------------
+  function drawAngle() {
+    const {choice, size, angle} = state, {degrees, k, names} = model.angle, at = angleIndex(angle);
+    const rows = names.filter(name => name !== choice.name && name in model.tables[size]).map(name => ({name}));
+    rows.push(choice);
+    const curves = rows.map(one => ({one, y: model.byAngle(one, size)})), of = test => curves.find(c => test(c.one));
+    const grpo = of(one => one.name === START), mine = of(one => one === choice);
+    const style = one => (one === choice ? {color: ink.accent, width: 2.8} : one.name === START ? {color: ink.ink, width: 1.6, dash: "5 3"} : {color: paint(model.byName[one.name].color), width: 1.3});
+    dial(angle);
+    chart($("turning"), {
+      title: `held-out pass@${k} per training pass@1`, x: "angle between what easy and hard prompts want (degrees)", xlim: [0, 180],
+      xticks: [0, 30, 60, 90, 120, 150, 180], zero: true, rule: angle,
+      series: curves.map(({one, y}) => ({x: degrees, y, ...style(one)})),
+      alt: `at ${angle} degrees ${curves.map(c => `${label(c.one)} ${plain(c.y[at])}`).join(", ")}`,
+    });
+    bars($("order"), curves.map(({one, y}) => ({text: label(one), value: y[at], ...style(one)})), `order at ${angle}°`);
+    const fall = c => { const where = crossing(degrees, c.y); return where === null ? `${c.y[at] < 0 ? "at every" : "at no"} angle` : `from <b>${where.toFixed(0)}°</b> on`; };
+    const turn = grpo === mine ? null : crossing(degrees, mine.y.map((v, i) => v - grpo.y[i]));
+    const ahead = c => (c.y[at] > grpo.y[at] ? "more" : "less");
+    $("angleread").innerHTML = `<p>GRPO falls below its base policy ${fall(grpo)}${grpo === mine ? "" : `, <span class="dot">${escape(label(choice))}</span> ${fall(mine)}`}.
+      ${grpo === mine || isOrigin(choice) ? "" : `At ${angle}° it keeps ${ahead(mine)} held-out pass@${k} than GRPO${turn === null ? ", as at every angle" : `; the order turns at <b>${turn.toFixed(0)}°</b>`}.`}
+      Predicted from the base policy alone: ${model.angle.count[0]} hard prompts (success ${model.angle.success[0]}), ${model.angle.count[1]} easy ones (${model.angle.success[1]}), G = ${size}.</p>`;
+  }
+
+  /* The two directions in which hard and easy prompts pull. */
+  function dial(degrees) {
+    const size = 150, middle = 75, arm = 52, arrow = (angle, text, color) => {
+      const a = angle * Math.PI / 180, [x, y] = [middle + arm * Math.cos(a), middle - arm * Math.sin(a)];
+      const head = [2.75, -2.75].map(turn => `${x + 11 * Math.cos(a + turn)},${y - 11 * Math.sin(a + turn)}`);
+      return `<line x1="${middle}" y1="${middle}" x2="${x}" y2="${y}" stroke="${color}" stroke-width="2.5"/><polyline points="${head[0]} ${x},${y} ${head[1]}" fill="none" stroke="${color}" stroke-width="2.5" stroke-linecap="round"/>
+        <text x="${middle + (arm + 12) * Math.cos(a)}" y="${middle - (arm + 12) * Math.sin(a) + (angle < 20 && text === "easy" ? -8 : 4) + (text === "hard" ? 10 : 0)}" text-anchor="middle" fill="${color}" font-weight="600">${text}</text>`;
+    };
+    finish($("dial"), size, size, [arrow(0, "hard", ink.down), arrow(degrees, "easy", ink.up)], `easy and hard prompts pull at ${degrees} degrees`);
+  }
+
+  /* Bars to both sides of zero, the largest value on top. */
+  function bars(svg, rows, title) {
+    const width = svg.clientWidth || 340, line = 27, top = 30, left = 132, right = 46;
+    const limit = Math.max(...rows.map(r => Math.abs(r.value)).filter(Number.isFinite), 1e-9);
+    const zero = left + (width - left - right) / 2, unit = (width - left - right) / 2 / limit;
+    const ordered = [...rows].sort((a, b) => (b.value || -1e9) - (a.value || -1e9));
+    const parts = [`<text x="0" y="14" fill="${ink.ink}" font-size="13" font-weight="600">${title}</text>`, `<line x1="${zero}" x2="${zero}" y1="${top - 6}" y2="${top + line * rows.length}" stroke="${ink.muted}"/>`];
+    ordered.forEach(({text, value, color}, i) => {
+      const y = top + line * i, length = Math.abs(value) * unit || 0;
+      parts.push(`<text x="${left - 8}" y="${y + 13}" text-anchor="end" fill="${color}" font-weight="600">${escape(text)}</text>`);
+      parts.push(`<rect x="${value < 0 ? zero - length : zero}" y="${y + 2}" width="${length}" height="15" fill="${color}"/>`);
+      parts.push(`<text x="${value < 0 ? zero + 5 : zero - 5}" y="${y + 14}" text-anchor="${value < 0 ? "start" : "end"}" fill="${ink.muted}">${Number.isFinite(value) ? signed(value) : "–"}</text>`);
+    });
+    finish(svg, width, top + line * rows.length + 6, parts, `${title}: ${ordered.map(r => r.text).join(", ")}`);
+  }
+
   function describe() {
     const [a, t] = model.place(state.choice, state.size, state.omega);
     const where = `<p><span class="dot">${escape(label(state.choice))}</span> at asymmetry ${plain(a)}, tilt ${plain(t)}</p>`;
@@ -371,7 +425,7 @@
 
   // --- drawing when something changed -----------------------------------------------------------------------------------------
   let asked = new Set(), frame = 0;
-  const all = ["controls", "plane", "charts", "about", "group", "field"];
+  const all = ["controls", "plane", "charts", "about", "angle", "group", "field"];
   function draw(...what) {
     (what.length ? what : all).forEach(w => asked.add(w));
     if (!frame) frame = requestAnimationFrame(now);
@@ -386,6 +440,7 @@
     if (todo.has("plane")) drawPlane(); else placeRing();
     if (todo.has("charts")) drawCharts();
     if (todo.has("about")) describe();
+    if (todo.has("angle")) drawAngle();
     if (todo.has("group")) drawGroup();
   }
 
@@ -393,7 +448,7 @@
     const before = state.choice;
     state.choice = choice;
     $("estimator").value = choice.name || "";
-    draw("charts", "about", ...(before.name || choice.name ? ["group"] : []));
+    draw("charts", "about", "angle", ...(before.name || choice.name ? ["group"] : []));
   }
 
   // --- controls -----------------------------------------------------------------------------------------------------------------
@@ -421,9 +476,10 @@
     $("estimator").innerHTML = `<option value="">Your estimator (drag the ring)</option>${choices.join("")}`;
     $("estimator").value = state.choice.name || "";
     for (const [id, key] of [["size", "size"], ["by", "by"]]) for (const b of $(id).children) b.setAttribute("aria-pressed", String(state[key]) === b.dataset.value);
-    for (const id of ["population", "rate", "k", "shift", "omega"]) $(id).value = state[id];
+    for (const id of ["population", "rate", "k", "shift", "omega", "angle"]) $(id).value = state[id];
     $("shiftout").textContent = signed(state.shift, 1);
     $("omegaout").textContent = state.omega.toFixed(2);
+    $("angleout").textContent = `${state.angle}°`;
   }
 
   segments("size", model.sizes.map(s => [s, s]), "size");
@@ -432,6 +488,9 @@
   fill("rate", RATES.map(r => [r, String(round(r * model.rate, 4))]), "rate");
   fill("k", model.ks.map(k => [k, String(k)]), "k");
   Object.assign($("omega"), {min: model.omegas[0], max: model.omegas.at(-1), step: round(model.omegas[1] - model.omegas[0], 4)});
+  Object.assign($("angle"), {min: 0, max: 180, step: model.angle.degrees[1]});
+  for (const span of document.querySelectorAll(".anglek")) span.textContent = model.angle.k;
+  $("angle").addEventListener("input", event => { state.angle = +event.target.value; draw("controls", "angle"); });
   $("omega").addEventListener("input", event => { state.omega = nearestOmega(+event.target.value); draw("controls", "plane", "charts", "about", "group"); });
   $("shift").addEventListener("input", event => { state.shift = +event.target.value; draw("controls", "charts", "field"); });
   $("estimator").addEventListener("change", event => choose(event.target.value ? {name: event.target.value} : member(...model.place(state.choice, state.size, state.omega))));
@@ -523,7 +582,7 @@
 
   /* One picture of the plane, all charts and the setting, as SVG text without style sheets. */
   function picture() {
-    const svgs = ["plane", "advantages", "slope", "course", "gain", "entropy"].map($);
+    const svgs = ["plane", "advantages", "slope", "course", "gain", "entropy", "turning"].map($);
     const [plane, ...charts] = svgs.map(svg => svg.viewBox.baseVal), gap = 24, foot = 44;
     const cell = charts[0];
     const width = plane.width + 2 * (cell.width + gap) + 2 * gap, height = Math.max(plane.height, 3 * (cell.height + gap)) + 2 * gap + foot;
@@ -558,7 +617,7 @@
   // --- begin ----------------------------------------------------------------------------------------------------------------------------------
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); draw(); });
   addEventListener("hashchange", () => { readAddress(); draw(); });
-  new ResizeObserver(() => draw("plane", "charts")).observe($("map"));
+  new ResizeObserver(() => draw("plane", "charts", "angle")).observe($("map"));
   readColours();
   readAddress();
   draw();
