@@ -25,6 +25,7 @@ from .repeats import without_copies
 from .rows import FIELDS, Batch, Skipped, batches, row_type
 from .rows import where as places
 from .scoring import Score, scored
+from .writings import Epochs
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Log:
     """Filled while `batches` is consumed"""
     left: Counter = field(default_factory=Counter)
     """Rows left out on purpose, by reason; filled while `batches` is consumed"""
+    runs: dict[int, str] = field(default_factory=dict)
+    """Hash -> value of the column that names the run of a row; filled while `batches` is consumed"""
 
     @property
     def has_advantages(self) -> bool:
@@ -96,7 +99,7 @@ def read(
     paths = [path] if isinstance(path, str | Path) else list(path)
     wishes = Wishes(log_format, group_size, reward, success, dict(columns or {}), dict(where or {}))
     files, notes = find(paths)
-    skipped, left = Skipped(), Counter()
+    skipped, left, runs = Skipped(), Counter(), {}
     plans = _plans(files, wishes, notes, left)
     names = [str(f) for f, _ in plans]
     first = plans[0][1]
@@ -107,8 +110,9 @@ def read(
     chunks = (
         _widened(chunk, p.parts, parts)
         for i, (file, p) in enumerate(plans)
-        for chunk in read_rows(file, i, p, keep_evaluation, skipped, left)
+        for chunk in read_rows(file, i, p, keep_evaluation, skipped, left, runs)
     )
+    chunks = Epochs().counted_on(chunks)
     if first_step is not None:
         chunks = (chunk[chunk["step"] >= first_step] for chunk in chunks)
 
@@ -124,7 +128,9 @@ def read(
     in_tokens = {"length", "token_mask", "logprob"} & set(first.fields)
     unit = "tokens" if in_tokens else "characters"
     aside = next((str(f) for f, inside in files if is_evaluation(inside)), "")
-    return Log(first.format.name, names, notes, unit, stream, score, first.fields, first.block, aside, skipped, left)
+    return Log(
+        first.format.name, names, notes, unit, stream, score, first.fields, first.block, aside, skipped, left, runs
+    )
 
 
 def _terms(plans: Sequence[tuple[Path, Plan]], parts: tuple[str, ...]) -> Terms:

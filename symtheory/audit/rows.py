@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .writings import Writings
+
 
 def row_type(parts: int) -> np.dtype:
     """Record of one rollout, with `parts` reward columns."""
@@ -27,6 +29,8 @@ FIELDS = [
     ("mask", "f4"),  # weight in the loss: 0 for a rollout that is masked out
     ("text", "u8"),  # one value for a text of the completion; 0 where not logged
     ("cut", "i1"),  # 1 truncated, 0 not, -1 not logged
+    ("epoch", "i4"),  # -1 where not logged
+    ("run", "u8"),  # one value for each run that a column names; 0 where none does
     ("writing", "i4"),  # which time a step is being written, counted by the steps that come back
     ("file", "i8"),  # position in the list of files
     ("line", "i8"),  # line or record of the file, from 1
@@ -221,44 +225,6 @@ def _without_repeats(rows: np.ndarray, skip, left: Counter) -> np.ndarray:
     if len(repeats):
         skip(rows[np.sort(repeats)], "this rollout id came before in the same step")
     return np.delete(rows, drop) if len(drop) else rows
-
-
-class Writings:
-    """Steps that were written twice, as a run that was resumed from an older checkpoint writes them.
-
-    Rows are numbered by how often the step has gone back. Two writings of a step count as such where each has about
-    as many rows as a step usually has; the last one is the run, and the others are left out.
-    """
-
-    def __init__(self) -> None:
-        self.writing, self.last, self.file, self.lowest = 0, -(2**62), -1, 2**62
-        self.usual: list[int] = []
-
-    def number(self, chunk: np.ndarray) -> None:
-        """Fill in the field `writing` of rows in reading order."""
-        if not len(chunk):
-            return
-        steps, files = chunk["step"], chunk["file"]
-        back = np.append(steps[0] < self.last, steps[1:] < steps[:-1])
-        fresh = np.append(files[0] != self.file, files[1:] != files[:-1])
-        lowest = np.minimum(np.minimum.accumulate(steps), self.lowest)
-        back &= ~(fresh & (steps <= lowest))  # another file from the first step on: another rank, or another part
-        chunk["writing"] = self.writing + np.cumsum(back)
-        self.writing, self.last, self.file = int(chunk["writing"][-1]), int(steps[-1]), int(files[-1])
-        self.lowest = int(lowest[-1])
-
-    def last_of(self, rows: np.ndarray, left: Counter) -> np.ndarray:
-        """The rows of a step that count: its last writing where it has several whole ones, else all."""
-        writings, counts = np.unique(rows["writing"], return_counts=True)
-        if len(writings) == 1:
-            self.usual = [*self.usual[-63:], int(counts[0])]
-            return rows
-        usual = float(np.median(self.usual)) if self.usual else float(counts.max())
-        if len(writings) > 8 or (counts < 0.8 * usual).any():
-            return rows  # steps that overlap, as in asynchronous training, or rows in any order
-        left["rewritten"] += int(counts[:-1].sum())
-        left["rewritten steps"] += 1
-        return rows[rows["writing"] == writings[-1]]
 
 
 def where(rows: np.ndarray, files: Sequence[str]) -> list[str]:

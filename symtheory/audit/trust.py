@@ -14,6 +14,7 @@ from .read import Log
 from .repeats import distinct_texts
 from .rows import Batch, where
 from .tally import equal_rewards, moving_groups
+from .writings import Runs
 
 FEW = 20
 """Rollouts from which one that carries half of all weight is remarkable."""
@@ -59,10 +60,14 @@ class Trust:
     sizes: Counter = field(default_factory=Counter)
     reopened: int = 0
 
+    def __post_init__(self) -> None:
+        self.runs = Runs(self.log.files, self.log.runs, self.log.columns.get("run", ""))
+
     def add(self, batch: Batch) -> None:
         rows = batch.rows
         self.rollouts += len(rows)
         self.reopened += batch.again
+        self.runs.add(rows, batch.sizes)
         self.sizes.update(batch.sizes.tolist())
         paired = batch.sizes > 1
         self.paired += int(paired.sum())
@@ -177,6 +182,9 @@ class Trust:
             say(
                 "copies", True, f"{left['copies']} rows are exact copies of earlier ones{steps}: each group counts once"
             )
+        if told := self.runs.sentence():
+            grave, steps, text = told
+            say("runs_mixed", grave, text, steps)
         if left["evaluation"]:
             column = self.log.columns.get("split", "split")
             text = f"{left['evaluation']} rows of an evaluation are mixed in (column {column}) and left out"

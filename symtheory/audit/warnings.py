@@ -116,7 +116,9 @@ def _estimator(report: dict) -> list[str]:
             "dividing by a statistic of the whole batch gives"
         ]
     first = nearest["first_disagreement"]
-    place = f"first at {first['where']}: logged {first['logged']:.6g}, expected {first['expected']:.6g}"
+    place = "none differs by itself"
+    if first is not None:
+        place = f"first at {first['where']}: logged {first['logged']:.6g}, expected {first['expected']:.6g}"
     agreeing = f"{nearest['name']} gives {nearest['agreeing']:.0%} of them"
     if not nearest["near"]:
         return [f"the advantages equal no registered estimator, and none is near; {agreeing}; {place}"]

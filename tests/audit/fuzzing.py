@@ -69,8 +69,8 @@ def refusal(read_it: Callable[[], Any]) -> tuple[str, Any]:
     return sentence, None
 
 
-def accept(path: Path, **options) -> None:
-    """Audit a file, or see it refused with one sentence; rows are used or counted as skipped, and sums are finite."""
+def accept(path: Path, **options) -> dict | None:
+    """The report on a file, None if it is refused with one sentence; rows are used or counted, sums are finite."""
 
     def both():
         log = read(path, **options)
@@ -78,7 +78,7 @@ def accept(path: Path, **options) -> None:
 
     sentence, found = refusal(both)
     if sentence:
-        return
+        return None
     log, report = found
     assert report["rollouts"] > 0
     assert report["skipped_rows"] == log.skipped.total
@@ -87,6 +87,7 @@ def accept(path: Path, **options) -> None:
     json.dumps(report, allow_nan=False)
     assert report["group_asymmetry"] is None or abs(report["group_asymmetry"]) <= 1 + 1e-9
     assert math.isfinite(report["mean_reward"])
+    return report
 
 
 def accept_rows(path: Path, **options) -> None:

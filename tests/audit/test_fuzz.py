@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from symtheory import InputError
-from symtheory.audit import audit, formats, read
+from symtheory.audit import formats
 
 from .fuzzing import accept, try_input
 from .logs import SAMPLES
@@ -105,13 +104,9 @@ rows = st.fixed_dictionaries(
 def test_values_of_any_type_are_used_or_counted(tmp_path, table):
     file = tmp_path / "a.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in table))
-    accept(file)
-    try:
-        log = read(file)
-        found = audit(log)
-    except InputError:
-        return
-    assert found["rollouts"] + found["skipped_rows"] + sum(found["left_out"].values()) >= len(table)  # lists: a group
+    found = accept(file)
+    if found is not None:  # a row with lists is a group
+        assert found["rollouts"] + found["skipped_rows"] + sum(found["left_out"].values()) >= len(table)
 
 
 @pytest.mark.slow

@@ -64,8 +64,9 @@ def choose(path: Path, form: Format, sample: Sample, wishes: Wishes) -> dict[str
     if "id" in chosen and "id" not in wishes.columns and not _tells_apart(chosen, sample):
         del chosen["id"]
     taken = {c for f, c in chosen.items() if f in ("group", "prompt", "step")}
-    if chosen.get("id") in taken:
-        del chosen["id"]
+    for field in ("id", "epoch", "run"):
+        if chosen.get(field) in taken:
+            del chosen[field]
     return chosen
 
 
@@ -113,6 +114,10 @@ def _fits(field: str, column: str, sample: Sample) -> bool:
         return not any(isinstance(v, list | dict) and len(v) > 1 for v in values)
     if field in ("group", "prompt"):
         return any(v != "" for v in values)
+    if field == "epoch":
+        return bool(np.isfinite(steps(values)).all())
+    if field == "run":
+        return not any(isinstance(v, list | dict) for v in values)
     return True
 
 

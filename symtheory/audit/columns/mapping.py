@@ -12,7 +12,7 @@ from ..formats import Format
 from ..formats.base import only
 from ..grouping import fitting_size, uneven
 from .fields import Refusal, Sample, Wishes, choose, seen
-from .opening import Shape, dig, flatten, opened, shape
+from .opening import Shape, dig, flatten, opened, shape, unnested
 from .rewards import Terms, choose_reward
 from .values import hashes, number, numbers, steps
 
@@ -65,7 +65,7 @@ def plan(path: Path, records: Sequence[dict], wishes: Wishes, inside: str) -> Pl
     own = shape(records, wishes.columns.get("reward") or (wishes.reward or "").split("+")[0])
     sample = _sample(records, own)
     form = _recognise(path, sample, wishes.log_format)
-    if form.rows and form.rows != own.rows:
+    if form.rows and own != Shape(form.rows):
         own = Shape(form.rows)
         sample = _sample(records, own)
     elif form.one and own.spread:
@@ -105,7 +105,7 @@ def _must_fit(path: Path, form: Format, sample: Sample, fields: Mapping[str, str
 
 def _sample(records: Sequence[dict], form: Shape) -> Sample:
     flat: list[dict[str, Any]] = []
-    for record in records:
+    for record in (inner for outer in records for inner in unnested(outer, form)[:LIMIT]):
         parent = flatten(record)
         if form.rows:
             elements = [e for e in dig(record, form.rows) or () if isinstance(e, dict)][:LIMIT]

@@ -11,6 +11,8 @@ MAX_ROLLOUTS = 1 << 18
 """Rollouts in one record at most."""
 REWARD_LIKE = re.compile(r"(reward|score|rew|correct|accuracy|acc|success|passed|solved)s?$|^(reward|r)_")
 DEPTH = 5
+LEVELS = 3
+"""Lists of records inside each other, at most."""
 FEW = 64
 
 
@@ -21,6 +23,10 @@ class Shape(NamedTuple):
     """Column with a list of objects, one a rollout; empty if there is none"""
     spread: frozenset[str] = frozenset()
     """Columns whose lists hold one value a rollout"""
+    outer: tuple[str, ...] = ()
+    """Columns with lists of objects around those records: the steps of a run, the groups of a step"""
+    across: frozenset[str] = frozenset()
+    """Columns whose lists hold one value a group, in records of several groups: rewards are lists of lists"""
 
 
 def flatten(record: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
@@ -60,9 +66,96 @@ def leaf(column: str) -> str:
 
 def shape(records: Sequence[dict], reward: str = "") -> Shape:
     """How the rollouts of a file lie in its records; `reward` is a column that the user named."""
-    flat = [flatten(r) for r in records[:FEW]]
+    outer: tuple[str, ...] = ()
+    records = records[:FEW]
+    while len(outer) < LEVELS and (column := _outer(records, reward)):
+        outer = (*outer, column)
+        records = [e for r in records for e in unnested(r, Shape(outer=(column,)))][:FEW]
+    across = _across([flatten(r) for r in records], reward)
+    if across:
+        records = [e for r in records for e in unnested(r, Shape(across=across))][:FEW]
+    flat = [flatten(r) for r in records]
     spread = _spread(flat, reward)
-    return Shape(spread=spread) if spread else Shape(_objects(flat, reward))
+    return Shape("" if spread else _objects(flat, reward), spread, outer, across)
+
+
+def unnested(record: dict, form: Shape) -> list[dict]:
+    """The records inside a record: the elements of its outer lists, each with all that stands around it.
+
+    >>> unnested({"step": 1, "groups": [{"p": "a"}, {"p": "b"}]}, Shape(outer=("groups",)))
+    [{'step': 1, 'groups': {'p': 'a'}}, {'step': 1, 'groups': {'p': 'b'}}]
+    """
+    found = [record]
+    for column in form.outer:
+        found = [_replaced(r, {column: e}) for r in found for e in _list(dig(r, column)) if isinstance(e, dict)]
+    if form.across:
+        pieces = []
+        for r in found:
+            columns = {c: v for c in form.across if isinstance(v := dig(r, c), list)}
+            for i in range(min(map(len, columns.values()), default=0)):
+                pieces.append(_replaced(r, {c: v[i] for c, v in columns.items()}))
+        found = pieces
+    return found
+
+
+def _list(value: Any) -> list:
+    return value if isinstance(value, list) else []
+
+
+def _replaced(record: dict, values: Mapping[str, Any]) -> dict:
+    """A record with other values at dotted paths; what lies beside them is shared, not copied."""
+    found = dict(record)
+    for path, value in values.items():
+        inside = found
+        while path not in inside and "." in path:
+            key, _, path = path.partition(".")
+            inside[key] = dict(inside[key])
+            inside = inside[key]
+        inside[path] = value
+    return found
+
+
+def _outer(records: Sequence[dict], reward: str) -> str:
+    """The column with a list of objects that hold several rollouts each; empty if there is none."""
+    telling = set(SYNONYMS["reward"])
+    flat = [flatten(r) for r in records]
+    if any(_scalar_reward([record]) for record in flat[:1]):
+        return ""
+    for column in dict.fromkeys(c for record in flat for c in record):
+        inside = [e for record in flat for e in _list(record.get(column))[:FEW] if isinstance(e, dict)][:FEW]
+        plain = any(leaf(k) in telling and not isinstance(v, list | dict) for e in inside for k, v in e.items())
+        if not inside or plain or "role" in inside[0]:
+            continue
+        own = reward.removeprefix(f"{column}.") if reward.startswith(f"{column}.") else ""
+        if (
+            _outer(inside, own)
+            or _spread([flatten(e) for e in inside], own)
+            or _objects(list(map(flatten, inside)), own)
+        ):
+            return column
+    return ""
+
+
+def _across(flat: Sequence[dict], reward: str) -> frozenset[str]:
+    """Columns with a value a group, where the rewards of a record are a list of lists of one length."""
+    first = next((r for r in flat if any(_is_matrix(r.get(c)) for c in [reward, *_named(r, "reward")])), None)
+    if first is None:
+        return frozenset()
+    main = next(c for c in [reward, *_named(first, "reward")] if _is_matrix(first.get(c)))
+    size = len(first[main])
+    texts = [first[c] for c in _named(first, "text") if isinstance(first[c], list) and len(first[c]) == size]
+    if any(isinstance(e, str) for text in texts for e in text):
+        return frozenset()  # a reward for each token of one completion
+    return frozenset(c for c, v in first.items() if _is_listing(v) and len(v) == size)
+
+
+def _is_matrix(value: Any) -> bool:
+    rows = _list(value)
+    return (
+        bool(rows)
+        and all(isinstance(row, list) and len(row) == len(rows[0]) > 1 for row in rows)
+        and all(isinstance(e, int | float) for row in rows[:8] for e in row[:8])
+    )
 
 
 def _objects(flat: Sequence[dict], reward: str) -> str:

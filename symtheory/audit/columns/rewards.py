@@ -25,6 +25,13 @@ FUNCTION = re.compile(r"reward|penalty|bonus|score|correct|accuracy")
 """What names of reward functions say, even if they are about lengths or tokens."""
 
 
+TOTAL = re.compile(
+    r"^(total|overall|final|combined|weighted|aggregate|sum|score|reward)(_(reward|score|sum|total))?$|"
+    r"^(reward|score)_(total|sum|final|overall)$"
+)
+"""Names of the sum among named rewards."""
+
+
 class Terms(NamedTuple):
     """A reward as a weighted sum of columns."""
 
@@ -51,11 +58,15 @@ def choose_reward(path, form: Format, sample: Sample, fields: dict[str, str], wi
     total = [n if n in sample else by_name.get(n) or (leaves.get(n) if form.name == "plain" else None) for n in names]
     total = [c for c in total if c and c not in used - {success}]
     found = next((c for c in total if is_reward(sample[c]) or holds(sample[c])), None)
-    inner = found if found and form.derive is None and holds(sample[found]) else None
+    inner = found if found and not form.totals and holds(sample[found]) else None
     main = None if inner else found
     if inner is not None:  # a reward that is an object of named rewards
         found = [c for c in sample if c.startswith(f"{inner}.") and is_reward(sample[c])][:MAX_PARTS]
         found.sort(key=lambda c: leaf(c) not in SYNONYMS["success"])
+        total = [c for c in found if TOTAL.search(leaf(c))]
+        if total:
+            parts = (total[0], *(c for c in found if c != total[0])) if "advantage" in fields else (total[0],)
+            return parts, Terms((total[0],), (1.0,)), True
         if found:
             return tuple(found), Terms(tuple(found), (1.0,) * len(found)), True
     others = [

@@ -12,11 +12,13 @@ from ..files import documents, parquet
 from ..files.sources import kind, records
 from ..rows import Skipped, row_type
 from .mapping import Plan
-from .opening import Shape, dig, opened
+from .opening import Shape, dig, opened, unnested
 from .turns import Turns
-from .values import LIMIT, Coded, Column, combined, described, hashes, mixed, number, numbers, sizes, steps
+from .values import LIMIT, TINY, Coded, Column, combined, described, hashes, mixed, number, numbers, sizes, steps
 
 CHUNK = 8192
+RUNS = 64
+"""Values of the column that names runs that are remembered."""
 EVALUATION = {"eval", "evaluation", "val", "valid", "validation", "test", "dev", "heldout", "held_out", "holdout"}
 CUT = {"length", "truncated", "max_tokens", "max_length", "max_new_tokens", "aborted", "max_response_length_exceeded"}
 
@@ -32,15 +34,18 @@ class Part(NamedTuple):
 
 
 def read_rows(
-    path: Path, file: int, plan: Plan, keep_evaluation: bool, skipped: Skipped, left: Counter
+    path: Path, file: int, plan: Plan, keep_evaluation: bool, skipped: Skipped, left: Counter, runs: dict[int, str]
 ) -> Iterator[np.ndarray]:
-    """Chunks of `rows.row_type` records of a file; what is left out on purpose is counted in `left`."""
+    """Chunks of `rows.row_type` records of a file; what is left out on purpose is counted in `left`.
+
+    `runs` is filled with hashes and values of the column that names the run of a row.
+    """
     turns = Turns()
     parts = (
         _parquet_parts if _is_flat_parquet(path, plan) else _line_parts if _is_flat_lines(path, plan) else _record_parts
     )
     for part in parts(path, plan, skipped):
-        yield _assemble(part, path, file, plan, keep_evaluation, turns, skipped, left)
+        yield _assemble(part, path, file, plan, keep_evaluation, turns, skipped, left, runs)
 
 
 def _is_flat_parquet(path: Path, plan: Plan) -> bool:
@@ -81,7 +86,7 @@ def _record_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
     record_of: list[int] = []
     simple = plan.shape == Shape()
     place = -1
-    for number_, line, record in _numbered(path, plan, skipped):
+    for number_, line, record in _unnested(_numbered(path, plan, skipped), plan.shape):
         if simple:
             place = number_
             for name in names:
@@ -95,6 +100,8 @@ def _record_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
                 skipped.add(f"{path}:{line}", str(reason))
                 continue
             size = len(found[names[0]])
+            if not size:
+                skipped.add(f"{path}:{line}", "a list of no rollouts")
             for name in names:
                 held[name] += found[name]
             lines += [line] * size
@@ -110,6 +117,15 @@ def _record_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
 
 def _part(held: dict[str, list], lines: list[int], places: list[int], record_of: list[int]) -> Part:
     return Part({**held, "#": record_of or places}, np.array(lines), np.array(places))
+
+
+def _unnested(found: Iterator[tuple[int, int, dict]], form: Shape) -> Iterator[tuple[int, int, dict]]:
+    if not (form.outer or form.across):
+        yield from found
+        return
+    records_ = ((line, inner) for _, line, record in found for inner in unnested(record, form))
+    for place, (line, inner) in enumerate(records_):
+        yield place, line, inner
 
 
 def _numbered(path: Path, plan: Plan, skipped: Skipped) -> Iterator[tuple[int, int, dict]]:
@@ -136,7 +152,7 @@ def _top(path: Path, column: str) -> str:
 
 
 def _assemble(
-    part: Part, path, file: int, plan: Plan, keep_evaluation: bool, turns: Turns, skipped, left
+    part: Part, path, file: int, plan: Plan, keep_evaluation: bool, turns: Turns, skipped, left, runs
 ) -> np.ndarray:
     fields = _by_field(part, plan)
     n = len(part.lines)
@@ -147,6 +163,11 @@ def _assemble(
     step = steps(fields["step"]) if "step" in fields else np.full(n, float(plan.step))
     need(np.isfinite(step), lambda i: f"step is {described(_at(fields['step'], i))}, not a whole number")
     rows["step"] = np.where(np.isfinite(step), step, 0)
+    epoch = steps(fields["epoch"]) if "epoch" in fields else np.full(n, -1.0)
+    rows["epoch"] = np.where((epoch >= 0) & (epoch < 2**31), epoch, -1)
+    if "run" in fields:
+        rows["run"] = hashes(fields["run"])
+        _remember(runs, rows["run"], fields["run"])
     _rewards(rows, fields, part, plan, need)
     _measures(rows, fields)
     group, prompt = _groups(fields, part, plan, file, n)
@@ -162,6 +183,14 @@ def _assemble(
     if "turn" in fields:
         rows["turn"] = np.nan_to_num(numbers(fields["turn"]), posinf=0, neginf=0).clip(-(2**30), 2**30)
     return rows[good]
+
+
+def _remember(runs: dict[int, str], found: np.ndarray, column: Column) -> None:
+    """Note the text of the first few different values of the column that names runs."""
+    values, first = np.unique(found, return_index=True)
+    for value, i in zip(values.tolist(), first.tolist(), strict=True):
+        if len(runs) < RUNS:
+            runs.setdefault(value, str(_at(column, i))[:60])
 
 
 def _by_field(part: Part, plan: Plan) -> dict[str, Column]:
@@ -240,12 +269,11 @@ def _rewards(rows: np.ndarray, fields: dict[str, Column], part: Part, plan: Plan
     first = part.columns[plan.terms.columns[0]]
     usable = (np.abs(np.nan_to_num(own, posinf=np.inf, neginf=-np.inf)) <= LIMIT).all(1) & ~np.isnan(own).all(1)
     need(usable, lambda i: f"{plan.terms.columns[0]} is {described(_at(first, i))}")
-    parts[~(np.abs(parts) <= LIMIT)] = np.nan
-    rows["parts"] = parts
+    rows["parts"] = _finite(parts)
     rows["success"] = np.nan
     if "success" in fields:
         success = _reduced(fields["success"], None, np.sum)
-        rows["success"] = np.where(np.abs(success) <= LIMIT, success, np.nan)
+        rows["success"] = _finite(success)
 
 
 def _measures(rows: np.ndarray, fields: dict[str, Column]) -> None:
@@ -289,7 +317,9 @@ def _cuts(column: Any) -> np.ndarray:
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
-    return np.where(np.abs(values) <= LIMIT, values, np.nan)
+    """Numbers whose squares are finite, NaN for others; those whose squares would vanish are 0."""
+    size = np.abs(values)
+    return np.where(size <= LIMIT, np.where(size < TINY, 0.0, values), np.nan)
 
 
 def _inner(value: list) -> list:

@@ -8,6 +8,8 @@ import numpy as np
 
 LIMIT = 1e100
 """Largest magnitude of a number in a log, so that no sum of squares overflows."""
+TINY = 1e-100
+"""Magnitude below which a number of a log counts as 0, so that no square underflows."""
 HASH = (1 << 64) - 1
 NODES = 2_000_000
 """Parts of a nested value that are looked at; a longer prompt counts as unknown."""

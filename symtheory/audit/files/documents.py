@@ -5,6 +5,7 @@ A damaged line costs that line and is located; memory does not grow with the fil
 
 import json
 import operator
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from .streams import DAMAGE, Inflated, open_utf8
 MAX_LINE = 24 << 20
 """Longest value read, in bytes: a rollout of 100,000 tokens with five numbers each is about 6 MB."""
 SEPARATORS = " \t\r\n,\x1e"
+STEP = re.compile(r"((global_?)?step|iter|iteration|epoch|round|update)?[ _.:-]?\d{1,15}", re.IGNORECASE)
 Record = dict[str, Any]
 
 
@@ -50,7 +52,7 @@ def is_by_line(path: Path) -> bool:
             value = json.loads(line or b"0")
         except (ValueError, RecursionError):
             return line is not None and line.lstrip()[:1] == b"{" and line.rstrip()[-1:] != b"{" and len(line) > 2
-        return isinstance(value, dict) and not is_table(value)
+        return isinstance(value, dict) and not is_table(value) and not is_by_step(value)
     return True
 
 
@@ -176,6 +178,9 @@ def objects(value: Any) -> Iterator[Record]:
     elif isinstance(value, dict):
         if is_table(value):
             yield from _table_rows(value)
+        elif is_by_step(value):
+            for step, rows in value.items():
+                yield from ({"step": step, **row} for row in rows if isinstance(row, dict))
         else:
             yield value
 
@@ -187,6 +192,14 @@ def is_table(value: Record) -> bool:
         return True
     columns = list(value.values())
     return len(columns) > 1 and all(isinstance(c, dict) and c and all(k.isdigit() for k in c) for c in columns)
+
+
+def is_by_step(value: Record) -> bool:
+    """Whether an object holds the rows of each step under its number: {"1": [{...}, ...]} or {"step_1": [...]}."""
+    return bool(value) and all(
+        STEP.fullmatch(key) and isinstance(rows, list) and rows and isinstance(rows[0], dict)
+        for key, rows in value.items()
+    )
 
 
 def _table_rows(value: Record) -> Iterator[Record]:

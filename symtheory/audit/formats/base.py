@@ -29,6 +29,8 @@ FIELDS = {
     "mask": "0 for a rollout that does not enter the loss",
     "cut": "whether the rollout was truncated",
     "split": "train or evaluation",
+    "epoch": "pass through the data; steps that begin again with each are counted on",
+    "run": "which run a row is of; two in one log are told",
 }
 """Field -> what it is; the names that `--columns` takes."""
 
@@ -59,6 +61,8 @@ class Format(NamedTuple):
     """Regular expression of paths that repeat others or hold no rollouts"""
     derive: Derive | None = None
     """Columns by field -> the same with what the trainer packs into others"""
+    totals: bool = False
+    """Whether `derive` adds up a reward that is an object of named scores"""
     also: tuple[str, ...] = ()
     """Columns that `derive` reads besides those of the fields"""
 

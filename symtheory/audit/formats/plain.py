@@ -8,7 +8,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "gen_step", "iteration", "iter", "update", "rollout_step", "policy_step", "policy_version", "head_version",
         "model_version", "weight_version", "version", "round", "batch_idx", "batch_index", "epoch",
     ),
-    "group": ("group_id", "group_idx", "group_index", "group", "group_uid", "grpo_group_id", "uid"),
+    "group": (
+        "group_id", "group_idx", "group_index", "group", "group_uid", "grpo_group_id",
+        "traj_group_id", "trajectory_group_id", "prompt_group_id", "uid",
+    ),
     "prompt": (
         "prompt_id", "problem_id", "question_id", "query_id", "example_id", "task_id", "item_id", "prompt_idx",
         "prompt_index", "problem_idx", "question_idx", "task_idx", "task_index", "example_idx", "task_hash",
@@ -54,6 +57,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "token_mask": ("token_loss_mask", "completion_mask", "response_mask", "loss_mask", "action_mask"),
     "mask": ("sample_loss_mask", "sample_mask"),
     "cut": ("is_truncated", "truncated", "finish_reason", "stop_reason", "stop_condition", "clipped"),
+    "epoch": ("epoch", "epoch_idx", "num_epoch"),
+    "run": (
+        "run_id", "run_name", "run", "wandb_run_id", "experiment_id", "experiment_name", "experiment", "exp_name",
+        "trial", "trial_id", "seed", "run_seed",
+    ),
     "split": ("split", "phase", "mode", "stage", "subset", "is_eval", "is_train"),
 }  # fmt: skip
 """Field -> usual names of its column, in lower case with underscores."""

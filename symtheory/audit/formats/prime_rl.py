@@ -38,6 +38,7 @@ TRACES = Format(
     rows="traces",
     leave_out=r"(^|/)all/traces\.jsonl",
     derive=totals,
+    totals=True,
 )  # fmt: skip
 
 SAMPLES = Format(
