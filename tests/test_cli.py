@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from inspect import signature
 
 import pytest
+
+from symtheory.cli import check_out, commands
+from symtheory.errors import InputError
 
 
 def symtheory(*arguments, **options):
@@ -54,7 +58,7 @@ def test_a_folder_that_cannot_be_written_ends_in_one_sentence(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     run = symtheory("reproduce", "--only", "table1", "--out", blocked)
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "Traceback" not in run.stderr
     assert str(blocked) in run.stderr
 
@@ -86,3 +90,24 @@ def test_the_locks_name_no_host_and_agree():
     pins = [line for line in users.splitlines() if line[:1].isalpha()]
     assert [pin for pin in pins if pin not in developers.splitlines()] == []
     assert not any(pin.startswith(("numba", "marimo", "mkdocs", "pytest", "z3")) for pin in pins)
+
+
+def test_the_version_is_the_packages():
+    import symtheory as package
+
+    assert symtheory("--version").stdout == f"symtheory {package.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [name for name, run in commands().items() if "out" in signature(run).parameters])
+def test_every_command_says_at_once_that_out_cannot_be_written(command, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        InputError, match=r"out must be a path that can be written, got '.*/file/x': '.*/file' is a file"
+    ):
+        commands()[command](out=tmp_path / "file" / "x")
+
+
+def test_out_may_be_a_new_folder_an_old_one_or_a_file_to_write_again(tmp_path):
+    (tmp_path / "page.html").touch()
+    for out in (tmp_path, tmp_path / "new" / "folder", tmp_path / "page.html", tmp_path / "new" / "page.html"):
+        check_out(out)

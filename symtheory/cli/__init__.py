@@ -3,6 +3,7 @@
 Command modules import numpy, jax, sympy and matplotlib inside `run`, so that `symtheory --help` answers at once.
 """
 
+import functools
 import importlib
 import os
 import pkgutil
@@ -11,22 +12,52 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 STOPPED = "symtheory: stopped. Finished parts are kept; run the same command again to resume."
 
 
-def commands() -> dict:
+def commands() -> dict[str, Callable]:
     """Command name -> function, for every module of this package."""
     modules = (importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__))
-    return {m.__name__.rpartition(".")[2].replace("_", "-"): m.run for m in modules}
+    return {m.__name__.rpartition(".")[2].replace("_", "-"): _with_out_checked(m.run) for m in modules}
+
+
+def _with_out_checked(command: Callable) -> Callable:
+    """The command, which says before it computes that its `out` cannot be written."""
+
+    @functools.wraps(command)
+    def run(*args, **options):
+        if options.get("out") is not None:
+            check_out(options["out"])
+        return command(*args, **options)
+
+    return run
+
+
+def check_out(out: Path) -> None:
+    """Raise an `InputError` if `out` cannot be written; a path with a suffix may be a file."""
+    from ..errors import InputError
+
+    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    file_wanted = nearest == out and bool(out.suffix)
+    if not (nearest.is_dir() or file_wanted):
+        raise InputError(f"out must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is a file")
+    if not os.access(nearest, os.W_OK):
+        raise InputError(f"out must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is read-only")
 
 
 def main() -> None:
     """Run one command; bad input ends in one sentence and exit status 2, Ctrl-C in status 130."""
     import tyro
 
+    from .. import __version__
     from ..errors import InputError
 
+    if sys.argv[1:] == ["--version"]:
+        print(f"symtheory {__version__}")
+        return
     _obey_ctrl_c(within=1.5)
     try:
         status = tyro.extras.subcommand_cli_from_dict(
