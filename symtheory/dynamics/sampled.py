@@ -19,23 +19,31 @@ from ..estimators.group import Array
 from ..ops import jax_ops
 from ..worlds import World
 
+Aggregation = Literal["sequence-sum", "sequence-mean", "token-mean"]
+
 
 @dataclass(frozen=True)
 class Update:
-    """How rollouts become a step."""
+    """How rollouts become a step.
+
+    Raises:
+        InputError: a group size or a number of epochs below 1.
+    """
 
     group_size: int = 8
     epochs: int = 1
-    """Optimiser steps on each batch of rollouts; from the second on the ratio differs from 1 and clipping acts."""
+    """passes over each batch of rollouts; from the second step on the ratio differs from 1 and clipping acts"""
     clip_low: float = 0.2
     clip_high: float = 0.2
-    aggregation: Literal["trajectory", "sequence_mean", "token_mean"] = "trajectory"
+    """DAPO's asymmetric clipping has 0.28 here"""
+    aggregation: Aggregation = "sequence-sum"
     """How token losses add up: the sum over a rollout's tokens (Theorem 1, Dr.GRPO), their mean (GRPO, Eq. 1), or the
     mean over all tokens of the batch (DAPO). The last two need a world with `rollout_length`."""
 
     def __post_init__(self):
-        if self.group_size < 1 or self.epochs < 1:
-            raise InputError(f"group_size and epochs must be at least 1, got {self.group_size} and {self.epochs}")
+        for name in ("group_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 class State(NamedTuple):
@@ -138,12 +146,12 @@ def prompt_step(
 
 def token_share(world: World, rollouts: Any, aggregation: str) -> Array | float:
     """Factor on log pi(o) from averaging over tokens, [P, size], see `Update.aggregation`."""
-    if aggregation == "trajectory":
+    if aggregation == "sequence-sum":
         return 1.0
     if not hasattr(world, "rollout_length"):
         raise InputError(f"aggregation {aggregation!r} needs a world whose rollouts have lengths, got {type(world)}")
     length = world.rollout_length(rollouts)  # type: ignore[attr-defined]
-    return 1 / (length if aggregation == "sequence_mean" else length.mean())
+    return 1 / (length if aggregation == "sequence-mean" else length.mean())
 
 
 def apply_gradient(state: State, gradient: Any, optimizer: optax.GradientTransformation) -> State:

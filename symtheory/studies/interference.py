@@ -75,7 +75,7 @@ class TransformerCell:
     @property
     def update(self) -> train.Update:
         """Two mini-batches to a rollout batch, clipping at 0.2; rollouts weighted equally, as in the theorem."""
-        return train.Update(GROUP, self.batch, aggregation="sequence-sum", optimizer=self.optimizer)
+        return train.Update(GROUP, batch=self.batch, aggregation="sequence-sum", optimizer=self.optimizer)
 
     @property
     def prompts_in_a_step(self) -> int:

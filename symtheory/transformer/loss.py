@@ -7,10 +7,11 @@ from typing import Literal, get_args
 
 import jax.numpy as jnp
 
+from ..dynamics import sampled
 from ..errors import no_such
 from ..estimators.group import Array
 
-Aggregation = Literal["token-mean", "sequence-mean", "sequence-sum", "dr-grpo"]
+Aggregation = Literal[sampled.Aggregation, "dr-grpo"]
 
 
 def token_weights(mask: Array, aggregation: Aggregation, longest: int | None = None) -> Array:

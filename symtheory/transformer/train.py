@@ -15,6 +15,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as Spec
 
+from ..dynamics import sampled
 from ..dynamics.sampled import Advantage, State, StepInfo, apply_gradient
 from ..errors import InputError, no_such
 from ..estimators.group import Array
@@ -27,27 +28,26 @@ OPTIMIZERS = {"adam": optax.adam, "sgd": optax.sgd}
 
 
 @dataclass(frozen=True)
-class Update:
-    """How rollouts become optimiser steps."""
+class Update(sampled.Update):
+    """How rollouts become optimiser steps: the update of every world, and what trainers add to it.
 
-    group_size: int = 8
+    Raises:
+        InputError: a number below 1, a batch that the mini-batches do not divide, or an unknown optimizer.
+    """
+
+    aggregation: Aggregation = "sequence-mean"
     batch: int = 16
     """prompts in a rollout batch, drawn without replacement"""
     mini_batches: int = 2
     """optimiser steps in one pass over the rollout batch, each on its share of the prompts"""
-    epochs: int = 1
-    """passes over the rollout batch"""
-    clip_low: float = 0.2
-    clip_high: float = 0.2
-    """DAPO's asymmetric clipping has 0.28 here"""
     kl: float = 0.0
     """weight of the k3 divergence from the base policy"""
-    aggregation: Aggregation = "sequence-mean"
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 1e-3
 
     def __post_init__(self):
-        for name in ("group_size", "batch", "mini_batches", "epochs"):
+        super().__post_init__()
+        for name in ("batch", "mini_batches"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.batch % self.mini_batches:

@@ -136,9 +136,9 @@ def test_token_mean_and_sequence_mean_differ_only_when_lengths_do():
         return step(state)[0].params - state.params
 
     for unequal, tokens in ((False, (2, 2)), (True, (1, 9))):
-        token, sequence = change(tokens, "token_mean"), change(tokens, "sequence_mean")
+        token, sequence = change(tokens, "token-mean"), change(tokens, "sequence-mean")
         assert (jnp.abs(token - sequence).max() > 1e-3) == unequal
-    np.testing.assert_allclose(change((2, 2), "sequence_mean"), change((2, 2), "trajectory") / 6, atol=1e-14)
+    np.testing.assert_allclose(change((2, 2), "sequence-mean"), change((2, 2), "sequence-sum") / 6, atol=1e-14)
 
 
 def test_token_mean_breaks_the_zero_sum_at_the_root_by_length():
@@ -147,8 +147,8 @@ def test_token_mean_breaks_the_zero_sum_at_the_root_by_length():
     rollouts = sample(world, jax.random.key(2), world.init(), 8)
     a = advantage_of([estimators.get("grpo")], 0)(world.reward(rollouts))
     assert jnp.abs(a.sum()) < 1e-12
-    assert jnp.abs((a * sampled.token_share(world, rollouts, "sequence_mean")).sum()) > 1e-3
-    assert jnp.abs((a * sampled.token_share(world, rollouts, "token_mean")).sum()) < 1e-12
+    assert jnp.abs((a * sampled.token_share(world, rollouts, "sequence-mean")).sum()) > 1e-3
+    assert jnp.abs((a * sampled.token_share(world, rollouts, "token-mean")).sum()) < 1e-12
 
 
 def test_graded_rewards_are_tenths_for_accuracy_and_the_rest_for_format():
