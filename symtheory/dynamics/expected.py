@@ -83,8 +83,25 @@ def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["ex
     >>> slope(estimators.get("rloo"), 8, jnp.array([0.1, 0.9])).round(5).tolist()
     [1.0, 1.0]
     """
-    op = jax_ops()
     success = jnp.asarray(success)
+    plus, minus, law = outcomes(estimator, size, success, batch=batch)
+    return jnp.einsum("prj,pr,pj->p", plus - minus, law, binomial(size - 1, success))
+
+
+def outcomes(
+    estimator: Estimator, size: int, success: Array, *, batch: Literal["exact", "mean"] = "mean", copies: int = 1
+) -> tuple[Array, Array, Array]:
+    """A+ and A- of a rollout beside J = 0.. correct ones among its others, and the law of what others enter by.
+
+    Args:
+        estimator, size, success, batch: those of `slope`.
+        copies: how often each of size / copies rollouts is in the group; they are correct together.
+
+    Returns:
+        A+(copies (J + 1)) and A-(copies J), both [P, R, size / copies], and the chance of each of the R numbers of
+        correct rollouts in other groups, [P, R].
+    """
+    op = jax_ops()
     prompts = success.shape[0]
     if batch == "exact":
         law = correct_elsewhere(size, success)
@@ -93,22 +110,22 @@ def slope(estimator: Estimator, size: int, success: Array, *, batch: Literal["ex
     else:
         law = jnp.ones((prompts, 1), success.dtype)
         elsewhere = (size * (success.sum() - success))[:, None]
-    others = jnp.arange(size, dtype=success.dtype)  # J, correct ones among the other G - 1 rollouts
+    others = jnp.arange(size // copies, dtype=success.dtype)  # J, correct ones among the other rollouts
     g = jnp.asarray(size, success.dtype)
     variance = variance_before_whitening(estimator, size, success)
 
-    def gap(elsewhere):
-        """A+(J+1) - A-(J) with so many correct rollouts in other groups: [] -> [G]."""
+    def both(elsewhere):
+        """A+ and A- with so many correct rollouts in other groups: [] -> [G], [G]."""
 
         def batch_with(own):
             return _column(two_outcome_batch(op, elsewhere + own, g * prompts, variance))
 
-        plus, _ = estimator.two_outcomes(others + 1, g, batch_with(others + 1), op)
-        _, minus = estimator.two_outcomes(others, g, batch_with(others), op)
-        return plus - minus
+        right, wrong = (others + 1, others) if copies == 1 else (copies * (others + 1), copies * others)
+        plus, _ = estimator.two_outcomes(right, g, batch_with(right), op)
+        _, minus = estimator.two_outcomes(wrong, g, batch_with(wrong), op)
+        return plus, minus
 
-    gaps = jax.vmap(jax.vmap(gap))(elsewhere)  # [P, R, G]
-    return jnp.einsum("prj,pr,pj->p", gaps, law, binomial(size - 1, success))
+    return *jax.vmap(jax.vmap(both))(elsewhere), law  # [P, R, G]
 
 
 def variance_before_whitening(estimator: Estimator, size: int, success: Array) -> Array | float:

@@ -11,7 +11,8 @@ import optax
 from ..estimators import Estimator
 from ..estimators.group import Array
 from ..worlds import World
-from . import expected, sampled
+from . import drawing, expected, expected_regime, sampled
+from .regime import Regime
 
 Observe = Callable[[Any], Any]
 
@@ -26,7 +27,8 @@ def train(
     observe: Observe,
     records: int,
     stride: int,
-) -> tuple[sampled.State, Any, sampled.StepInfo]:
+    regime: Regime | None = None,
+) -> tuple[sampled.State, Any, Any]:
     """Run `records * stride` sampled steps from the base policy (Eq. 1 and 4 of arXiv:2602.05548).
 
     Args:
@@ -38,32 +40,36 @@ def train(
         observe: function of the parameters; what it returns is recorded.
         records: how often the policy is observed after the base policy.
         stride: steps between two observations.
+        regime: departures from fresh independent groups, a perfect verifier and fixed prompts.
 
     Returns:
         The final state; what `observe(params)` returned for the base policy and after every `stride` steps, with a
-        leading axis of `records + 1`; and the `StepInfo` of the batches, mean over each stride, with a leading axis
-        of `records`.
+        leading axis of `records + 1`; and the `StepInfo` (under a regime the `RegimeInfo`) of the batches, mean over
+        each stride, with a leading axis of `records`.
 
     Raises:
-        InputError: an aggregation that needs rollout lengths in a world that has none.
+        InputError: an aggregation that needs rollout lengths in a world that has none, or a regime that does not fit.
     """
     params = world.init()
-    state = sampled.State(params, optimizer.init(params))
+    state = sampled.State(params, optimizer.init(params), drawing.start(world, regime))
+    prompt_step = partial(
+        sampled.prompt_step, world=world, advantage=advantage, optimizer=optimizer, update=update, regime=regime
+    )
 
     def one_step(key, carry, t):
         state, total = carry
         # fold_in gives the t-th key of a split, without an array of all of them: memory does not grow with the stride
-        state, info = sampled.prompt_step(jax.random.fold_in(key, t), state, world, advantage, optimizer, update)
+        state, info = prompt_step(jax.random.fold_in(key, t), state)
         return (state, jax.tree.map(jnp.add, total, info)), None
 
     def one_record(state, key):
         # looking before stepping lets the observation share its softmax with the first draw
         observed = observe(state.params)
-        nothing = sampled.StepInfo(*(jnp.zeros(s.shape, s.dtype) for s in shapes))
+        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
         (state, total), _ = jax.lax.scan(partial(one_step, key), (state, nothing), jnp.arange(stride))
         return state, (observed, total)
 
-    shapes = jax.eval_shape(lambda: sampled.prompt_step(key, state, world, advantage, optimizer, update)[1])
+    shapes = jax.eval_shape(lambda: prompt_step(key, state)[1])
     state, (observed, totals) = jax.lax.scan(one_record, state, jax.random.split(key, records))
     # the mean over prompts waits until here, so that devices that share them need not meet at every step
     batches = jax.tree.map(lambda x: x.mean(-1) / stride, totals)
@@ -78,6 +84,7 @@ def mean_field(
     *,
     observe: Observe,
     steps: int,
+    regime: Regime | None = None,
 ) -> tuple[sampled.State, Any]:
     """Iterate the expected step, F'_G(P) grad P summed over prompts.
 
@@ -91,14 +98,18 @@ def mean_field(
         group_size: G, rollouts for each prompt.
         observe: function of the parameters; what it returns is recorded.
         steps: number of expected steps.
+        regime: departures of which the mean is known, see `expected_regime`.
 
     Returns:
         The final state, and what `observe(params)` returned at each of the `steps + 1` times, on a leading axis.
     """
     params = world.init()
-    state = sampled.State(params, optimizer.init(params))
+    state = sampled.State(params, optimizer.init(params), drawing.start(world, regime))
 
     def one_step(state, _):
+        if regime is not None and regime.name != "plain":
+            update = sampled.Update(group_size)
+            return expected_regime.step(state, world, estimator, optimizer, update, regime), observe(state.params)
         return expected.step(state, world, estimator, optimizer, group_size), observe(state.params)
 
     state, observed = jax.lax.scan(one_step, state, None, length=steps)

@@ -18,6 +18,8 @@ from ..estimators import Estimator, make_group
 from ..estimators.group import Array
 from ..ops import jax_ops
 from ..worlds import World
+from . import drawing
+from .regime import Regime
 
 Aggregation = Literal["sequence-sum", "sequence-mean", "token-mean"]
 
@@ -49,6 +51,8 @@ class Update:
 class State(NamedTuple):
     params: Any
     optimizer: Any
+    memory: Any = ()
+    """what a regime remembers, see `drawing.start`"""
 
 
 class StepInfo(NamedTuple):
@@ -64,7 +68,21 @@ class StepInfo(NamedTuple):
     """[] mean over prompts of C = sum A (Eq. 5)"""
 
 
-Advantage = Callable[[Array], Array]
+class RegimeInfo(NamedTuple):
+    """What one batch under a regime looked like; the first four as in `StepInfo`, of the rewards as they were given."""
+
+    correct: Array
+    unsolved: Array
+    abs_advantage: Array
+    imbalance: Array
+    rollouts: Array
+    """[] rollouts drawn, mean over prompts"""
+    trained: Array
+    """[] fraction of prompts whose group was trained on"""
+
+
+Advantage = Callable[..., Array]
+"""Rewards [P, G] to advantages [P, G]; with groups of several sizes it also takes weights [P, G], 0 for padding."""
 
 
 def advantage_of(estimators: Sequence[Estimator], index: Array, filtered: Array | bool = False) -> Advantage:
@@ -84,11 +102,13 @@ def advantage_of(estimators: Sequence[Estimator], index: Array, filtered: Array 
     [[1.0, -0.5, -0.5]]
     """
     op = jax_ops()
-    branches = [lambda rewards, e=e: e(make_group(op, rewards), op) for e in estimators]
+    branches = [lambda *group, e=e: e(make_group(op, *group), op) for e in estimators]
 
-    def advantage(rewards):
-        a = jax.lax.switch(index, branches, rewards) if len(branches) > 1 else branches[0](rewards)
-        kept = jnp.mean(rewards.max(-1) != rewards.min(-1))
+    def advantage(rewards, weight=None):
+        group = (rewards,) if weight is None else (rewards, weight)
+        a = jax.lax.switch(index, branches, *group) if len(branches) > 1 else branches[0](*group)
+        high, low = (rewards, rewards) if weight is None else (jnp.where(weight > 0, rewards, x) for x in (-1, 2))
+        kept = jnp.mean(high.max(-1) != low.min(-1))
         return a * jnp.where(filtered, op.div(1.0, kept), 1.0)
 
     return advantage
@@ -101,9 +121,10 @@ def step(
     advantage: Advantage,
     optimizer: optax.GradientTransformation,
     update: Update,
-) -> tuple[State, StepInfo]:
-    """One batch of rollouts and the optimiser steps taken on it."""
-    state, info = prompt_step(key, state, world, advantage, optimizer, update)
+    regime: Regime | None = None,
+) -> tuple[State, Any]:
+    """One batch of rollouts and the optimiser steps taken on it; its `StepInfo`, under a regime its `RegimeInfo`."""
+    state, info = prompt_step(key, state, world, advantage, optimizer, update, regime)
     return state, jax.tree.map(jnp.mean, info)
 
 
@@ -114,8 +135,11 @@ def prompt_step(
     advantage: Advantage,
     optimizer: optax.GradientTransformation,
     update: Update,
-) -> tuple[State, StepInfo]:
-    """`step` with the `StepInfo` of each prompt, [P], in place of their mean."""
+    regime: Regime | None = None,
+) -> tuple[State, Any]:
+    """`step` with the info of each prompt, [P], in place of their mean."""
+    if regime is not None and regime.name != "plain":
+        return _regime_step(key, state, world, advantage, optimizer, update, regime)
     rollouts = world.sample(key, state.params, update.group_size)
     rewards = world.reward(rollouts)
     a = advantage(rewards)
@@ -123,25 +147,81 @@ def prompt_step(
     old = jax.lax.stop_gradient(world.log_prob(state.params, rollouts)) if update.epochs > 1 else None
 
     def epoch(state, _):
-        weight = a
-        if old is not None:
-            ratio = jnp.exp(world.log_prob(state.params, rollouts) - old)
-            # the gradient of min(ratio A, clip(ratio) A) is ratio A where the unclipped term is the smaller, else 0
-            active = jnp.where(a > 0, ratio <= 1 + update.clip_high, ratio >= 1 - update.clip_low)
-            weight = a * ratio * active
+        weight = a if old is None else clipped(a, world.log_prob(state.params, rollouts) - old, update)
         gradient = world.policy_gradient(
             state.params, rollouts, weight * share * world.prompt_weight / update.group_size
         )
         return apply_gradient(state, gradient, optimizer), None
 
-    state, _ = jax.lax.scan(epoch, state, None, length=update.epochs) if update.epochs > 1 else epoch(state, None)
-    info = StepInfo(
-        correct=(rewards >= 1).mean(-1, dtype=rewards.dtype),
-        unsolved=(rewards < 1).all(-1).astype(rewards.dtype),
-        abs_advantage=jnp.abs(a).sum(-1),
-        imbalance=a.sum(-1),
-    )
-    return state, info
+    return _epochs(epoch, state, update), StepInfo(*_told(rewards, a))
+
+
+def _regime_step(key, state, world, advantage, optimizer, update, regime):
+    """`prompt_step` under a regime that departs from the plain one."""
+    before = state.memory or drawing.start(world, regime)
+    drawn, memory = drawing.draw(key, before, state.params, world, update.group_size, regime)
+    rollouts, rewards, counts = drawn.rollouts, drawn.rewards, drawn.counts
+    admitted = drawing.admitted(before, state.params, world, regime)
+    if admitted is not None:
+        memory, counts = {**memory, "admitted": admitted}, counts * admitted
+    a = advantage(rewards) if drawn.weight is None else advantage(rewards, drawn.weight)
+    present = counts[:, None] if drawn.weight is None else counts[:, None] * drawn.weight
+    size = update.group_size if drawn.weight is None else drawn.weight.sum(-1, keepdims=True)
+    share = token_share(world, rollouts, update.aggregation)
+    corrected = regime.stale is not None and regime.stale.lag > 0 and regime.stale.corrected
+    old = None
+    if update.epochs > 1 or corrected:
+        source = drawing.sampler_of(before, state.params) if corrected else state.params
+        old = jax.lax.stop_gradient(world.log_prob(source, rollouts))
+
+    def epoch(state, _):
+        weight, unclipped = a, 1.0
+        if old is not None:
+            log_ratio = world.log_prob(state.params, rollouts) - old
+            weight, unclipped = clipped(a, log_ratio, update), jnp.exp(log_ratio)
+        weight = weight * share
+        if regime.entropy or regime.kl:
+            weight = weight + unclipped * _pull(world, state.params, rollouts, regime)
+        gradient = world.policy_gradient(state.params, rollouts, weight * present * world.prompt_weight / size)
+        return apply_gradient(state, gradient, optimizer), None
+
+    state = _epochs(epoch, state._replace(memory=memory), update)
+    asked = drawn.spent if admitted is None else drawn.spent * admitted
+    return state, RegimeInfo(*_told(rewards, a, drawn.weight), asked.astype(rewards.dtype), counts)
+
+
+def _pull(world, params, rollouts, regime):
+    """What entropy bonus and KL penalty add to the advantage of each rollout, [P, G].
+
+    E[-log pi grad log pi] is the gradient of the entropy, and E[(pi_base / pi - 1) grad log pi], the gradient of minus
+    the k3 estimate, that of minus KL(base || pi).
+    """
+    log_prob = world.log_prob(params, rollouts)
+    pull = -regime.entropy * log_prob if regime.entropy else 0.0
+    if regime.kl:
+        pull = pull + regime.kl * jnp.expm1(world.log_prob(world.init(), rollouts) - log_prob)
+    return jax.lax.stop_gradient(pull)
+
+
+def clipped(a: Array, log_ratio: Array, update: Update) -> Array:
+    """Weight of grad log pi(o) in the gradient of min(ratio A, clip(ratio) A): ratio A, or 0 where clipping acts."""
+    ratio = jnp.exp(log_ratio)
+    active = jnp.where(a > 0, ratio <= 1 + update.clip_high, ratio >= 1 - update.clip_low)
+    return a * ratio * active
+
+
+def _epochs(epoch, state, update):
+    return (jax.lax.scan(epoch, state, None, length=update.epochs) if update.epochs > 1 else epoch(state, None))[0]
+
+
+def _told(rewards, a, weight=None):
+    """What a batch looked like, for `StepInfo`."""
+    if weight is None:
+        share, unsolved = (rewards >= 1).mean(-1, dtype=rewards.dtype), (rewards < 1).all(-1)
+    else:
+        right = (rewards >= 1) * weight
+        share, unsolved = right.sum(-1) / weight.sum(-1), (right == 0).all(-1)
+    return share, unsolved.astype(rewards.dtype), jnp.abs(a).sum(-1), a.sum(-1)
 
 
 def token_share(world: World, rollouts: Any, aggregation: str) -> Array | float:
@@ -158,4 +238,4 @@ def apply_gradient(state: State, gradient: Any, optimizer: optax.GradientTransfo
     """Ascend `gradient` by one step of the optimiser."""
     descent = jax.tree.map(jnp.negative, gradient)
     change, memory = optimizer.update(descent, state.optimizer, state.params)
-    return State(optax.apply_updates(state.params, change), memory)
+    return state._replace(params=optax.apply_updates(state.params, change), optimizer=memory)

@@ -29,6 +29,8 @@ class Bandit(World):
     """[P] number of correct trajectories of each prompt"""
     features: Array | None = None
     """[P, N, m] features phi of each trajectory, or None for independent prompts"""
+    length: Array | None = None
+    """[P, N] tokens of each trajectory, or None where lengths do not matter"""
 
     @property
     def prompt_weight(self):
@@ -58,6 +60,12 @@ class Bandit(World):
 
     def reward(self, rollouts):
         return (rollouts < self.correct[:, None]).astype(self.logits.dtype)
+
+    def rollout_length(self, rollouts):
+        """Tokens of each rollout, [P, size]."""
+        if self.length is None:
+            raise InputError("this bandit has no lengths; `make_bandit(..., lengths=(correct, wrong))` gives them")
+        return jnp.take_along_axis(self.length, rollouts, axis=-1)
 
     def policy_gradient(self, params, rollouts, weight):
         """Theorem 1 with multiplicities: sum of weights of each trajectory minus C pi (Eq. 24-29)."""
@@ -137,6 +145,7 @@ def make_bandit(
     overconfidence: float = 0.0,
     features: int = 0,
     feature_noise: float = 0.5,
+    lengths: tuple[float, float] | None = None,
 ) -> Bandit:
     """A population of prompts whose base policy solves prompt q with probability `success[q]`.
 
@@ -152,6 +161,8 @@ def make_bandit(
         feature_noise: standard deviation of the part of correctness that the features do not show. The correct
             trajectories of a prompt are those with the largest phi . w + feature_noise * N(0, 1), for one unit
             vector w common to all prompts: at 0 a shared W can solve every prompt, with noise it must err on some.
+        lengths: mean tokens of correct and of wrong trajectories, each class spread evenly over half to one and a half
+            times its mean; None for trajectories without lengths.
 
     Raises:
         InputError: a success probability outside (0, 1), or no room for correct and wrong trajectories.
@@ -175,9 +186,18 @@ def make_bandit(
         [jnp.log(success)[:, None] + jnp.log(right), jnp.log1p(-success)[:, None] + jnp.log(wrong)], axis=-1
     )
     counts = jnp.full(success.shape, correct)
-    if not features:
-        return Bandit(logits, counts)
-    return Bandit(logits, counts, _features(key, success.size, trajectories, correct, features, feature_noise))
+    tokens = None if lengths is None else _lengths(lengths, correct, success.size, trajectories)
+    phi = _features(key, success.size, trajectories, correct, features, feature_noise) if features else None
+    return Bandit(logits, counts, phi, tokens)
+
+
+def _lengths(means, correct, prompts, trajectories):
+    """[P, N] tokens; the golden ratio spreads them without a draw and without order."""
+    if len(means) != 2 or min(means) <= 0:
+        raise InputError(f"lengths must be the mean tokens of correct and of wrong trajectories, got {means}")
+    place = jnp.arange(trajectories)
+    spread = 0.5 + (place * (jnp.sqrt(5.0) - 1) / 2) % 1
+    return jnp.broadcast_to(jnp.where(place < correct, *means) * spread, (prompts, trajectories))
 
 
 def _zipf(size, power):

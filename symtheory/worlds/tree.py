@@ -115,6 +115,14 @@ class Tree(World):
             total = (total[..., None] + level).reshape(total.shape[0], -1)
         return total
 
+    def policy(self, params):
+        """Probability of every leaf, [P, leaves]."""
+        return jnp.exp(self.enumerate(params))
+
+    def right(self):
+        """[P, leaves] True for correct leaves"""
+        return self.correct
+
     def levels(self, nodes):
         """[P, nodes, b] as a list over levels of [P, b^l, b]."""
         starts = level_starts(self.depth, self.branching)

@@ -1,0 +1,288 @@
+"""Regimes: exact steps against the mean of sampled ones, limits against the plain program, and bad combinations."""
+
+import functools
+import math
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from symtheory import estimators
+from symtheory.dynamics import (
+    Band,
+    Group,
+    HardFirst,
+    Redraw,
+    Regime,
+    Repeat,
+    Solved,
+    Stale,
+    State,
+    Update,
+    Verifier,
+    advantage_of,
+    drawing,
+    expected,
+    expected_regime,
+    mean_field,
+    sampled,
+    train,
+)
+from symtheory.dynamics.regime import parse
+from symtheory.errors import InputError
+from symtheory.worlds import make_bandit, make_tree
+
+G, ASCENT = 6, optax.sgd(1.0)
+GRPO = estimators.get("grpo")
+
+
+@functools.cache
+def world(kind):
+    if kind == "bandit":
+        return make_bandit(jax.random.key(1), [0.15, 0.6], trajectories=12, correct=4, lengths=(4.0, 9.0))
+    return make_tree(jax.random.key(1), [0.2, 0.6], depth=2, branching=3, tokens=(1, 4))
+
+
+def advantage():
+    return advantage_of([GRPO], 0)
+
+
+def away_from_the_base(w, regime):
+    """Parameters, and a memory whose past differs from them."""
+    params = w.init() + 0.5 * jax.random.normal(jax.random.key(5), w.logits.shape)
+    memory = drawing.start(w, regime)
+    if "past" in memory:
+        memory["past"] += 0.3 * jax.random.normal(jax.random.key(8), memory["past"].shape)
+    return State(params, ASCENT.init(params), memory)
+
+
+CASES = {
+    "verifier": ("bandit", Regime(Verifier(0.1, 0.2)), Update(G)),
+    "placebo": ("tree", Regime(Verifier.placebo(0.4)), Update(G)),
+    "redraw": ("tree", Regime(redraw=Redraw(tries=3)), Update(G)),
+    "sizes": ("bandit", Regime(group=Group(sizes=(2, 4, 6))), Update(G)),
+    "copies redrawn with a verifier": (
+        "bandit",
+        Regime(Verifier(0.1), Redraw(tries=2), group=Group(copies=2)),
+        Update(G),
+    ),
+    "a band of the policy": ("tree", Regime(admit=Band(0.1, 0.5)), Update(G)),
+    "entropy and kl under everything": (
+        "bandit",
+        Regime(Verifier(0.1, 0.2), Redraw(0.2, 0.8, 2), entropy=0.1, kl=0.2),
+        Update(G),
+    ),
+    "lengths": ("tree", Regime(entropy=0.05), Update(G, aggregation="sequence_mean")),
+    "stale with ratios and clipping": (
+        "bandit",
+        Regime(Verifier(0.1, 0.1), stale=Stale(2), entropy=0.1),
+        Update(G, clip_low=0.1, clip_high=0.3),
+    ),
+    "stale without ratios": ("tree", Regime(stale=Stale(2, corrected=False), kl=0.2), Update(G)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sampled_steps_under_a_regime_average_to_its_exact_step(case):
+    """8,000 steps of the simulators' own code, each coordinate and the cost within 5 standard errors."""
+    kind, regime, update = CASES[case]
+    w = world(kind)
+    state = away_from_the_base(w, regime)
+
+    @jax.jit
+    @jax.vmap
+    def change(key):
+        after, info = sampled.prompt_step(key, state, w, advantage(), ASCENT, update, regime)
+        return after.params - state.params, info.rollouts
+
+    changes, spent = (np.asarray(x) for x in change(jax.random.split(jax.random.key(2), 8000)))
+    exact = np.asarray(expected_regime.gradient(state.params, w, GRPO, update, regime, state.memory))
+    z = (changes.mean(0) - exact) / np.maximum(changes.std(0) / math.sqrt(len(changes)), 1e-9)
+    assert np.abs(z).max() < 5
+    assert np.sqrt((z**2).mean()) < 1.8  # coordinates are correlated
+    if regime.admit is None:
+        source = drawing.sampler_of(state.memory, state.params)
+        cost = np.asarray(expected_regime.rollouts(G, w.success(source), regime))
+        assert (np.abs(spent.mean(0) - cost) <= 5 * spent.std(0) / math.sqrt(len(spent)) + 1e-9).all()
+
+
+NOTHING = {
+    "J = 1": Regime(Verifier(0.0, 0.0)),
+    "lag 0": Regime(stale=Stale(0)),
+    "one copy": Regime(group=Group(copies=1)),
+    "one try": Regime(redraw=Redraw(tries=1)),  # drops groups of equal rewards, whose GRPO advantages are 0
+    "a band of everything": Regime(admit=Band(0.0, 1.0)),
+    "all prompts first": Regime(admit=HardFirst(first=1.0)),
+    "one batch of all": Regime(admit=Repeat(batch=2)),
+    "nothing solved": Regime(admit=Solved(above=1.0)),
+}
+
+
+@pytest.mark.parametrize("case", NOTHING)
+def test_a_regime_that_departs_from_nothing_gives_the_plain_numbers_bit_for_bit(case):
+    w = world("bandit")
+    state = State(w.init(), ASCENT.init(w.init()))
+    step = functools.partial(sampled.step, jax.random.key(3), world=w, advantage=advantage(), optimizer=ASCENT)
+    plain, info = step(state=state, update=Update(G))
+    other, told = step(state=state, update=Update(G), regime=NOTHING[case])
+    assert np.array_equal(plain.params, other.params)
+    assert float(info.correct) == float(told.correct)
+    exact = expected_regime.gradient(w.init(), w, GRPO, Update(G), NOTHING[case])
+    assert np.array_equal(exact, expected.gradient(w.init(), w, GRPO, G))
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_the_program_without_a_regime_does_not_know_that_there_are_regimes(epochs):
+    """Options that are off leave no trace in the program: it is the same as with a record in which all are off."""
+    w = world("tree")
+
+    def program(regime):
+        run = lambda key: train(  # noqa: E731
+            key, w, advantage(), ASCENT, Update(G, epochs), observe=w.success, records=2, stride=3, regime=regime
+        )
+        return str(jax.make_jaxpr(run)(jax.random.key(0)))
+
+    assert program(None) == program(Regime())
+    assert program(None) != program(Regime(Verifier(0.0, 0.0)))
+
+
+def test_a_stale_policy_with_ratios_keeps_the_direction_and_an_old_slope():
+    """E step = F'_G(P_old) grad P_new where nothing is clipped: the old policy sets the speed, the new one the way."""
+    w, regime = world("tree"), Regime(stale=Stale(1))
+    state = away_from_the_base(w, regime)
+    update = Update(G, clip_low=1.0, clip_high=1e9)
+    exact = expected_regime.gradient(state.params, w, GRPO, update, regime, state.memory)
+    old = w.success(drawing.sampler_of(state.memory, state.params))
+    np.testing.assert_allclose(exact, w.success_gradient(state.params, expected.slope(GRPO, G, old)), atol=1e-12)
+
+
+def test_a_redrawn_group_costs_as_many_draws_as_it_gains():
+    """Per rollout, dynamic sampling leaves the expected step of a prompt as it was."""
+    p = jnp.linspace(0.01, 0.99, 9)
+    for tries in (1, 3, 8):
+        regime = Regime(redraw=Redraw(tries=tries))
+        per_rollout = expected_regime.slope(GRPO, G, p, regime) / expected_regime.rollouts(G, p, regime)
+        np.testing.assert_allclose(per_rollout * G, expected.slope(GRPO, G, p), rtol=1e-12)
+
+
+def test_copies_of_a_rollout_make_the_group_as_small_as_it_is_without_them():
+    p = jnp.linspace(0.05, 0.95, 7)
+    twice = Regime(group=Group(copies=2))
+    np.testing.assert_allclose(expected_regime.slope(GRPO, 8, p, twice), expected.slope(GRPO, 4, p), rtol=1e-12)
+    rloo = estimators.get("rloo")  # leave-one-out leaves one copy in: a duplicate is in its own baseline
+    assert np.abs(expected_regime.slope(rloo, 8, p, twice) - expected.slope(rloo, 4, p)).min() > 0.1
+
+
+def test_removed_prompts_stay_out_or_come_back_as_asked():
+    success, base = jnp.array([0.95, 0.5, 0.3]), jnp.zeros(3)
+    out = jnp.array([False, False, True])
+    assert Solved(0.9).admits(out, success, base, 0).tolist() == [False, False, True]
+    assert Solved(0.9, back=0.6).admits(out, success, base, 0).tolist() == [False, True, True]
+
+
+def test_curricula_admit_the_hardest_first_and_batches_in_turn():
+    base = jnp.array([0.9, 0.1, 0.5, 0.3])
+    hard = HardFirst(steps=10, first=0.25)
+    assert hard.admits(None, base, base, jnp.array(0)).tolist() == [False, True, False, False]
+    assert hard.admits(None, base, base, jnp.array(10)).all()
+    turns = [Repeat(2, times=2).admits(None, base, base, jnp.array(t)).tolist() for t in range(5)]
+    assert turns == [[True, True, False, False]] * 2 + [[False, False, True, True]] * 2 + [[True, True, False, False]]
+
+
+def test_a_replayed_success_rescues_a_group_without_one():
+    w = make_bandit(jax.random.key(0), [0.02], trajectories=8, correct=2)
+    regime = Regime(group=Group(replay=True))
+    memory = {**drawing.start(w, regime), "stored": jnp.array([1]), "has": jnp.array([True])}
+    drawn, later = drawing.draw(jax.random.key(0), memory, w.init(), w, 4, regime)
+    assert drawn.rewards.tolist() == [[0, 0, 0, 1]]
+    assert int(drawn.rollouts[0, -1]) == 1
+    assert int(later["stored"][0]) == 1
+    fresh, _ = drawing.draw(jax.random.key(0), drawing.start(w, regime), w.init(), w, 4, regime)
+    assert fresh.rewards.sum() == 0
+
+
+@pytest.mark.parametrize("group", [Group(hot=3, temperature=2.0), Group(trunks=2)], ids=["hot", "trunks"])
+def test_groups_that_are_not_independent_train_and_say_why_they_have_no_exact_step(group):
+    w, regime = world("tree"), Regime(group=group)
+    _, seen, _ = train(
+        jax.random.key(0),
+        w,
+        advantage(),
+        optax.sgd(0.5),
+        Update(G),
+        observe=w.success,
+        records=1,
+        stride=5,
+        regime=regime,
+    )
+    assert np.isfinite(seen).all()
+    assert (seen[0] != seen[-1]).any()
+    with pytest.raises(InputError, match="no exact mean of a step: rollouts"):
+        expected_regime.gradient(w.init(), w, GRPO, Update(G), regime)
+
+
+def test_a_mean_field_remembers_what_the_regime_asks_for():
+    """With a lag of 2 the first three steps all have the slope of the base policy."""
+    w, regime = world("bandit"), Regime(stale=Stale(2, corrected=False))
+    state, _ = mean_field(w, GRPO, optax.sgd(0.01), G, observe=w.success, steps=3, regime=regime)
+    base = expected.slope(GRPO, G, w.success(w.init()))
+    policy = w.policy(w.init())
+    first = base[:, None] * policy * (w.right() - w.success(w.init())[:, None])
+    np.testing.assert_allclose(state.params - w.init(), 0.03 * first, rtol=0.05, atol=1e-5)
+    assert np.asarray(state.memory["past"]).shape[0] == 2
+
+
+BAD = {
+    "false_positive must be a share": lambda: Verifier(1.5),
+    "low and high must be shares": lambda: Band(0.8, 0.2),
+    "back must be between 0 and above": lambda: Solved(0.5, back=0.9),
+    "one way at a time, got sizes and copies": lambda: Group(sizes=(2, 4), copies=2),
+    "temperature must be above 0": lambda: Group(hot=1, temperature=0.0),
+    "kl must be a weight": lambda: Regime(kl=-1.0),
+    "replay and stale both reuse": lambda: Regime(group=Group(replay=True), stale=Stale(1)),
+    "redraw works on groups of one size": lambda: Regime(redraw=Redraw(), group=Group(sizes=(2, 6))),
+    "copies must divide": lambda: drawing.check(world("bandit"), 6, Regime(group=Group(copies=4))),
+    "largest of sizes must be": lambda: drawing.check(world("bandit"), 6, Regime(group=Group(sizes=(2, 4)))),
+    "trunks need a tree": lambda: drawing.check(world("bandit"), 6, Regime(group=Group(trunks=2))),
+    "rewards, got a world with graded": lambda: drawing.check(
+        replace(world("tree"), formatted=world("tree").correct), 6, Regime(Verifier(0.1))
+    ),
+    "looks at the rewards of all prompts": lambda: expected_regime.gradient(
+        world("bandit").init(), world("bandit"), estimators.get("agrae"), Update(G), Regime(redraw=Redraw())
+    ),
+    "from the second epoch on": lambda: expected_regime.gradient(
+        world("bandit").init(), world("bandit"), GRPO, Update(G, 2), Regime(kl=0.1)
+    ),
+    "mean length of a batch": lambda: expected_regime.gradient(
+        world("bandit").init(), world("bandit"), GRPO, Update(G, aggregation="token_mean"), Regime(kl=0.1)
+    ),
+    "no key of a regime 'verifer'": lambda: parse({"verifer": {}}),
+    "kind of admit must be one of": lambda: parse({"admit": {"low": 0.1}}),
+    "admit needs batch": lambda: parse({"admit": {"kind": "repeat"}}),
+    "tries of redraw must be a number": lambda: parse({"redraw": {"tries": "8"}}),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_a_bad_combination_gets_one_sentence(sentence):
+    with pytest.raises(InputError, match=sentence) as refused:
+        BAD[sentence]()
+    assert "\n" not in str(refused.value)
+
+
+def test_lengths_tell_the_three_aggregations_apart():
+    """Wrong answers are longer: 1/|o| weighs them less, so GRPO as published has C > 0 where Theorem 1 has C = 0."""
+    w = world("bandit")
+    rollouts, rewards = jnp.array([[0, 6], [0, 6]]), jnp.array([[1.0, 0.0]] * 2)
+    a = advantage()(rewards)
+    shares = {n: sampled.token_share(w, rollouts, n) for n in ("trajectory", "sequence_mean", "token_mean")}
+    sums = {n: float((a * s).sum(-1)[0]) for n, s in shares.items()}
+    assert sums["trajectory"] == pytest.approx(0)
+    assert sums["token_mean"] == pytest.approx(0)
+    assert sums["sequence_mean"] > 0.01
+    with pytest.raises(InputError, match="has no lengths"):
+        bare = replace(w, length=None)
+        sampled.token_share(bare, rollouts, "sequence_mean")
