@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from .errors import InputError
+
 
 def notebooks() -> Path:
     """Where the notebooks are: inside an installed package, or beside it in a checkout.
@@ -24,3 +26,14 @@ def checkout() -> Path | None:
 def cache() -> Path:
     """The user's cache of compiled programs, derivations and phase diagrams: XDG_CACHE_HOME/symtheory."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "symtheory"
+
+
+def no_stream(path: Path) -> Path:
+    """The path, unless it is a pipe, a socket or a device, which cannot be read twice and may never end.
+
+    Raises:
+        InputError: it is; the sentence says so.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} must be a file or a folder, got a pipe, socket or device: write it to a file first")
+    return path

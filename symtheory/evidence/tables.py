@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..errors import InputError, no_such
+from ..paths import no_stream
 
 Unit = Literal["percent", "fraction"]
 KEYS = ("table", "model", "dataset", "method")
@@ -35,7 +36,8 @@ _CELL = re.compile(
     rf"^(?P<value>{_NUMBER})\s*(?P<unit>%?)\s*(?:(?:±|\+/?-|\\pm)\s*(?P<spread>{_NUMBER})\s*(?P<spread_unit>%?))?$"
 )
 EMPTY = {"", "-", "--", "---", "–", "—", "n/a", "na", "none", "?", "×", "x", "√"}
-MAX_CELLS = 1_000_000
+LARGEST = 64 << 20
+"""Bytes of a table at most."""
 
 
 class Row(NamedTuple):
@@ -117,8 +119,10 @@ def read(path: str | Path, unit: Unit | None = None) -> Table:
         InputError: no such file, no pass@k in it, a value that is no number or outside its range, a k that a row has
             twice, or values of which only the caller can know the unit. It names file and line.
     """
-    path = Path(path)
+    path = no_stream(Path(path))
     try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"table must be a file of at most {LARGEST >> 20} MB, got {str(path)!r}")
         text = path.read_bytes()
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()

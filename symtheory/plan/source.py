@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InputError, no_such
 from ..evidence.findings import questions_of
 from ..evidence.tables import Row, decoded, is_table, rows_of
+from ..paths import no_stream
 from .population import Population, exact_population, measured_population, row_population
 
 RATES = (
@@ -33,6 +34,10 @@ MANY = 2000
 """Different pass rates that are kept apart"""
 LARGEST = 256 << 20
 """Bytes of a file of pass rates at most"""
+
+
+class _NoRates(InputError):
+    """Records without a pass rate of each question, which may be rollouts."""
 
 
 class Source(NamedTuple):
@@ -84,6 +89,7 @@ def from_file(
     """
     if not path.exists():
         raise InputError(f"source must be a file or a folder, got {str(path)!r}: no such file")
+    no_stream(path)
     if path.is_dir() or path.name.endswith(LOGS) or _starts_with(path, b"PAR1"):
         return _from_log(path, reward, group_size, last)
     if path.stat().st_size > LARGEST and path.suffix != ".jsonl":
@@ -93,12 +99,18 @@ def from_file(
     if path.suffix == ".jsonl" and not _has_rates(path):
         return _from_log(path, reward, group_size, last)
     text = decoded(path.read_bytes(), str(path))
-    if path.suffix in (".json", ".jsonl"):
-        return _from_json(text, path, measured)
     lines = text.splitlines()
-    if is_table(lines):
-        return _from_table(lines, path, method, dataset)
-    return _from_text(lines, path, measured)
+    try:
+        if path.suffix in (".json", ".jsonl"):
+            return _from_json(text, path, measured)
+        if is_table(lines):
+            return _from_table(lines, path, method, dataset)
+        return _from_text(lines, path, measured)
+    except _NoRates as reason:
+        try:
+            return _from_log(path, reward, group_size, last)
+        except InputError:
+            raise reason from None
 
 
 def _from_table(lines: list[str], path: Path, method: str | None, dataset: str | None) -> Source:
@@ -181,8 +193,8 @@ def _from_records(records: list[tuple[dict, str]], columns: list[str], path: Pat
             bad = next(w for (c, n), (_, w) in zip(counts, records, strict=True) if c > n or n < 1 or c % 1 or n % 1)
             raise InputError(f"{bad}: {correct} and {tries} must be whole numbers, {correct} of {tries} tries")
         return _measured([c for c, _ in counts], [n for _, n in counts], path, [])
-    if rate is None:
-        raise InputError(
+    if rate is None or (tries is None and _are_rollouts(records, rate, plain)):
+        raise _NoRates(
             f"{path} must have a column of pass rates ({', '.join(RATES[:4])}) or columns correct and total; its "
             f"columns are {', '.join(repr(c[:40]) for c in columns[:12])}"
         )
@@ -193,6 +205,16 @@ def _from_records(records: list[tuple[dict, str]], columns: list[str], path: Pat
             raise InputError(f"{path}: {rate} times {tries} must be a number of correct tries")
         return _measured(counts.round(), [n for _, n in pairs], path, [])
     return _from_rates([(r.get(rate), w) for r, w in records], path, measured)
+
+
+def _are_rollouts(records: list[tuple[dict, str]], rate: str, plain: dict[str, str]) -> bool:
+    """Whether rows that succeed or not come back to their question: tries, and not the rates of questions."""
+    from ..audit.formats.plain import SYNONYMS
+
+    asked = next((plain[n] for n in (*SYNONYMS["group"], *SYNONYMS["prompt"]) if n in plain and plain[n] != rate), None)
+    if asked is None or not all(_number(r.get(rate)) in (0, 1) for r, _ in records):
+        return False
+    return len({str(r.get(asked)) for r, _ in records}) < 0.6 * len(records)
 
 
 def _from_rates(items: list[tuple], path: Path, measured: int | None) -> Source:

@@ -1,6 +1,7 @@
 """Where a plan reads from: every shape gives the same population, and bad input one sentence."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -124,3 +125,20 @@ def test_missing_files_and_bytes_get_one_sentence(tmp_path):
         from_file(tmp_path / "b.csv")
     with pytest.raises(InputError, match="success must be probabilities from 0 to 1, got 2"):
         from_success([0.5, 2])
+
+
+def test_a_rollout_log_is_one_in_csv_and_json_too(tmp_path):
+    rows = [{"step": 1, "prompt_id": i // 8, "success": int(i % 8 < i // 8)} for i in range(64)]
+    (tmp_path / "log.json").write_text(json.dumps(rows))
+    cells = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    (tmp_path / "log.csv").write_text("\n".join(cells))
+    for name in ("log.json", "log.csv"):
+        source = from_file(tmp_path / name)
+        assert "8 groups" in source.text
+        assert source.group_size == 8
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "rates.txt")
+    with pytest.raises(InputError, match="got a pipe, socket or device"):
+        from_file(tmp_path / "rates.txt")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...paths import no_stream
 from ..rows import Skipped
 from . import documents, parquet, pickles, tables
 from .streams import DAMAGE, open_utf8
@@ -56,12 +57,17 @@ def find(paths: Sequence[str | Path]) -> tuple[list[tuple[Path, str]], list[str]
     return list(found.items()), notes
 
 
+def shown(path: Path) -> str:
+    """A path in one line."""
+    return "".join(c if c.isprintable() else "?" for c in str(path))
+
+
 def _expand(path: Path) -> list[Path]:
     if path.exists():
-        return [path]
+        return [no_stream(path)]
     matches = sorted((Path(p) for p in glob.glob(str(path), recursive=True)), key=natural)
     if not matches:
-        raise InputError(f"no log at {path}")
+        raise InputError(f"no log at {shown(path)}")
     return matches
 
 
