@@ -158,3 +158,77 @@ def test_a_group_too_small_for_an_estimator_is_named():
         step(estimators.get("passk"), 2, TWO, 4)
     undefined = plan(TWO, estimators=("grpo", "passk"))["group_sizes"][0]["estimators"]["passk"]
     assert "at least 4" in undefined["undefined"]
+
+
+def sampled_steps(name, size, groups, success, accepted, times, seed):
+    """[times, 4] step along the shared logit, gain, noise and rollouts drawn, of sampled steps of accepted groups."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(times):
+        p, r, drawn = np.zeros(0), np.zeros((0, size)), 0
+        while len(p) < groups:  # group after group, as dynamic sampling draws them
+            q = rng.choice(success)
+            rewards = (rng.random(size) < q).astype(float)
+            drawn += size
+            if accepted(rewards.mean()):
+                p, r = np.append(p, q), np.vstack([r, rewards])
+        a = estimators.advantages(r, name)
+        h = (a * (r - p[:, None])).mean(1)
+        found.append((h.mean(), (h * p * (1 - p)).mean(), (a**2).sum() / r.size**2, drawn))
+    return np.array(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["grpo", "dr_grpo", "hard_focused", "agrae"])
+@pytest.mark.parametrize("size", [4, 8])
+def test_every_number_of_a_plan_is_that_of_sampled_steps(name, size):
+    """Each within 4.5 standard errors; a ratio within those of its two parts."""
+    success, low, high, groups, times = np.array([0.05, 0.3, 0.6, 0.9]), 0.2, 0.8, 12, 4000
+    report = plan(
+        exact_population(success), group_size=size, group_sizes=(size,), rollouts=size * groups, estimators=(name,)
+    )
+    at = report["group_sizes"][0]
+    planned = at["estimators"][name]
+    inside = success[(success >= low) & (success <= high)]
+
+    def sample(questions, accepted, seed):
+        steps = sampled_steps(name, size, groups, questions, accepted, times, seed)
+        return steps.mean(0), steps.std(0, ddof=1) / times**0.5, steps
+
+    def close(value, mean, error):
+        assert abs(value - mean) < 4.5 * error + 1e-12, (value, mean, error)
+
+    def close_ratio(value, over, under, column):
+        ratio = over[0][column] / under[0][column]
+        errors = [x[1][column] / x[0][column] for x in (over, under)]
+        close(value, ratio, abs(ratio) * float(np.hypot(*errors)))
+
+    def signal_to_noise(found):
+        (step_, _, noise, _), (step_error, _, noise_error, _), _ = found
+        return step_**2 / noise, float(np.hypot(2 * step_error / step_, noise_error / noise))
+
+    def close_quality(value, over, under):
+        (a, ea), (b, eb) = signal_to_noise(over), signal_to_noise(under)
+        close(value, a / b, a / b * float(np.hypot(ea, eb)))
+
+    now = sample(success, lambda rate: True, 1)
+    close(planned["signal"], now[0][0], now[1][0])
+    close(planned["gain"], now[0][1], now[1][1])
+    value, relative = signal_to_noise(now)
+    close(planned["signal_to_noise"], value, value * relative)
+    variance = now[2][:, 0].var(ddof=1)
+    close(planned["variance"], variance, variance * (3 / times) ** 0.5)
+    live_only = sample(success, lambda rate: 0 < rate < 1, 2)
+    close(at["rollouts_for_a_full_step"], live_only[0][3], live_only[1][3])
+    close(1 / at["live"], live_only[0][3] / (size * groups), live_only[1][3] / (size * groups))
+    close(at["wasted_rollouts"], 1 - at["live"], 0)
+    sampling = planned["dynamic_sampling"]
+    close_ratio(sampling["step_ratio"], live_only, now, 0)
+    close_quality(sampling["signal_to_noise_ratio"], live_only, now)
+    kept = sample(inside, lambda rate: True, 3)
+    close_ratio(planned["filter"]["gain_ratio"], kept, now, 1)
+    close_quality(planned["filter"]["signal_to_noise_ratio"], kept, now)
+    rated = sample(success, lambda rate: low <= rate <= high, 4)
+    close(1 / at["kept_by_filter"]["groups"], rated[0][3] / (size * groups), rated[1][3] / (size * groups))
+    close_ratio(planned["filter_on_group"]["step_ratio"], rated, now, 0)
+    close_quality(planned["filter_on_group"]["signal_to_noise_ratio"], rated, now)
