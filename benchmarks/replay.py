@@ -46,7 +46,7 @@ class Matching:
         return ((completions[..., :2] % 4) == (facts % 4)).all(-1).astype(jnp.float32)
 
 
-SHAPE = model.Shape(vocab=32, context=16, layers=4, width=128, heads=4)
+CONFIG = model.ModelConfig(vocab=32, context=16, layers=4, width=128, heads=4)
 UPDATE = train.Update(batch=PROMPTS, mini_batches=1, learning_rate=RATE)
 
 
@@ -59,7 +59,7 @@ def jax_stepper(params, devices: int):
 
     @jax.jit
     def step(key, state):
-        return train.step(key, state, SHAPE, asked, prompts, advantage, UPDATE, None, batch)
+        return train.step(key, state, CONFIG, asked, prompts, advantage, UPDATE, None, batch)
 
     state = State(params, UPDATE.make_optimizer().init(params))
     if devices > 1:
@@ -79,7 +79,7 @@ def torch_apply(params, tokens, cache):
     """Logits after `tokens[B, S]`, the forward pass of `model.apply` in PyTorch; extends `cache` in place."""
     batch, new = tokens.shape
     past = cache[0][0].shape[2] if cache else 0
-    d, heads = SHAPE.width, SHAPE.heads
+    d, heads = CONFIG.width, CONFIG.heads
     visible = torch.ones(new, past + new, dtype=torch.bool).tril(past)
     x = params["embed"][tokens] + params["position"][past : past + new]
     for i, layer in enumerate(params["layers"]):
@@ -138,8 +138,8 @@ def torch_stepper(params):
 
 def largest_difference(params) -> float:
     """Between the logits of the two forward passes on the same tokens."""
-    tokens = np.random.default_rng(1).integers(0, SHAPE.vocab, (8, 15))
-    ours, _ = model.apply(params, SHAPE, jnp.asarray(tokens))
+    tokens = np.random.default_rng(1).integers(0, CONFIG.vocab, (8, 15))
+    ours, _ = model.apply(params, CONFIG, jnp.asarray(tokens))
     with torch.no_grad():
         theirs = torch_apply(jax.tree.map(lambda x: torch.tensor(np.asarray(x)), params), torch.tensor(tokens), None)
     return float(np.abs(np.asarray(ours) - theirs.numpy()).max())
@@ -153,7 +153,7 @@ def rows(rounds: int):
         return
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(cores)
-    params = model.init(jax.random.key(0), SHAPE)
+    params = model.init(jax.random.key(0), CONFIG)
     difference = largest_difference(params)
     if difference > 1e-5:  # float32 rounding of logits of order one
         raise RuntimeError(f"the two forward passes differ by {difference}: not the same model")

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..estimators import Batch as Statistics
-from ..estimators import Estimator, batch_of, make_group
+from ..estimators import BatchStats, Estimator, batch_of, make_group
 from ..ops import numpy_ops
 from .rows import Batch
 
@@ -191,7 +190,7 @@ def _binned(bins: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
     return np.bincount(bins, values, minlength=BINS).astype(float)
 
 
-def statistics(batch: Batch, lengths: np.ndarray) -> Statistics:
+def statistics(batch: Batch, lengths: np.ndarray) -> BatchStats:
     """What an estimator may know of the other prompts of the step (omega, Eq. 11, among others)."""
     op = numpy_ops()
     whole = make_group(op, batch.rows["reward"][None], None, lengths[None])
@@ -206,7 +205,7 @@ def token_lengths(batch: Batch, unit: str) -> np.ndarray:
     return length if known else np.ones(len(length))
 
 
-def advantages_under(batch: Batch, estimator: Estimator, lengths: np.ndarray, shared: Statistics) -> np.ndarray:
+def advantages_under(batch: Batch, estimator: Estimator, lengths: np.ndarray, shared: BatchStats) -> np.ndarray:
     """Advantages that an estimator gives the rollouts of a batch, [n]; NaN in groups that are too small for it.
 
     Raises `InputError` if its rewards are not those the estimator is defined for.

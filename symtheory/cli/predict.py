@@ -175,7 +175,7 @@ def _bases(path: Path, cell, seeds: int):
 
     if not hasattr(cell, "base"):
         raise InputError("model is a base model of the transformer; it needs the world transformer")
-    like = jax.eval_shape(lambda: model.init(jax.random.key(0), cell.base.shape()))
+    like = jax.eval_shape(lambda: model.init(jax.random.key(0), cell.base.model_config()))
     params = checkpoint.load(path, like)
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (seeds, *x.shape)), params)
 

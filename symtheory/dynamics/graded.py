@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..estimators import Batch, Estimator, make_group
+from ..estimators import BatchStats, Estimator, make_group
 from ..estimators.group import VARIANCE, Array
 from ..ops import jax_ops
 from ..worlds import Tree
@@ -51,7 +51,7 @@ def class_advantages(estimator: Estimator, size: int, values, mass: Array) -> Ar
             spread = weight @ values**2 + square - size * prompts * omega**2
             count = jnp.full_like(omega, size * prompts)
             sums = (omega, omega, omega, spread, count, count, spread)
-            batch = Batch(*(x[:, None] for x in sums), spread=(0.0, (count * VARIANCE)[:, None]))
+            batch = BatchStats(*(x[:, None] for x in sums), spread=(0.0, (count * VARIANCE)[:, None]))
             rewards = jnp.broadcast_to(values, weight.shape)
             return estimator(make_group(op, rewards, weight, batch=batch), op)[:, c]
 

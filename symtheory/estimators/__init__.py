@@ -4,10 +4,10 @@ Add one by adding a file to this folder that calls `register`; nothing else name
 """
 
 from .base import Estimator, advantages, chain, get, names, register
-from .group import Batch, Group, batch_of, make_group, two_outcome_batch, two_outcome_group
+from .group import BatchStats, Group, batch_of, make_group, two_outcome_batch, two_outcome_group
 
 __all__ = [
-    "Batch",
+    "BatchStats",
     "Estimator",
     "Group",
     "advantages",

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import InputError, no_such
 from ..ops import ops_for
-from .group import Array, Batch, Group, make_group, two_outcome_group
+from .group import Array, BatchStats, Group, make_group, two_outcome_group
 
 Link = Callable[..., Array]
 Rewards = Literal["real", "unit", "binary"]
@@ -91,7 +91,7 @@ class Estimator:
                 raise InputError(f"parameter {name!r} of estimator {self.name!r} must be finite, got {value}")
         return replace(self, params={**self.params, **params})
 
-    def two_outcomes(self, correct: Array, size: Array, batch: Batch, op) -> tuple[Array, Array]:
+    def two_outcomes(self, correct: Array, size: Array, batch: BatchStats, op) -> tuple[Array, Array]:
         """A+ and A-, the advantage of each correct and each wrong rollout, for groups with `correct` right of `size`.
 
         Shapes: `correct[...]` -> (`A+[...]`, `A-[...]`). Where a class is empty its advantage is 0.
@@ -104,7 +104,7 @@ class Estimator:
 
 
 def needs(*what: Need) -> Callable[[Link], Link]:
-    """Declare what a link needs beside the rewards of its group and the sums of `Batch`.
+    """Declare what a link needs beside the rewards of its group and the sums of `BatchStats`.
 
     `"spread"`: mean and spread of the advantages so far over the batch; `"rates"`: success rates of other groups, of
     earlier steps for instance. Both are those of the groups at hand where nothing else is given. `"logprobs"`: the mean

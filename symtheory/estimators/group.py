@@ -14,7 +14,7 @@ VARIANCE = 0.25
 """Variance of the advantages before whitening where the theory needs a number: that of r - mean r at p = 1/2."""
 
 
-class Batch(NamedTuple):
+class BatchStats(NamedTuple):
     """What an estimator may know of the other prompts of its step."""
 
     omega: Array
@@ -53,14 +53,14 @@ class Group(NamedTuple):
     """[..., 1] mean reward; with rewards 0 and 1 the success rate p"""
     centred: Array
     """[..., n] rewards - mean, exactly 0 in a group of equal rewards"""
-    batch: Batch
+    batch: BatchStats
     logprob: Array | None = None
     """[..., n] mean log-probability of the tokens of each rollout under the policy that drew it, where it is known"""
     parts: tuple[tuple[Array, "Group"], ...] = ()
     """(weight, group) of each of several rewards a rollout was given; () where there is one"""
 
 
-def make_group(op, rewards, weight=None, length=None, batch: Batch | None = None, logprob=None, parts=()) -> Group:
+def make_group(op, rewards, weight=None, length=None, batch: BatchStats | None = None, logprob=None, parts=()) -> Group:
     """Build a group and settle what a group of equal rewards means.
 
     The mean is taken from the group's lowest reward upwards, so that equal rewards give deviations of exactly zero
@@ -79,7 +79,7 @@ def make_group(op, rewards, weight=None, length=None, batch: Batch | None = None
     return group if batch is not None else group._replace(batch=batch_of(op, group))
 
 
-def batch_of(op, group: Group) -> Batch:
+def batch_of(op, group: Group) -> BatchStats:
     """Statistics of the batch made of all the prompts of `group`; trajectories of weight 0 do not count."""
     tokens = group.weight * group.length
     total, rollouts = tokens.sum(), group.weight.sum()
@@ -88,7 +88,7 @@ def batch_of(op, group: Group) -> Batch:
     # from the lowest reward upwards, as in `make_group`, so that a batch of equal rewards has a square of exactly 0
     above = group.rewards - op.lowest(group.rewards.reshape(1, -1), group.weight.reshape(1, -1))
     above = above - op.div((group.weight * above).sum(), rollouts)
-    return Batch(
+    return BatchStats(
         omega=omega,
         omega_prompts=group.mean.mean(),
         token_mean=mean,
@@ -99,17 +99,17 @@ def batch_of(op, group: Group) -> Batch:
     )
 
 
-def two_outcome_batch(op, correct, rollouts, variance=VARIANCE) -> Batch:
+def two_outcome_batch(op, correct, rollouts, variance=VARIANCE) -> BatchStats:
     """The batch of `rollouts` trajectories of one length and equal group sizes, `correct` of them with reward 1.
 
     `variance` is that of the advantages that a whitening link receives, which the number of correct ones leaves open.
     """
     rate = op.div(correct, rollouts)
     square = rollouts * rate * (1 - rate)
-    return Batch(rate, rate, rate, square, rollouts, rollouts, square, spread=(0 * rollouts, rollouts * variance))
+    return BatchStats(rate, rate, rate, square, rollouts, rollouts, square, spread=(0 * rollouts, rollouts * variance))
 
 
-def two_outcome_group(op, correct, size, batch: Batch) -> Group:
+def two_outcome_group(op, correct, size, batch: BatchStats) -> Group:
     """All groups with `correct[...]` rewards of 1 among `size`, as two weighted outcomes: shapes [..., 2].
 
     The class without members keeps weight 0, so that its advantage is never used.

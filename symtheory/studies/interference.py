@@ -82,14 +82,18 @@ class TransformerCell:
         return self.batch // self.update.mini_batches
 
     def problem(self, key, params) -> Problem:
-        task, shape = self.base.make_task(), self.base.shape()
+        task, config = self.base.make_task(), self.base.model_config()
         everything = task.prompts()
         count = everything.tokens.shape[0]
         half = min(self.prompts, count // 2)
         order = jax.random.permutation(key, count)
         own, other = (tasks.pick(everything, order[i * half : (i + 1) * half]) for i in (0, 1))
         return Problem(
-            *(params, TransformerWorld(params, own, shape, task), TransformerWorld(params, other, shape, task))
+            *(
+                params,
+                TransformerWorld(params, own, config, task),
+                TransformerWorld(params, other, config, task),
+            )
         )
 
     def bases(self, seeds: Sequence[int]) -> Any:
@@ -100,7 +104,7 @@ class TransformerCell:
         """The same, from a file in `folder` once they are made."""
         made_by = provenance.made_by(train.pretrain)
         path = folder / f"base-{store.digest({**asdict(self.base), 'seeds': list(seeds), **made_by})}.npz"
-        like = jax.eval_shape(jax.vmap(lambda key: model.init(key, self.base.shape())), keys_of(seeds, 0))
+        like = jax.eval_shape(jax.vmap(lambda key: model.init(key, self.base.model_config())), keys_of(seeds, 0))
         found = checkpoint.find(path, like)
         if found is None:
             checkpoint.save(found := self.bases(seeds), path)
@@ -112,7 +116,7 @@ class TransformerCell:
     def step(self, key, state: State, problem: Problem, advantage, rate) -> State:
         world: Any = problem.trained
         update = replace(self.update, learning_rate=rate)
-        return train.step(key, state, world.shape, world.task, world.prompts, advantage, update)[0]
+        return train.step(key, state, world.config, world.task, world.prompts, advantage, update)[0]
 
     @property
     def updates(self) -> int:

@@ -6,16 +6,16 @@ here takes arrays and keys and returns arrays; files, labels and presets are in 
 """
 
 from .loss import policy_loss, token_weights
-from .model import Shape
+from .model import ModelConfig
 from .task import TASKS, Prompts, Task
 from .train import Observation, Rollouts, Update, collect, observe, pretrain, step
 
 __all__ = [
     "TASKS",
+    "ModelConfig",
     "Observation",
     "Prompts",
     "Rollouts",
-    "Shape",
     "Task",
     "Update",
     "collect",

@@ -1,8 +1,8 @@
 """A decoder-only transformer over short token sequences: forward pass, cached sampling, exact enumeration.
 
-Parameters are a plain pytree of float32 arrays; matrix products run in `Shape.dtype`, logits and norms in float32.
-One function, `apply`, serves training, sampling and enumeration: it extends sequences whose earlier tokens are
-given as cached keys and values. Completions here are at most some dozens of tokens, so that the decoding loop is
+Parameters are a plain pytree of float32 arrays; matrix products run in the dtype of `ModelConfig`, logits and norms
+in float32. One function, `apply`, serves training, sampling and enumeration: it extends sequences whose earlier tokens
+are given as cached keys and values. Completions here are at most some dozens of tokens, so that the decoding loop is
 unrolled and each step attends to exactly the tokens that exist.
 """
 
@@ -23,7 +23,7 @@ Cache = list[tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelConfig:
     """Size of the transformer."""
 
     vocab: int
@@ -41,11 +41,11 @@ class Shape:
             raise InputError(f"width must be a multiple of heads, got width {self.width} and heads {self.heads}")
 
 
-def init(key: Array, shape: Shape) -> Params:
+def init(key: Array, config: ModelConfig) -> Params:
     """Random parameters, normal with variance 1 / fan-in; the matrices that end a residual branch start smaller."""
-    d = shape.width
-    residual = 1 / math.sqrt(2 * shape.layers)
-    key_embed, key_position, key_head, *key_layers = jax.random.split(key, 3 + shape.layers)
+    d = config.width
+    residual = 1 / math.sqrt(2 * config.layers)
+    key_embed, key_position, key_head, *key_layers = jax.random.split(key, 3 + config.layers)
 
     def matrix(key, rows, columns, scale=1.0):
         return jax.random.normal(key, (rows, columns), jnp.float32) * (scale / math.sqrt(rows))
@@ -62,24 +62,24 @@ def init(key: Array, shape: Shape) -> Params:
         }
 
     return {
-        "embed": jax.random.normal(key_embed, (shape.vocab, d), jnp.float32) * 0.5,
-        "position": jax.random.normal(key_position, (shape.context, d), jnp.float32) * 0.5,
+        "embed": jax.random.normal(key_embed, (config.vocab, d), jnp.float32) * 0.5,
+        "position": jax.random.normal(key_position, (config.context, d), jnp.float32) * 0.5,
         "layers": [layer(key) for key in key_layers],
         "norm": jnp.ones(d, jnp.float32),
-        "head": matrix(key_head, d, shape.vocab),
+        "head": matrix(key_head, d, config.vocab),
     }
 
 
 def size(params: Params) -> int:
     """Number of parameters.
 
-    >>> size(init(jax.random.key(0), Shape(vocab=32, context=16, layers=4, width=128)))
+    >>> size(init(jax.random.key(0), ModelConfig(vocab=32, context=16, layers=4, width=128)))
     797824
     """
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-def apply(params: Params, shape: Shape, tokens: Array, cache: Cache | None = None) -> tuple[Array, Cache]:
+def apply(params: Params, config: ModelConfig, tokens: Array, cache: Cache | None = None) -> tuple[Array, Cache]:
     """Logits of the next token after each of `tokens[B, S]`, [B, S, V], and the cache extended by them.
 
     Tokens are flattened to one axis for every matrix product, and looked up by a product with one-hot rows: both
@@ -87,10 +87,10 @@ def apply(params: Params, shape: Shape, tokens: Array, cache: Cache | None = Non
     """
     batch, new = tokens.shape
     past = cache[0][0].shape[2] if cache else 0
-    dtype, d, heads = jnp.dtype(shape.dtype), shape.width, shape.heads
+    dtype, d, heads = jnp.dtype(config.dtype), config.width, config.heads
     wide = jnp.promote_types(dtype, jnp.float32)
-    if past + new > shape.context:
-        raise InputError(f"context must hold the whole sequence of {past + new} tokens, got {shape.context}")
+    if past + new > config.context:
+        raise InputError(f"context must hold the whole sequence of {past + new} tokens, got {config.context}")
 
     def product(x, weight):
         return x.astype(dtype) @ weight.astype(dtype)
@@ -99,7 +99,7 @@ def apply(params: Params, shape: Shape, tokens: Array, cache: Cache | None = Non
         return x.reshape(batch, new, heads, d // heads).swapaxes(1, 2)
 
     visible = np.tri(new, past + new, past, dtype=bool)
-    x = product(jax.nn.one_hot(tokens.reshape(-1), shape.vocab, dtype=dtype), params["embed"])
+    x = product(jax.nn.one_hot(tokens.reshape(-1), config.vocab, dtype=dtype), params["embed"])
     x = (x.reshape(batch, new, d) + params["position"][past : past + new]).reshape(-1, d)
     extended = []
     for i, layer in enumerate(params["layers"]):
@@ -114,7 +114,7 @@ def apply(params: Params, shape: Shape, tokens: Array, cache: Cache | None = Non
         hidden = jax.nn.gelu(product(rms_norm(x, layer["mlp_norm"]), layer["up"]))
         x = x + product(hidden, layer["down"])
     logits = product(rms_norm(x, params["norm"]), params["head"]).astype(wide)
-    return logits.reshape(batch, new, shape.vocab), extended
+    return logits.reshape(batch, new, config.vocab), extended
 
 
 def rms_norm(x: Array, weight: Array) -> Array:
@@ -123,19 +123,19 @@ def rms_norm(x: Array, weight: Array) -> Array:
     return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6) * weight
 
 
-def token_log_prob(params: Params, shape: Shape, prompts: Array, completions: Array) -> Array:
+def token_log_prob(params: Params, config: ModelConfig, prompts: Array, completions: Array) -> Array:
     """log pi of each token of `completions[B, T]` given `prompts[B, L]` and the tokens before it, [B, T]."""
     length = completions.shape[-1]
-    logits, _ = apply(params, shape, jnp.concatenate([prompts, completions[:, :-1]], axis=-1))
+    logits, _ = apply(params, config, jnp.concatenate([prompts, completions[:, :-1]], axis=-1))
     log_policy = jax.nn.log_softmax(logits[:, -length:], axis=-1)
-    chosen = jax.nn.one_hot(completions, shape.vocab, dtype=log_policy.dtype)
+    chosen = jax.nn.one_hot(completions, config.vocab, dtype=log_policy.dtype)
     return (log_policy * chosen).sum(-1)
 
 
 def sample(
     key: Array,
     params: Params,
-    shape: Shape,
+    config: ModelConfig,
     prompts: Array,
     group: int,
     length: int,
@@ -147,15 +147,15 @@ def sample(
     The prompt is read once and its cache shared by the group; each token is an inverse-CDF draw.
     """
     uniforms = jax.random.uniform(key, (length, prompts.shape[0] * group, 1))
-    logits, cache = apply(params, shape, prompts)
+    logits, cache = apply(params, config, prompts)
     logits, cache = jax.tree.map(lambda x: jnp.repeat(x, group, axis=0), (logits, cache))
     tokens = []
     for t in range(length):
         if tokens:
-            logits, cache = apply(params, shape, tokens[-1][:, None], cache)
+            logits, cache = apply(params, config, tokens[-1][:, None], cache)
         cumulative = jnp.cumsum(sharpen(jax.nn.softmax(logits[:, -1]), temperature, top_p), axis=-1)
         drawn = (uniforms[t] * cumulative[:, -1:] >= cumulative).sum(-1)
-        tokens.append(jnp.minimum(drawn, shape.vocab - 1))
+        tokens.append(jnp.minimum(drawn, config.vocab - 1))
     return jnp.stack(tokens, axis=-1).reshape(-1, group, length)
 
 
@@ -180,19 +180,19 @@ def sharpen(policy: Array, temperature: float, top_p: float) -> Array:
     return policy
 
 
-def conditionals(params: Params, shape: Shape, prompts: Array, length: int) -> list[Array]:
+def conditionals(params: Params, config: ModelConfig, prompts: Array, length: int) -> list[Array]:
     """log pi of the next token at every node of the tree of completions: level t is [P, V^t, V].
 
     Each node is computed once, from the cache of its parent: about V^(length-1) tokens for a prompt rather than
     length times as many.
     """
-    prompts_count, vocab = prompts.shape[0], shape.vocab
-    logits, cache = apply(params, shape, prompts)
+    prompts_count, vocab = prompts.shape[0], config.vocab
+    logits, cache = apply(params, config, prompts)
     levels = [jax.nn.log_softmax(logits[:, -1:], axis=-1)]
     for t in range(1, length):
         cache = jax.tree.map(lambda x: jnp.repeat(x, vocab, axis=0), cache)
         children = jnp.tile(jnp.arange(vocab), prompts_count * vocab ** (t - 1))[:, None]
-        logits, cache = apply(params, shape, children, cache)
+        logits, cache = apply(params, config, children, cache)
         levels.append(jax.nn.log_softmax(logits, axis=-1).reshape(prompts_count, vocab**t, vocab))
     return levels
 

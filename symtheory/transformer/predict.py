@@ -14,8 +14,8 @@ from ..dynamics.sampled import Advantage, State
 from ..dynamics.theorem1 import log_prob_change, pull_of
 from ..estimators.group import Array
 from . import model, train
-from .model import Shape
-from .task import Prompts, Task, all_completions
+from .model import ModelConfig
+from .task import Prompts, Task, correct_completions
 
 PREDICTORS = ("theorem_1", "token_tree", "tangent_kernel")
 SUBSETS = ("all", "sampled", "sampled_correct", "sampled_wrong", "unsampled")
@@ -54,7 +54,7 @@ class Agreement(NamedTuple):
 def one_step(
     key: Array,
     state: State,
-    shape: Shape,
+    config: ModelConfig,
     task: Task,
     prompts: Prompts,
     bystanders: Prompts,
@@ -69,23 +69,23 @@ def one_step(
         updates: one for each optimiser; they share group size, aggregation and clipping with the first.
         rates: [optimizers, rates] learning rates.
     """
-    rollouts, _ = train.collect(key, state.params, shape, task, prompts, advantage, updates[0])
-    levels = model.conditionals(state.params, shape, prompts.tokens, task.length)
-    gradient = jax.grad(train.objective)(state.params, shape, rollouts, updates[0])
+    rollouts, _ = train.collect(key, state.params, config, task, prompts, advantage, updates[0])
+    levels = model.conditionals(state.params, config, prompts.tokens, task.length)
+    gradient = jax.grad(train.objective)(state.params, config, rollouts, updates[0])
 
-    count, completions = prompts.tokens.shape[0], shape.vocab**task.length
-    digits = shape.vocab ** jnp.arange(task.length - 1, -1, -1)
+    count, completions = prompts.tokens.shape[0], config.vocab**task.length
+    digits = config.vocab ** jnp.arange(task.length - 1, -1, -1)
     drawn = (rollouts.completions * digits).sum(-1).reshape(count, -1)
     pull = pull_of(drawn, rollouts.advantage.reshape(count, -1), completions)
     sampled = jnp.zeros((count, completions), bool).at[jnp.arange(count)[:, None], drawn].set(True)
-    right = task.reward(prompts.facts[:, None, :], jnp.asarray(all_completions(task))) > 0
-    subsets = jnp.stack([jnp.ones_like(sampled), sampled, sampled & right, sampled & ~right, ~sampled])
+    correct = correct_completions(task, prompts.facts)
+    subsets = jnp.stack([jnp.ones_like(sampled), sampled, sampled & correct, sampled & ~correct, ~sampled])
 
     def log_policy(params):
-        return model.leaves(model.conditionals(params, shape, prompts.tokens, task.length))
+        return model.leaves(model.conditionals(params, config, prompts.tokens, task.length))
 
     def log_policy_elsewhere(params):
-        return model.leaves(model.conditionals(params, shape, bystanders.tokens, task.length))
+        return model.leaves(model.conditionals(params, config, bystanders.tokens, task.length))
 
     before, elsewhere = model.leaves(levels), log_policy_elsewhere(state.params)
     shapes = jnp.stack([log_prob_change(jnp.exp(before), pull), token_tree(levels, pull)])

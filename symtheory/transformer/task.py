@@ -85,7 +85,7 @@ def all_completions(task: Task) -> np.ndarray:
     return np.indices((task.vocab,) * task.length).reshape(task.length, -1).T
 
 
-def right(task: Task, facts: Array) -> Array:
+def correct_completions(task: Task, facts: Array) -> Array:
     """Which of all completions are correct, [P, V^T] of booleans."""
     return task.reward(facts[:, None, :], jnp.asarray(all_completions(task))) > 0
 
@@ -94,7 +94,7 @@ def small_digits_first(task: Task, facts: Array, key: Array, skew: float) -> Arr
     """A correct completion for each row of `facts[B, F]`, with chance proportional to product (1 + digit)^-skew."""
     digits = all_completions(task)
     weight = jnp.asarray(np.prod((1.0 + digits) ** -skew, axis=-1), jnp.float32)
-    chosen = draw(jnp.where(right(task, facts), weight, 0), jax.random.uniform(key, (facts.shape[0], 1)))
+    chosen = draw(jnp.where(correct_completions(task, facts), weight, 0), jax.random.uniform(key, (facts.shape[0], 1)))
     return jnp.asarray(digits)[chosen[:, 0]]
 
 
@@ -108,7 +108,7 @@ class Congruence:
     >>> prompts = task.prompts()
     >>> prompts.tokens.shape, all_completions(task).shape
     ((64, 2), (4096, 3))
-    >>> right(task, prompts.facts).mean(-1)[::16].tolist()
+    >>> correct_completions(task, prompts.facts).mean(-1)[::16].tolist()
     [0.5, 0.25, 0.125, 0.0625]
     """
 
@@ -152,7 +152,7 @@ class Expression:
     >>> prompts = Expression().prompts()
     >>> prompts.tokens.shape
     (268, 3)
-    >>> counts = right(Expression(), prompts.facts).sum(-1)
+    >>> counts = correct_completions(Expression(), prompts.facts).sum(-1)
     >>> int(counts.min()), int(counts.max())
     (1, 109)
     """

@@ -21,8 +21,8 @@ from ..errors import InputError, no_such
 from ..estimators.group import Array
 from . import model
 from .loss import Aggregation, policy_loss, token_weights
-from .model import Params, Shape
-from .task import Prompts, Task, all_completions, mask_after_end, pick
+from .model import ModelConfig, Params
+from .task import Prompts, Task, correct_completions, mask_after_end, pick
 
 OPTIMIZERS = {"adam": optax.adam, "sgd": optax.sgd}
 
@@ -76,12 +76,14 @@ class Rollouts(NamedTuple):
     """[B, T] under the base policy, or None without a KL term"""
 
 
-def pretrain(key: Array, shape: Shape, task: Task, prompts: Prompts, steps: int, batch: int, rate: float) -> Params:
+def pretrain(
+    key: Array, config: ModelConfig, task: Task, prompts: Prompts, steps: int, batch: int, rate: float
+) -> Params:
     """Train a base model by supervision on the teacher's demonstrations of `prompts`.
 
     Args:
         key: jax random key.
-        shape: the model's configuration.
+        config: the model's configuration.
         task: what is asked; it demonstrates answers, some of them wrong.
         prompts: the prompts that demonstrations are drawn from.
         steps: Adam steps. Fewer of them leave more to learn.
@@ -93,7 +95,7 @@ def pretrain(key: Array, shape: Shape, task: Task, prompts: Prompts, steps: int,
     """
     optimizer = optax.adam(rate)
     key_init, key_steps = jax.random.split(key)
-    params = model.init(key_init, shape)
+    params = model.init(key_init, config)
 
     def one_step(state, key):
         key_prompts, key_teacher = jax.random.split(key)
@@ -102,7 +104,7 @@ def pretrain(key: Array, shape: Shape, task: Task, prompts: Prompts, steps: int,
         weight = token_weights(mask_after_end(shown, task.end), "token-mean")
 
         def log_likelihood(params):
-            return (weight * model.token_log_prob(params, shape, asked.tokens, shown)).sum()
+            return (weight * model.token_log_prob(params, config, asked.tokens, shown)).sum()
 
         return apply_gradient(state, jax.grad(log_likelihood)(state.params), optimizer), None
 
@@ -113,7 +115,7 @@ def pretrain(key: Array, shape: Shape, task: Task, prompts: Prompts, steps: int,
 def collect(
     key: Array,
     params: Params,
-    shape: Shape,
+    config: ModelConfig,
     task: Task,
     prompts: Prompts,
     advantage: Advantage,
@@ -125,7 +127,7 @@ def collect(
     Args:
         key: jax random key.
         params: parameters of the policy that samples.
-        shape, task: the model's configuration, and the task that scores completions.
+        config, task: the model's configuration, and the task that scores completions.
         prompts: B / G prompts.
         advantage: rewards [P, G] to advantages [P, G]; see `dynamics.advantage_of`.
         update: group size, and whether old and reference log-probabilities are needed.
@@ -135,13 +137,13 @@ def collect(
         The rollouts in the order of the prompts, G for each; and the `StepInfo` of the batch.
     """
     group = update.group_size
-    completions = model.sample(key, params, shape, prompts.tokens, group, task.length)
+    completions = model.sample(key, params, config, prompts.tokens, group, task.length)
     rewards = task.reward(prompts.facts[:, None, :], completions)
     a = advantage(rewards)
     asked, completions = jnp.repeat(prompts.tokens, group, axis=0), completions.reshape(-1, task.length)
 
     def log_prob(params):
-        return jax.lax.stop_gradient(model.token_log_prob(params, shape, asked, completions))
+        return jax.lax.stop_gradient(model.token_log_prob(params, config, asked, completions))
 
     rollouts = Rollouts(
         asked,
@@ -160,9 +162,9 @@ def collect(
     return rollouts, info
 
 
-def objective(params: Params, shape: Shape, rollouts: Rollouts, update: Update) -> Array:
+def objective(params: Params, config: ModelConfig, rollouts: Rollouts, update: Update) -> Array:
     """The loss of `rollouts` under `params`: a scalar to minimise (`policy_loss`)."""
-    log_prob = model.token_log_prob(params, shape, rollouts.prompts, rollouts.completions)
+    log_prob = model.token_log_prob(params, config, rollouts.prompts, rollouts.completions)
     old = jax.lax.stop_gradient(log_prob) if rollouts.old_log_prob is None else rollouts.old_log_prob
     return policy_loss(
         log_prob,
@@ -179,7 +181,7 @@ def objective(params: Params, shape: Shape, rollouts: Rollouts, update: Update) 
 def step(
     key: Array,
     state: State,
-    shape: Shape,
+    config: ModelConfig,
     task: Task,
     prompts: Prompts,
     advantage: Advantage,
@@ -207,11 +209,11 @@ def step(
     asked = pick(prompts, jax.random.choice(key_prompts, prompts.tokens.shape[0], (update.batch,), replace=False))
     if sharding is not None:
         asked = jax.lax.with_sharding_constraint(asked, sharding)
-    rollouts, info = collect(key_rollouts, state.params, shape, task, asked, advantage, update, base)
+    rollouts, info = collect(key_rollouts, state.params, config, task, asked, advantage, update, base)
     optimizer = update.make_optimizer()
 
     def one_step(state, share):
-        ascent = jax.grad(lambda params: -objective(params, shape, share, update))(state.params)
+        ascent = jax.grad(lambda params: -objective(params, config, share, update))(state.params)
         return apply_gradient(state, ascent, optimizer), None
 
     if update.mini_batches * update.epochs == 1:
@@ -241,42 +243,42 @@ CUT = (0.6, 0.95)
 """Temperature and top-p of the paper's evaluation."""
 
 
-def observe(params: Params, shape: Shape, task: Task, prompts: Prompts) -> Observation:
+def observe(params: Params, config: ModelConfig, task: Task, prompts: Prompts) -> Observation:
     """Exact metrics from the probability of every completion, for tasks without an end token.
 
     Args:
-        params, shape: the policy.
+        params, config: the policy.
         task: what is asked; all its completions have one length and are enumerated.
         prompts: P prompts.
 
     Returns:
         An `Observation` with arrays [P].
     """
-    right = task.reward(prompts.facts[:, None, :], jnp.asarray(all_completions(task)))
-    levels = model.conditionals(params, shape, prompts.tokens, task.length)
+    correct = correct_completions(task, prompts.facts)
+    levels = model.conditionals(params, config, prompts.tokens, task.length)
 
     def success(temperature, top_p):
         cut = [jnp.log(model.sharpen(jnp.exp(level), temperature, top_p)) for level in levels]
-        return (right * jnp.exp(model.leaves(cut))).sum(-1)
+        return (correct * jnp.exp(model.leaves(cut))).sum(-1)
 
     log_prob = model.leaves(levels)
     probability = jnp.exp(log_prob)
-    return Observation((right * probability).sum(-1), success(*CUT), success(0, 1), -(probability * log_prob).sum(-1))
+    return Observation((correct * probability).sum(-1), success(*CUT), success(0, 1), -(probability * log_prob).sum(-1))
 
 
 def observe_samples(
-    key: Array, params: Params, shape: Shape, task: Task, prompts: Prompts, samples: int = SAMPLES
+    key: Array, params: Params, config: ModelConfig, task: Task, prompts: Prompts, samples: int = SAMPLES
 ) -> Observation:
     """The same metrics from `samples` completions a prompt, for any task; `success * samples` are whole numbers."""
     key_plain, key_cut, key_greedy = jax.random.split(key, 3)
 
     def drawn(key, count, temperature, top_p):
-        completions = model.sample(key, params, shape, prompts.tokens, count, task.length, temperature, top_p)
+        completions = model.sample(key, params, config, prompts.tokens, count, task.length, temperature, top_p)
         return completions, task.reward(prompts.facts[:, None, :], completions).mean(-1)
 
     completions, success = drawn(key_plain, samples, 1.0, 1.0)
     flat = completions.reshape(-1, task.length)
-    log_prob = model.token_log_prob(params, shape, jnp.repeat(prompts.tokens, samples, axis=0), flat)
+    log_prob = model.token_log_prob(params, config, jnp.repeat(prompts.tokens, samples, axis=0), flat)
     total = (log_prob * mask_after_end(flat, task.end)).sum(-1).reshape(-1, samples)
     return Observation(success, drawn(key_cut, samples, *CUT)[1], drawn(key_greedy, 1, 0, 1)[1], -total.mean(-1))
 

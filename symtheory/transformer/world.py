@@ -25,7 +25,7 @@ class TransformerWorld(World):
     base: Any
     """parameters of the base policy"""
     prompts: Prompts
-    shape: model.Shape = field(metadata=dict(static=True))
+    config: model.ModelConfig = field(metadata=dict(static=True))
     task: Task = field(metadata=dict(static=True))
 
     @property
@@ -40,12 +40,12 @@ class TransformerWorld(World):
 
     def sample(self, key, params, size):
         """Completions, [P, size, T]; what follows an end token does not count."""
-        return model.sample(key, params, self.shape, self.prompts.tokens, size, self.task.length)
+        return model.sample(key, params, self.config, self.prompts.tokens, size, self.task.length)
 
     def token_log_prob(self, params, rollouts) -> Array:
         """Log-probability of each token of `rollouts[P, size, T]`, 0 after the end."""
         asked = jnp.repeat(self.prompts.tokens, rollouts.shape[1], axis=0)
-        flat = model.token_log_prob(params, self.shape, asked, rollouts.reshape(-1, self.task.length))
+        flat = model.token_log_prob(params, self.config, asked, rollouts.reshape(-1, self.task.length))
         return jnp.where(mask_after_end(rollouts, self.task.end) > 0, flat.reshape(rollouts.shape), 0)
 
     def log_prob(self, params, rollouts):
@@ -69,7 +69,7 @@ class TransformerWorld(World):
         return (correct * jnp.exp(self._log_policy(params, prompts))).sum(-1)
 
     def _log_policy(self, params, prompts: Prompts) -> Array:
-        return model.leaves(model.conditionals(params, self.shape, prompts.tokens, self.task.length))
+        return model.leaves(model.conditionals(params, self.config, prompts.tokens, self.task.length))
 
     def success_gradients(self, params, prompts):
         """One prompt at a time, so that a row costs the passes of its own prompt and no others'."""

@@ -32,9 +32,9 @@ def transformers():
     """Two disjoint sets of prompts of one small model in 64 bits."""
     asked = task.Congruence(base=4, moduli=(2, 4))
     everything = asked.prompts()
-    shape = model.Shape(asked.vocab, everything.tokens.shape[1] + asked.length, 1, 8, 2, "float64")
-    base = jax.tree.map(lambda x: 2 * x.astype(float), model.init(jax.random.key(0), shape))
-    return [TransformerWorld(base, task.pick(everything, jnp.arange(start, 8, 2)), shape, asked) for start in (0, 1)]
+    config = model.ModelConfig(asked.vocab, everything.tokens.shape[1] + asked.length, 1, 8, 2, "float64")
+    base = jax.tree.map(lambda x: 2 * x.astype(float), model.init(jax.random.key(0), config))
+    return [TransformerWorld(base, task.pick(everything, jnp.arange(start, 8, 2)), config, asked) for start in (0, 1)]
 
 
 WORLDS = {

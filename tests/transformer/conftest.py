@@ -24,6 +24,6 @@ class Tiny(task.Congruence):
 
 @pytest.fixture(scope="session")
 def tiny():
-    """(task, shape, parameters) in float32."""
-    shape = model.Shape(vocab=4, context=4, layers=1, width=8, heads=2)
-    return Tiny(), shape, jax.jit(lambda key: model.init(key, shape))(jax.random.key(3))
+    """(task, config, parameters) in float32."""
+    config = model.ModelConfig(vocab=4, context=4, layers=1, width=8, heads=2)
+    return Tiny(), config, jax.jit(lambda key: model.init(key, config))(jax.random.key(3))

@@ -101,7 +101,7 @@ def test_a_run_stopped_between_checkpoints_goes_on_to_the_same_numbers(trained, 
 
     with pytest.raises(Stopped):
         training(SMALL, tmp_path, stop)
-    assert len(list(tmp_path.glob("replay-wave-*.npz"))) == 1
+    assert len(list(tmp_path.glob("replay-training-*.npz"))) == 1
     reports = []
     again = training(SMALL, tmp_path, lambda *x: reports.append(x))
     xr.testing.assert_equal(again, trained)
@@ -260,7 +260,7 @@ def test_a_command_killed_in_mid_run_ends_with_the_same_file(tmp_path):
     subprocess.run(command("whole"), check=True, capture_output=True, timeout=900)
     process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 900
-    while not list((tmp_path / "killed" / "cache").glob("replay-wave-*.npz")) and time.monotonic() < deadline:
+    while not list((tmp_path / "killed" / "cache").glob("replay-training-*.npz")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

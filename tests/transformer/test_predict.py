@@ -48,7 +48,7 @@ def test_a_tree_of_one_level_is_theorem_1():
 
 @pytest.fixture(scope="module")
 def agreement(tiny):
-    asked, shape, params = tiny
+    asked, config, params = tiny
     updates = [train.Update(batch=2, mini_batches=1, optimizer=name) for name in ("sgd", "adam")]
     state = State(params, [u.make_optimizer().init(params) for u in updates])
     everything = asked.prompts()
@@ -58,7 +58,7 @@ def agreement(tiny):
 
     @jax.jit
     def examined(key):
-        return predict.one_step(key, state, shape, asked, prompts, others, advantage, updates, rates)
+        return predict.one_step(key, state, config, asked, prompts, others, advantage, updates, rates)
 
     return examined(jax.random.key(5))
 

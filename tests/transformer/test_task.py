@@ -36,12 +36,14 @@ def test_expressions_are_verified_by_arithmetic():
         lambda x, y, z: (x + y) * z,
         lambda x, y, z: x * y - z,
     ]
-    for row, right in zip(
-        np.asarray(asked.prompts().facts), np.asarray(task.right(asked, asked.prompts().facts)), strict=True
+    for row, correct in zip(
+        np.asarray(asked.prompts().facts),
+        np.asarray(task.correct_completions(asked, asked.prompts().facts)),
+        strict=True,
     ):
-        assert right.sum() > 0
+        assert correct.sum() > 0
         for j in (0, 137, 456, 999):
-            assert right[j] == (formulas[row[0]](*completions[j]) == row[1])
+            assert correct[j] == (formulas[row[0]](*completions[j]) == row[1])
 
 
 def test_sums_are_verified_by_arithmetic_and_may_carry():

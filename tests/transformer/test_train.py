@@ -17,10 +17,10 @@ from symtheory.transformer import model, task, train
 
 
 def collected(tiny, name, update, key=0):
-    asked, shape, params = tiny
+    asked, config, params = tiny
     prompts = task.pick(asked.prompts(), slice(4))
     advantage = advantage_of([estimators.get(name)], jnp.asarray(0))
-    return jax.jit(lambda key, params: train.collect(key, params, shape, asked, prompts, advantage, update)[0])(
+    return jax.jit(lambda key, params: train.collect(key, params, config, asked, prompts, advantage, update)[0])(
         jax.random.key(key), params
     )
 
@@ -28,16 +28,16 @@ def collected(tiny, name, update, key=0):
 @pytest.mark.parametrize("name", ["grpo", "agrae_released"])
 def test_eq4_gradient_of_the_loss_is_that_of_reweighted_fine_tuning(tiny, name):
     """(1/B) sum_i A_i (1/|o_i|) sum_t grad log pi(o_it), with every rollout differentiated by itself."""
-    asked, shape, params = tiny
+    asked, config, params = tiny
     update = train.Update(batch=4, mini_batches=1)
     with jax.enable_x64(True):
-        shape = dataclasses.replace(shape, dtype="float64")
+        config = dataclasses.replace(config, dtype="float64")
         params = jax.tree.map(lambda x: x.astype(jnp.float64), params)
-        rollouts = collected((asked, shape, params), name, update)
-        gradient = gradient_of(shape, update)(params, rollouts)
+        rollouts = collected((asked, config, params), name, update)
+        gradient = gradient_of(config, update)(params, rollouts)
 
         def log_likelihood(params, prompt, completion):
-            logits, _ = model.apply(params, shape, jnp.concatenate([prompt, completion])[None])
+            logits, _ = model.apply(params, config, jnp.concatenate([prompt, completion])[None])
             chosen = jax.nn.log_softmax(logits[0])[len(prompt) - 1 : -1]
             return chosen[jnp.arange(len(completion)), completion].mean()
 
@@ -50,19 +50,19 @@ def test_eq4_gradient_of_the_loss_is_that_of_reweighted_fine_tuning(tiny, name):
 
 def test_mean_of_many_updates_is_the_expected_update(tiny):
     """F'_G(P) grad P of `dynamics.expected`, which knows nothing of tokens or losses, in standard errors."""
-    asked, shape, params = tiny
+    asked, config, params = tiny
     prompts, draws = task.pick(asked.prompts(), slice(1, 2)), 4000
     update = train.Update(batch=1, mini_batches=1, aggregation="sequence-sum")
     advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
 
     def gradient(key):
-        rollouts, _ = train.collect(key, params, shape, asked, prompts, advantage, update)
-        return -jax.grad(train.objective)(params, shape, rollouts, update)["head"]
+        rollouts, _ = train.collect(key, params, config, asked, prompts, advantage, update)
+        return -jax.grad(train.objective)(params, config, rollouts, update)["head"]
 
     many = jax.jit(lambda keys: jax.lax.map(gradient, keys, batch_size=500))(jax.random.split(jax.random.key(0), draws))
 
     def success(params):
-        return train.observe(params, shape, asked, prompts).success[0]
+        return train.observe(params, config, asked, prompts).success[0]
 
     slopes = slope(estimators.get("grpo"), update.group_size, success(params)[None])
     expected = slopes * jax.jit(jax.grad(success))(params)["head"]
@@ -71,22 +71,22 @@ def test_mean_of_many_updates_is_the_expected_update(tiny):
     assert jnp.abs(expected).max() / (many.std(0) / np.sqrt(draws)).max() > 10
 
 
-def gradient_of(shape, update):
+def gradient_of(config, update):
     """(parameters, rollouts) -> gradient of the loss"""
-    return jax.jit(lambda params, rollouts: jax.grad(train.objective)(params, shape, rollouts, update))
+    return jax.jit(lambda params, rollouts: jax.grad(train.objective)(params, config, rollouts, update))
 
 
 def stepped(tiny, update, name="grpo", base=None):
-    asked, shape, params = tiny
+    asked, config, params = tiny
     state = State(params, update.make_optimizer().init(params))
     advantage = advantage_of([estimators.get(name)], jnp.asarray(0))
     return jax.jit(
-        lambda key, state, base: train.step(key, state, shape, asked, asked.prompts(), advantage, update, base)
+        lambda key, state, base: train.step(key, state, config, asked, asked.prompts(), advantage, update, base)
     )(jax.random.key(1), state, base)
 
 
 def test_one_sgd_step_is_minus_the_gradient_times_the_rate(tiny):
-    asked, shape, params = tiny
+    asked, config, params = tiny
     update = train.Update(batch=8, mini_batches=1, optimizer="sgd", learning_rate=0.1)
     state, info = stepped(tiny, update)
     moved = jax.tree.map(lambda new, old: (old - new) / 0.1, state.params, params)
@@ -95,9 +95,9 @@ def test_one_sgd_step_is_minus_the_gradient_times_the_rate(tiny):
     order = jax.random.choice(key_prompts, 8, (8,), replace=False)
     advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
     prompts = task.pick(asked.prompts(), order)
-    rollouts, _ = train.collect(key_rollouts, params, shape, asked, prompts, advantage, update)
+    rollouts, _ = train.collect(key_rollouts, params, config, asked, prompts, advantage, update)
     for by_step, gradient in zip(
-        jax.tree.leaves(moved), jax.tree.leaves(gradient_of(shape, update)(params, rollouts)), strict=True
+        jax.tree.leaves(moved), jax.tree.leaves(gradient_of(config, update)(params, rollouts)), strict=True
     ):
         np.testing.assert_allclose(by_step, gradient, atol=1e-5)  # parameters of order 1 in float32, divided by 0.1
     assert abs(info.imbalance) < 1e-5
@@ -107,14 +107,14 @@ def test_one_sgd_step_is_minus_the_gradient_times_the_rate(tiny):
 def test_the_first_pass_is_on_policy_and_later_ones_are_clipped(tiny):
     update = train.Update(batch=4, mini_batches=2)
     rollouts = collected(tiny, "grpo", update)
-    _, shape, params = tiny
-    on_policy = gradient_of(shape, update)(params, rollouts._replace(old_log_prob=None))
-    as_recorded = gradient_of(shape, update)(params, rollouts)
+    _, config, params = tiny
+    on_policy = gradient_of(config, update)(params, rollouts._replace(old_log_prob=None))
+    as_recorded = gradient_of(config, update)(params, rollouts)
     for a, b in zip(jax.tree.leaves(on_policy), jax.tree.leaves(as_recorded), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     stale = rollouts._replace(old_log_prob=rollouts.old_log_prob - 1)  # every ratio is e: beyond the clip
     up = jnp.where(rollouts.advantage > 0, rollouts.advantage, 0)
-    clipped = gradient_of(shape, update)(params, stale._replace(advantage=up))
+    clipped = gradient_of(config, update)(params, stale._replace(advantage=up))
     assert all((g == 0).all() for g in jax.tree.leaves(clipped))
 
 
@@ -125,13 +125,13 @@ def test_mini_batches_and_epochs_take_as_many_optimiser_steps(tiny):
 
 
 def test_the_kl_term_pulls_towards_the_base_policy(tiny):
-    asked, shape, params = tiny
-    base = model.init(jax.random.key(9), shape)
+    asked, config, params = tiny
+    base = model.init(jax.random.key(9), config)
     update = train.Update(batch=8, mini_batches=1, kl=100.0, optimizer="sgd", learning_rate=1e-3)
 
     @jax.jit
     def divergence(params):
-        p, q = (model.leaves(model.conditionals(x, shape, asked.prompts().tokens, 2)) for x in (params, base))
+        p, q = (model.leaves(model.conditionals(x, config, asked.prompts().tokens, 2)) for x in (params, base))
         return (jnp.exp(p) * (p - q)).sum(-1).mean()
 
     with_kl, without = stepped(tiny, update, base=base), stepped(tiny, dataclasses.replace(update, kl=0.0))
@@ -140,11 +140,11 @@ def test_the_kl_term_pulls_towards_the_base_policy(tiny):
 
 @pytest.mark.parametrize("aggregation", ["token-mean", "sequence-sum", "dr-grpo"])
 def test_rules_of_aggregation_differ_by_a_factor_at_equal_lengths(tiny, aggregation):
-    _, shape, params = tiny
+    _, config, params = tiny
     update = train.Update(batch=4, mini_batches=1)
     rollouts = collected(tiny, "grpo", update)
     reference, value = (
-        jax.jit(lambda p, u=u: train.objective(p, shape, rollouts, u))(params)
+        jax.jit(lambda p, u=u: train.objective(p, config, rollouts, u))(params)
         for u in (update, dataclasses.replace(update, aggregation=aggregation))
     )
     np.testing.assert_allclose(value, reference * (2 if aggregation == "sequence-sum" else 1), rtol=1e-5, atol=1e-7)
@@ -152,14 +152,14 @@ def test_rules_of_aggregation_differ_by_a_factor_at_equal_lengths(tiny, aggregat
 
 def test_every_registered_estimator_trains(tiny):
     """All of them in one program, chosen by an index as the experiment does."""
-    asked, shape, params = tiny
+    asked, config, params = tiny
     update = train.Update(batch=4, mini_batches=1)
     chain = [estimators.get(name) for name in estimators.names("rewards")]
 
     def one(index):
         state = State(params, update.make_optimizer().init(params))
         advantage = advantage_of(chain, index)
-        return train.step(jax.random.key(1), state, shape, asked, asked.prompts(), advantage, update)
+        return train.step(jax.random.key(1), state, config, asked, asked.prompts(), advantage, update)
 
     states, info = jax.jit(lambda indices: jax.lax.map(one, indices))(jnp.arange(len(chain)))
     assert all(jnp.isfinite(x).all() for x in jax.tree.leaves((states, info)))
@@ -169,16 +169,16 @@ def test_every_registered_estimator_trains(tiny):
 def test_completions_of_several_lengths_train_and_are_observed():
     asked = task.Addition(digits=1, count=8)
     prompts = asked.prompts()
-    shape = model.Shape(asked.vocab, prompts.tokens.shape[1] + asked.length, layers=1, width=8, heads=2)
+    config = model.ModelConfig(asked.vocab, prompts.tokens.shape[1] + asked.length, layers=1, width=8, heads=2)
     update = train.Update(batch=4, mini_batches=1, aggregation="token-mean")
     advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
 
     @jax.jit
     def whole(key):
-        params = train.pretrain(key, shape, asked, prompts, 2, 8, 1e-2)
+        params = train.pretrain(key, config, asked, prompts, 2, 8, 1e-2)
         state = State(params, update.make_optimizer().init(params))
-        state, _ = train.step(key, state, shape, asked, prompts, advantage, update)
-        return train.observe_samples(key, state.params, shape, asked, prompts, 16)
+        state, _ = train.step(key, state, config, asked, prompts, advantage, update)
+        return train.observe_samples(key, state.params, config, asked, prompts, 16)
 
     seen = whole(jax.random.key(0))
     assert seen.success.shape == (8,)
@@ -186,13 +186,13 @@ def test_completions_of_several_lengths_train_and_are_observed():
 
 
 def test_pretraining_teaches(tiny):
-    asked, shape, _ = tiny
+    asked, config, _ = tiny
     prompts = asked.prompts()
 
     def competence(steps):
         def trained(key):
-            params = train.pretrain(key, shape, asked, prompts, steps, 64, 1e-2)
-            return train.observe(params, shape, asked, prompts).success.mean()
+            params = train.pretrain(key, config, asked, prompts, steps, 64, 1e-2)
+            return train.observe(params, config, asked, prompts).success.mean()
 
         return jax.jit(trained)(jax.random.key(0))
 
@@ -200,11 +200,11 @@ def test_pretraining_teaches(tiny):
 
 
 def test_exact_observation_agrees_with_samples(tiny):
-    asked, shape, params = tiny
+    asked, config, params = tiny
     prompts = asked.prompts()
-    exact = jax.jit(lambda p: train.observe(p, shape, asked, prompts))(params)
+    exact = jax.jit(lambda p: train.observe(p, config, asked, prompts))(params)
     n = 4000
-    seen = jax.jit(lambda p: train.observe_samples(jax.random.key(0), p, shape, asked, prompts, n))(params)
+    seen = jax.jit(lambda p: train.observe_samples(jax.random.key(0), p, config, asked, prompts, n))(params)
     for ours, theirs in ((exact.success, seen.success), (exact.success_cut, seen.success_cut)):
         assert jnp.abs(ours - theirs).max() < 5 * 0.5 / np.sqrt(n)
     np.testing.assert_array_equal(exact.greedy, seen.greedy)
@@ -239,15 +239,15 @@ def test_a_step_spread_over_devices_is_the_step_of_one():
         from symtheory.dynamics import State, advantage_of
         from symtheory.transformer import model, train
 
-        asked, shape = Tiny(), model.Shape(vocab=4, context=4, layers=1, width=8, heads=2)
-        params = model.init(jax.random.key(3), shape)
+        asked, config = Tiny(), model.ModelConfig(vocab=4, context=4, layers=1, width=8, heads=2)
+        params = model.init(jax.random.key(3), config)
         update = train.Update(batch=8, mini_batches=2, optimizer="sgd", learning_rate=0.1)
         advantage = advantage_of([estimators.get("agrae")], 0)
         spread = NamedSharding(Mesh(np.array(jax.devices()), ("prompt",)), PartitionSpec("prompt"))
 
         def step(key, sharding=None):
             state = State(params, update.make_optimizer().init(params))
-            return train.step(key, state, shape, asked, asked.prompts(), advantage, update, None, sharding)
+            return train.step(key, state, config, asked, asked.prompts(), advantage, update, None, sharding)
 
         key = jax.random.key(1)
         one, many = (jax.jit(lambda k, s=s: step(k, s))(key) for s in (None, spread))

@@ -17,9 +17,9 @@ SIZE = 600
 
 def transformer(asked, seed=0):
     prompts = task.pick(asked.prompts(), jnp.array([0, 3, 6]))
-    shape = model.Shape(asked.vocab, prompts.tokens.shape[1] + asked.length, 1, 8, 2, "float64")
-    base = jax.tree.map(lambda x: x.astype(float), model.init(jax.random.key(seed), shape))
-    return TransformerWorld(base, prompts, shape, asked)
+    config = model.ModelConfig(asked.vocab, prompts.tokens.shape[1] + asked.length, 1, 8, 2, "float64")
+    base = jax.tree.map(lambda x: x.astype(float), model.init(jax.random.key(seed), config))
+    return TransformerWorld(base, prompts, config, asked)
 
 
 EXAMPLES = {

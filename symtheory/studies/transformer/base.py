@@ -46,10 +46,10 @@ class Base:
     def make_task(self) -> tasks.Task:
         return tasks.TASKS[self.task]()
 
-    def shape(self) -> model.Shape:
+    def model_config(self) -> model.ModelConfig:
         asked = self.make_task()
         context = asked.prompts().tokens.shape[-1] + asked.length
-        return model.Shape(asked.vocab, context, self.layers, self.width, self.heads, self.dtype)
+        return model.ModelConfig(asked.vocab, context, self.layers, self.width, self.heads, self.dtype)
 
 
 def blocks(seeds: int, confirm: bool) -> list[int]:
@@ -94,10 +94,10 @@ def keys_of(seeds: Sequence[int], purpose: int) -> jax.Array:
 def base_models(base: Base, seeds: int, runs_at_once: int) -> Callable:
     """The function from one key for each of `seeds` to the parameters of their base models."""
     asked = base.make_task()
-    prompts, shape = asked.prompts(), base.shape()
+    prompts, model_config = asked.prompts(), base.model_config()
 
     def pretrain(key):
-        return train.pretrain(key, shape, asked, prompts, base.steps, base.batch, base.rate)
+        return train.pretrain(key, model_config, asked, prompts, base.steps, base.batch, base.rate)
 
     return shard_runs(pretrain, seeds, runs_at_once)
 

@@ -50,20 +50,20 @@ class OneStep:
 
 def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int = 1) -> xr.Dataset:
     """Agreement of single steps with their predictions; dims size, depth, history, batch, estimator, seed and draw."""
-    waves = [blocks(config.seeds, False)] + [blocks(config.seeds, True)[config.seeds :]] * config.confirm
-    cells = list(itertools.product(config.sizes, waves, config.depths, config.histories))
+    blocks_of_seeds = [blocks(config.seeds, False)] + [blocks(config.seeds, True)[config.seeds :]] * config.confirm
+    cells = list(itertools.product(config.sizes, blocks_of_seeds, config.depths, config.histories))
     programs = functools.cache(lambda base: _step_programs(config, base, runs_at_once))  # only if something is missing
     parts = []
-    for (layers, width), wave, depth, history in cells:
+    for (layers, width), seeds, depth, history in cells:
         base = replace(config.base, layers=layers, width=width)
         own = replace(config, sizes=((layers, width),), depths=(depth,), histories=(history,))
         only = settings_of(own, one_step)
 
-        def make(base=base, wave=wave, depth=depth, history=history):
-            return _one_step(config, replace(base, steps=depth), wave, history, programs(base), runs_at_once)
+        def make(base=base, seeds=seeds, depth=depth, history=history):
+            return _one_step(config, replace(base, steps=depth), seeds, history, programs(base), runs_at_once)
 
-        made = store.cached(folder, "replay-one-step", {**only, "wave": wave, "at_once": runs_at_once}, make)
-        parameters = model.size(model.init(jax.random.key(0), base.shape()))
+        made = store.cached(folder, "replay-one-step", {**only, "seeds": seeds, "at_once": runs_at_once}, make)
+        parameters = model.size(model.init(jax.random.key(0), base.model_config()))
         parts.append(made.expand_dims({"size": [parameters], "depth": [depth], "history": [history]}))
         report("one step", len(parts), len(cells), 0)
     return cast(
@@ -73,14 +73,14 @@ def one_step(config: OneStep, folder: Path, report: Report, *, runs_at_once: int
 
 def _step_programs(config: OneStep, base: Base, runs_at_once: int) -> tuple[Callable, list[Callable]]:
     """The compiled functions: one GRPO step that fills Adam's memory, and the comparison for each batch size."""
-    asked, shape = base.make_task(), base.shape()
+    asked, model_config = base.make_task(), base.model_config()
     everything = asked.prompts()
     chain = [estimators.get(name) for name in config.estimators]
     before = train.Update(learning_rate=HISTORY_RATE, mini_batches=1)
     rates = jnp.array([rates for _, rates in config.rates])
 
     def warm(key, index, state):
-        return train.step(key, state, shape, asked, everything, advantage_of(chain, index), before)[0]
+        return train.step(key, state, model_config, asked, everything, advantage_of(chain, index), before)[0]
 
     def agreement(batch, key, index, state):
         key_prompts, key_step = jax.random.split(key)
@@ -91,34 +91,34 @@ def _step_programs(config: OneStep, base: Base, runs_at_once: int) -> tuple[Call
         memory = [state.optimizer if u.optimizer == "adam" else u.make_optimizer().init(()) for u in updates]
         at = State(state.params, memory)
         advantage = advantage_of(chain, index)
-        return predict.one_step(key_step, at, shape, asked, prompts, bystanders, advantage, updates, rates)
+        return predict.one_step(key_step, at, model_config, asked, prompts, bystanders, advantage, updates, rates)
 
     runs = len(chain) * config.seeds * config.draws
     compare = [shard_runs(functools.partial(agreement, batch), runs, runs_at_once) for batch in config.batches]
     return shard_runs(warm, runs, runs_at_once), compare
 
 
-def _one_step(config: OneStep, base: Base, wave: list[int], history: int, programs, runs_at_once: int) -> xr.Dataset:
+def _one_step(config: OneStep, base: Base, seeds: list[int], history: int, programs, runs_at_once: int) -> xr.Dataset:
     warm, compare = programs
-    index, seed, draw = np.indices((len(config.estimators), len(wave), config.draws)).reshape(3, -1)
+    index, seed, draw = np.indices((len(config.estimators), len(seeds), config.draws)).reshape(3, -1)
     index = jnp.asarray(index)
-    keys, before = (jax.vmap(jax.random.fold_in)(keys_of(wave, i)[seed], jnp.asarray(draw)) for i in (2, 3))
-    params = jax.tree.map(lambda x: x[seed], base_models(base, len(wave), runs_at_once)(keys_of(wave, 0)))
+    keys, before = (jax.vmap(jax.random.fold_in)(keys_of(seeds, i)[seed], jnp.asarray(draw)) for i in (2, 3))
+    params = jax.tree.map(lambda x: x[seed], base_models(base, len(seeds), runs_at_once)(keys_of(seeds, 0)))
     state = State(params, jax.vmap(optax.adam(HISTORY_RATE).init)(params))
     for t in range(history):
         state = warm(jax.vmap(jax.random.fold_in, (0, None))(before, t), index, state)
     found = [program(keys, index, state) for program in compare]
     stacked = predict.Agreement(*(np.stack([np.asarray(x) for x in field]) for field in zip(*found, strict=True)))
-    return _labelled_steps(config, wave, stacked)
+    return _labelled_steps(config, seeds, stacked)
 
 
 HISTORY_RATE = 1e-4
 """Learning rate of the GRPO steps that fill Adam's memory before a step is examined."""
 
 
-def _labelled_steps(config: OneStep, wave, found: predict.Agreement) -> xr.Dataset:
+def _labelled_steps(config: OneStep, seeds, found: predict.Agreement) -> xr.Dataset:
     runs = ("batch", "estimator", "seed", "draw")
-    sizes = (len(config.batches), len(config.estimators), len(wave), config.draws)
+    sizes = (len(config.batches), len(config.estimators), len(seeds), config.draws)
 
     def labelled(x, dims, about):
         return (*runs, "optimizer", "rate", *dims), x.reshape(*sizes, *x.shape[2:]), {"long_name": about}
@@ -134,7 +134,7 @@ def _labelled_steps(config: OneStep, wave, found: predict.Agreement) -> xr.Datas
     coords = {
         "batch": list(config.batches),
         "estimator": list(config.estimators),
-        "seed": wave,
+        "seed": seeds,
         "optimizer": [name for name, _ in config.rates],
         "predictor": list(predict.PREDICTORS),
         "subset": list(predict.SUBSETS),

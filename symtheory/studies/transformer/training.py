@@ -71,35 +71,35 @@ def training(
 ) -> xr.Dataset:
     """Train every estimator from every seed's base model.
 
-    Seeds run in waves of `seeds_at_once`. A finished wave is kept in `folder`; an interrupted one resumes from its
+    Seeds run in chunks of `seeds_at_once`. A finished chunk is kept in `folder`; an interrupted one resumes from its
     last checkpoint. The numbers are those of an uninterrupted run.
     """
-    seeds = config.all_seeds
-    waves = [seeds[i : i + seeds_at_once] for i in range(0, len(seeds), seeds_at_once)]
-    programs = functools.cache(lambda seeds: _programs(config, seeds, runs_at_once))  # one for all waves of a size
+    everyone = config.all_seeds
+    chunks = [everyone[i : i + seeds_at_once] for i in range(0, len(everyone), seeds_at_once)]
+    programs = functools.cache(lambda count: _programs(config, count, runs_at_once))  # one for all chunks of a size
     steps, name = len(config.estimators) * config.steps, setting(config.update)
     parts = []
-    for i, wave in enumerate(waves):
-        only = {**settings_of(config, training), "wave": wave, "at_once": runs_at_once}
-        place = folder / f"replay-wave-{store.digest(only)}.npz"
+    for i, seeds in enumerate(chunks):
+        only = {**settings_of(config, training), "seeds": seeds, "at_once": runs_at_once}
+        place = folder / f"replay-training-{store.digest(only)}.npz"
 
-        def report_wave(done, rollouts, before=i * seeds_at_once * steps):
-            report(name, before + done, len(seeds) * steps, rollouts)
+        def report_chunk(done, rollouts, before=i * seeds_at_once * steps):
+            report(name, before + done, len(everyone) * steps, rollouts)
 
-        def make(wave=wave, place=place, report_wave=report_wave):
-            return _train_wave(config, wave, programs(len(wave)), place, report_wave, runs_at_once)
+        def make(seeds=seeds, place=place, report_chunk=report_chunk):
+            return _train_chunk(config, seeds, programs(len(seeds)), place, report_chunk, runs_at_once)
 
-        parts.append(store.cached(folder, "replay-wave", only, make))
+        parts.append(store.cached(folder, "replay-training", only, make))
         place.unlink(missing_ok=True)
-        report_wave(len(wave) * steps, 0)
+        report_chunk(len(seeds) * steps, 0)
     return cast(
         xr.Dataset, xr.concat(parts, "seed", combine_attrs="drop_conflicts", data_vars="minimal", coords="minimal")
     )
 
 
 def _programs(config: Training, seeds: int, runs_at_once: int) -> tuple[Callable, Callable, Callable]:
-    """The compiled functions of a wave: base models, `stride` training steps of every run, their observation."""
-    asked, shape = config.base.make_task(), config.base.shape()
+    """The compiled functions of a chunk: base models, `stride` training steps of every run, their observation."""
+    asked, model_config = config.base.make_task(), config.base.model_config()
     everything = asked.prompts()
     chain = [estimators.get(name) for name in config.estimators]
 
@@ -113,7 +113,7 @@ def _programs(config: Training, seeds: int, runs_at_once: int) -> tuple[Callable
 
         def one(state, t):
             key_step = jax.random.fold_in(key, t)
-            return train.step(key_step, state, shape, asked, learned, advantage, config.update, base)
+            return train.step(key_step, state, model_config, asked, learned, advantage, config.update, base)
 
         state, info = jax.lax.scan(one, state, first + jnp.arange(config.stride))
         return state, jax.tree.map(lambda x: x.mean(0), info)
@@ -121,8 +121,8 @@ def _programs(config: Training, seeds: int, runs_at_once: int) -> tuple[Callable
     def observe(key_prompts, key, params):
         prompts = prompts_of(key_prompts)
         if asked.end is None:
-            return train.observe(params, shape, asked, prompts), prompts.difficulty
-        return train.observe_samples(key, params, shape, asked, prompts), prompts.difficulty
+            return train.observe(params, model_config, asked, prompts), prompts.difficulty
+        return train.observe_samples(key, params, model_config, asked, prompts), prompts.difficulty
 
     runs = seeds * len(chain)
     return (
@@ -132,13 +132,13 @@ def _programs(config: Training, seeds: int, runs_at_once: int) -> tuple[Callable
     )
 
 
-def _train_wave(config, wave, programs, place, report, runs_at_once) -> xr.Dataset:
-    """All estimators from the base models of the seeds in `wave`, checkpointed at `place` after every stride."""
+def _train_chunk(config, seeds, programs, place, report, runs_at_once) -> xr.Dataset:
+    """All estimators from the base models of `seeds`, checkpointed at `place` after every stride."""
     pretrain, advance, observe = programs
-    seed, index = np.indices((len(wave), len(config.estimators))).reshape(2, -1)
-    key_prompts, key_rollouts = keys_of(wave, 1)[seed], keys_of(wave, 2)[seed]
+    seed, index = np.indices((len(seeds), len(config.estimators))).reshape(2, -1)
+    key_prompts, key_rollouts = keys_of(seeds, 1)[seed], keys_of(seeds, 2)[seed]
 
-    base = jax.tree.map(lambda x: x[seed], pretrain(keys_of(wave, 0)))
+    base = jax.tree.map(lambda x: x[seed], pretrain(keys_of(seeds, 0)))
     state = State(base, jax.vmap(config.update.make_optimizer().init)(base))
     reference = base if config.update.kl else None
     seen, difficulty = observe(key_prompts, key_rollouts, base)
@@ -158,12 +158,12 @@ def _train_wave(config, wave, programs, place, report, runs_at_once) -> xr.Datas
         checkpoint.save((np.asarray(record + 1), state, history), place)
         steps = len(seed) * config.stride
         report(steps * (record + 1), steps * config.update.batch * config.update.group_size)
-    return _labelled(config, wave, history, np.asarray(difficulty))
+    return _labelled(config, seeds, history, np.asarray(difficulty))
 
 
-def _labelled(config: Training, wave, history, difficulty) -> xr.Dataset:
+def _labelled(config: Training, seeds, history, difficulty) -> xr.Dataset:
     seen, batches = history
-    sizes = (len(wave), len(config.estimators))
+    sizes = (len(seeds), len(config.estimators))
 
     def by_prompt(x, about, units):
         x = np.asarray(x).reshape(-1, *sizes, 2, config.prompts).transpose(2, 1, 0, 3, 4)
@@ -186,7 +186,7 @@ def _labelled(config: Training, wave, history, difficulty) -> xr.Dataset:
     }
     coords = {
         "estimator": list(config.estimators),
-        "seed": wave,
+        "seed": seeds,
         "step": np.arange(0, config.steps + 1, config.stride),
         "split": ["train", "held_out"],
     }

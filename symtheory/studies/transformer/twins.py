@@ -26,21 +26,21 @@ RATE = 0.3
 """Learning rate of the logits; the path through (pass@1, pass@256) hardly depends on it, the speed does."""
 
 
-def as_bandit(log_policy: Sequence[jax.Array], right: jax.Array) -> Bandit:
+def as_bandit(log_policy: Sequence[jax.Array], correct: jax.Array) -> Bandit:
     """A policy over completions as a bandit over whole completions, the correct ones first.
 
     Args:
         log_policy: log pi of the next token at every node, `model.conditionals`.
-        right: [P, completions] True for correct completions.
+        correct: [P, completions] True for correct completions.
     """
-    order = jnp.argsort(~right, axis=-1, stable=True)
+    order = jnp.argsort(~correct, axis=-1, stable=True)
     leaves = model.leaves(list(log_policy))
-    return Bandit(jnp.take_along_axis(leaves, order, axis=-1), right.sum(-1))
+    return Bandit(jnp.take_along_axis(leaves, order, axis=-1), correct.sum(-1))
 
 
-def as_tree(log_policy: Sequence[jax.Array], right: jax.Array) -> Tree:
+def as_tree(log_policy: Sequence[jax.Array], correct: jax.Array) -> Tree:
     """The same policy as a tree of tokens; arguments as of `as_bandit`."""
-    return Tree(jnp.concatenate(list(log_policy), axis=1), right, jnp.full(right.shape, len(log_policy)))
+    return Tree(jnp.concatenate(list(log_policy), axis=1), correct, jnp.full(correct.shape, len(log_policy)))
 
 
 WORLDS = {"bandit": as_bandit, "tree": as_tree}
@@ -65,17 +65,18 @@ def simulated(config: Training, folder: Path, report: Report, *, runs_at_once: i
 
 
 def _simulated(config: Training, as_world, runs_at_once: int) -> xr.Dataset:
-    asked, shape = config.base.make_task(), config.base.shape()
+    asked, model_config = config.base.make_task(), config.base.model_config()
     everything = asked.prompts()
     chain = [estimators.get(name) for name in config.estimators]
-    wave = config.all_seeds
+    seeds = config.all_seeds
     optimizer, update = optax.sgd(RATE), Update(config.update.group_size)
 
     def path(key_prompts, key, params):
         order = jax.random.permutation(key_prompts, everything.tokens.shape[0])[: config.prompts]
         prompts = tasks.pick(everything, order)
         world = as_world(
-            model.conditionals(params, shape, prompts.tokens, asked.length), tasks.right(asked, prompts.facts)
+            model.conditionals(params, model_config, prompts.tokens, asked.length),
+            tasks.correct_completions(asked, prompts.facts),
         )
 
         def of(index):
@@ -85,11 +86,11 @@ def _simulated(config: Training, as_world, runs_at_once: int) -> xr.Dataset:
 
         return jax.lax.map(of, jnp.arange(len(chain)))
 
-    base = base_models(config.base, len(wave), runs_at_once)(keys_of(wave, 0))
-    success, entropy = shard_runs(path, len(wave), runs_at_once)(keys_of(wave, 1), keys_of(wave, 2), base)
+    base = base_models(config.base, len(seeds), runs_at_once)(keys_of(seeds, 0))
+    success, entropy = shard_runs(path, len(seeds), runs_at_once)(keys_of(seeds, 1), keys_of(seeds, 2), base)
     dims = ("seed", "estimator", "step", "prompt")
     coords = {
-        "seed": wave,
+        "seed": seeds,
         "estimator": list(config.estimators),
         "step": np.arange(0, config.steps + 1, config.stride),
     }
