@@ -10,7 +10,8 @@ What depends on the whole tree (success, entropy, reach, the expected update) is
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
+from itertools import accumulate
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 from ..errors import InputError
 from ..estimators.group import Array
 from ..ops import jax_ops
+from .bandit import prefix_sums
 from .base import World
 
 MOST_LEAVES = 2**16
@@ -95,11 +97,23 @@ class Tree(World):
 
     def step_gradient(self, params, rollouts, weight):
         """Gradient of sum(weight * log pi(step)) with a weight for each step of each rollout, `weight[P, size, d]`."""
-        node, action = path(rollouts, self.depth, self.branching)
-        pi = choice_weights(rows_at(self.node_logits(params), node))
-        pi = pi / (pi @ jnp.ones((self.branching,) * 2, pi.dtype))  # XLA is faster at this than at a sum of so few
-        change = weight[..., None] * (jax.nn.one_hot(action, self.branching, dtype=pi.dtype) - pi)
-        return self.pull_back(jax.vmap(lambda zero, v, x: zero.at[v].add(x))(jnp.zeros_like(self.logits), node, change))
+        logits, b = self.node_logits(params), self.branching
+        width = jnp.asarray(b, rollouts.dtype)
+
+        def level(carry, weight):
+            below, gradient = carry
+            node, action = jax.lax.div(below - 1, width), jax.lax.rem(below - 1, width)
+            pi = choice_weights(rows_at(logits, node))
+            pi = pi / sum(columns(pi))[..., None]
+            change = weight[..., None] * (jax.nn.one_hot(action, b, dtype=pi.dtype) - pi)
+            # mapped over prompts, so that a compiler that divides them among devices sees that they share nothing
+            return (node, jax.vmap(lambda rows, v, x: rows.at[v].add(x))(gradient, node, change)), None
+
+        # from the leaves to the root
+        last = rollouts + first_leaf(self.depth, b)
+        start = (last, jnp.zeros_like(self.logits))
+        (_, gradient), _ = jax.lax.scan(level, start, jnp.moveaxis(weight, -1, 0), reverse=True)
+        return self.pull_back(gradient)
 
     def pull_back(self, gradient):
         """Gradient with respect to the parameters from one with respect to the logits [P, nodes, b]."""
@@ -224,26 +238,42 @@ def walk(rows, uniforms, branching: int, forced=None):
 
     `forced[d, P, G]` holds actions to take where they are not negative: how a rollout continues a given prefix.
     """
-    depth = uniforms.shape[0]
-    prefix = jnp.zeros((uniforms.shape[1], 1), jnp.int32)  # the root is one node for the whole group
-    for l, start in enumerate(level_starts(depth, branching)):
-        action = draw(choice_weights(rows(start + prefix)), uniforms[l])
+
+    def level(node, step):
+        uniform, forced = step
+        action = draw(choice_weights(rows(node)), uniform)
         if forced is not None:
-            action = jnp.where(forced[l] >= 0, forced[l], action)
-        prefix = prefix * branching + action
-    return prefix
+            action = jnp.where(forced >= 0, forced, action)
+        return node * branching + 1 + action, None
+
+    root = jnp.zeros(uniforms.shape[1:], jnp.int32)
+    # a loop, though its length is known: XLA would compute the levels above anew in each level below
+    node, _ = jax.lax.scan(level, root, (uniforms, forced))
+    return node - first_leaf(uniforms.shape[0], branching)
+
+
+def first_leaf(depth: int, branching: int) -> int:
+    """Number of the first leaf, where leaves go on the count of nodes: node v has the children b v + 1 to b v + b."""
+    return (branching**depth - 1) // (branching - 1)
+
+
+def columns(rows):
+    """`rows[..., b]` as a list of b arrays [...]: XLA is slow at reductions over an axis of so few."""
+    return [rows[..., j] for j in range(rows.shape[-1])]
 
 
 def choice_weights(rows):
     """Softmax of `rows[..., b]` before it is normalised."""
-    return jnp.exp(rows - rows.max(-1, keepdims=True))
+    return jnp.exp(rows - reduce(jnp.maximum, columns(rows))[..., None])
 
 
 def draw(weights, uniforms):
     """Action with chances proportional to `weights[..., b]` for each of `uniforms[...]` in [0, 1); never one of 0."""
-    cumulative = weights @ jnp.triu(jnp.ones((weights.shape[-1],) * 2, weights.dtype))
-    target = uniforms * cumulative[..., -1]
-    return (target[..., None] >= cumulative).sum(-1, dtype=jnp.int32)
+    # of more than two as a product, which XLA computes once: it would sum anew for each comparison
+    two = weights.shape[-1] == 2
+    cumulative = list(accumulate(columns(weights))) if two else columns(prefix_sums(weights))
+    target = uniforms * cumulative[-1]
+    return sum((target >= total).astype(jnp.int32) for total in cumulative)
 
 
 def chosen(rows, action):
