@@ -75,12 +75,12 @@ def jax_stepper(params, devices: int):
     return once
 
 
-def torch_apply(params, tokens, cache):
+def apply_torch(params, tokens, cache):
     """Logits after `tokens[B, S]`, the forward pass of `model.apply` in PyTorch; extends `cache` in place."""
     batch, new = tokens.shape
     past = cache[0][0].shape[2] if cache else 0
     d, heads = CONFIG.width, CONFIG.heads
-    visible = torch.ones(new, past + new, dtype=torch.bool).tril(past)
+    visible = torch.ones(new, past + new, dtype=torch.bool, device=tokens.device).tril(past)
     x = params["embed"][tokens] + params["position"][past : past + new]
     for i, layer in enumerate(params["layers"]):
         q, k, v = (
@@ -98,11 +98,14 @@ def torch_apply(params, tokens, cache):
     return F.rms_norm(x, (d,), params["norm"], 1e-6) @ params["head"]
 
 
-def torch_stepper(params):
-    """A function that takes one step of the PyTorch loop."""
-    params = jax.tree.map(lambda x: torch.tensor(np.asarray(x)).requires_grad_(), params)
+def torch_stepper(params, device: str = "cpu", compile_with: str | None = None):
+    """A function that takes one step of the PyTorch loop, eager or with its forward passes compiled by a backend."""
+    params = jax.tree.map(lambda x: torch.tensor(np.asarray(x), device=device).requires_grad_(), params)
+    torch_apply = (
+        apply_torch if compile_with is None else torch.compile(apply_torch, dynamic=True, backend=compile_with)
+    )
     optimizer = torch.optim.Adam(jax.tree.leaves(params), RATE)
-    asked = torch.tensor(np.asarray(Matching().prompts().tokens)).long()
+    asked = torch.tensor(np.asarray(Matching().prompts().tokens), device=device).long()
     group, length = UPDATE.group_size, Matching().length
 
     @torch.no_grad()
@@ -141,7 +144,7 @@ def largest_difference(params) -> float:
     tokens = np.random.default_rng(1).integers(0, CONFIG.vocab, (8, 15))
     ours, _ = model.apply(params, CONFIG, jnp.asarray(tokens))
     with torch.no_grad():
-        theirs = torch_apply(jax.tree.map(lambda x: torch.tensor(np.asarray(x)), params), torch.tensor(tokens), None)
+        theirs = apply_torch(jax.tree.map(lambda x: torch.tensor(np.asarray(x)), params), torch.tensor(tokens), None)
     return float(np.abs(np.asarray(ours) - theirs.numpy()).max())
 
 

@@ -2,7 +2,7 @@
 
 from .control_variate import control_variate
 from .counter import counter_key
-from .devices import across_devices, quick_jit, use_all_cores
+from .devices import across_devices, quick_jit, runs_that_fit, use_all_cores
 from .regime import Band, Group, HardFirst, Redraw, Regime, Repeat, Solved, Stale, Verifier
 from .run import mean_field, train
 from .sampled import State, StepInfo, Update, advantage_of
@@ -30,6 +30,7 @@ __all__ = [
     "mean_field",
     "pull_of",
     "quick_jit",
+    "runs_that_fit",
     "train",
     "use_all_cores",
 ]

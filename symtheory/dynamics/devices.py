@@ -69,3 +69,23 @@ def across_devices(world: World) -> World:
         raise InputError(f"the number of prompts must be a multiple of the {len(devices)} devices, got {prompts}")
     mesh = Mesh(np.array(devices), ("prompt",))
     return jax.device_put(world, NamedSharding(mesh, PartitionSpec("prompt")))
+
+
+def runs_that_fit(bytes_per_run: float, share: float = 0.8) -> int:
+    """How many runs of so many bytes the first device holds in `share` of its memory; on a CPU, of what is free.
+
+    `bytes_per_run` is temporaries and results by XLA's plan: `jit(f).lower(...).compile().memory_analysis()`.
+
+    Raises:
+        InputError: not even one run fits.
+    """
+    device = jax.local_devices()[0]
+    if device.platform == "cpu":
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    else:
+        memory = device.memory_stats()
+        free = memory["bytes_limit"] - memory["bytes_in_use"]
+    runs = int(share * free / bytes_per_run)
+    if runs < 1:
+        raise InputError(f"one run takes {bytes_per_run:.3g} bytes, and {device.device_kind} has {free:.3g} free")
+    return runs

@@ -104,7 +104,7 @@ class Tree(World):
             below, gradient = carry
             node, action = jax.lax.div(below - 1, width), jax.lax.rem(below - 1, width)
             pi = choice_weights(rows_at(logits, node))
-            pi = pi / sum(columns(pi))[..., None]
+            pi = pi / reduce(jnp.add, columns(pi))[..., None]
             change = weight[..., None] * (jax.nn.one_hot(action, b, dtype=pi.dtype) - pi)
             # mapped over prompts, so that a compiler that divides them among devices sees that they share nothing
             return (node, jax.vmap(lambda rows, v, x: rows.at[v].add(x))(gradient, node, change)), None
@@ -273,7 +273,7 @@ def draw(weights, uniforms):
     two = weights.shape[-1] == 2
     cumulative = list(accumulate(columns(weights))) if two else columns(prefix_sums(weights))
     target = uniforms * cumulative[-1]
-    return sum((target >= total).astype(jnp.int32) for total in cumulative)
+    return reduce(jnp.add, [(target >= total).astype(jnp.int32) for total in cumulative])
 
 
 def chosen(rows, action):
