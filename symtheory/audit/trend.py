@@ -99,6 +99,6 @@ def _holds(condition: str, report: dict) -> bool:
 TRUST = (
     "nan_advantages", "equal_rewards_with_advantages", "unequal_rewards_without_advantages", "one_rollout_dominates",
     "steps_written_twice", "copies", "evaluation_mixed_in", "skipped", "blocks_cut_prompts", "single_rollouts",
-    "duplicate_texts", "truncated_with_reward", "masked",
+    "duplicate_texts", "truncated_with_reward", "masked", "runs_mixed",
 )  # fmt: skip
 """Keys of findings that may be counted in a condition."""

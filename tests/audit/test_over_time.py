@@ -33,6 +33,11 @@ def learning(steps=20, prompts=12, size=8):
                 }
 
 
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    return audit(read(write_rows(tmp_path_factory.mktemp("log") / "a.jsonl", learning())))
+
+
 def test_first_and_last_fifth_are_those_of_the_steps(tmp_path):
     rows = list(learning())
     found = audit(read(write_rows(tmp_path / "a.jsonl", rows)))["fifths"]
@@ -57,20 +62,19 @@ def test_a_sparkline_shows_gaps_means_and_flat_lines():
         ("dead<=0.9", True),
         ("success >= 40%", True),
         ("nan_advantages > 0", False),
+        ("runs_mixed > 0", False),
         ("entropy > 0", False),
         ("rollouts == 1920", True),
     ],
 )
-def test_conditions_hold_or_not(tmp_path, condition, holds):
-    report = audit(read(write_rows(tmp_path / "a.jsonl", learning())))
-    assert failing([condition], report) == ([condition] if holds else [])
+def test_conditions_hold_or_not(learnt, condition, holds):
+    assert failing([condition], learnt) == ([condition] if holds else [])
 
 
 @pytest.mark.parametrize("condition", ["dead", "dead > x", "dread > 1", "> 3", "import os"])
-def test_what_is_no_condition_is_refused(tmp_path, condition):
-    report = audit(read(write_rows(tmp_path / "a.jsonl", learning())))
+def test_what_is_no_condition_is_refused(learnt, condition):
     with pytest.raises(InputError, match="--fail-if"):
-        failing([condition], report)
+        failing([condition], learnt)
 
 
 def command(*arguments):
@@ -136,23 +140,30 @@ def test_a_small_log_needs_no_jax_pandas_or_matplotlib(tmp_path):
     assert run.stdout.endswith("[]\n")
 
 
-def test_the_gain_without_jax_is_the_slope_of_the_dynamics():
+def test_the_gain_without_jax_is_the_slope_of_the_theory():
+    """Of the master theorem; of the dynamics, in single precision, where an estimator looks at the whole batch."""
     import jax.numpy as jnp
 
     from symtheory import estimators
     from symtheory.audit.gain import slope
     from symtheory.dynamics import expected
+    from symtheory.metrics import expected_slope
+    from symtheory.plan.step import sees_batch
 
     success = np.array([0.0, 0.05, 0.3, 0.5, 0.9, 1.0])
-    for name in estimators.names("two_class"):
-        estimator = estimators.get(name)
+    for estimator in map(estimators.get, estimators.names("two_class")):
+        found = slope(estimator, 8, success)
         if "spread" in estimator.needs:  # whose expectation depends on the other prompts' spread
             continue
-        theirs = np.asarray(expected.slope(estimator, 8, jnp.asarray(success)))
-        np.testing.assert_allclose(slope(estimator, 8, success), theirs, rtol=2e-4, atol=2e-5, err_msg=name)  # float32
+        if sees_batch(estimator):
+            theirs = np.asarray(expected.slope(estimator, 8, jnp.asarray(success)))
+            np.testing.assert_allclose(found, theirs, rtol=2e-4, atol=2e-5, err_msg=estimator.name)
+        else:
+            theirs = expected_slope(estimator, 8, success)
+            np.testing.assert_allclose(found, theirs, rtol=1e-9, atol=1e-12, err_msg=estimator.name)
 
 
-def softmax_run(steps=40, prompts=48, size=16, eta=0.04, push=1.0, seed=0):
+def softmax_run(steps=25, prompts=32, size=16, eta=0.06, push=1.0, seed=0):
     """A tabular softmax policy under natural-gradient steps, logged as it samples."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 1.2, (prompts, 12))
@@ -188,7 +199,7 @@ def test_a_change_of_entropy_that_advantages_do_not_make_is_left_unexplained(tmp
     """A run that does not learn while the temperature falls: no first-order term goes with it."""
     rng = np.random.default_rng(0)
     rows = [
-        row | {"length": 10, "logprob": -10 * (2 - row["step"] / 30) + rng.normal()} for row in run(steps=30, prompts=8)
+        row | {"length": 10, "logprob": -10 * (2 - row["step"] / 30) + rng.normal()} for row in run(steps=30, prompts=4)
     ]
     found = audit(read(write_rows(tmp_path / "a.jsonl", rows)))["entropy"]
     assert found["change"] == pytest.approx(-0.8, abs=0.1)
