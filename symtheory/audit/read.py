@@ -46,6 +46,8 @@ class Log:
     """Field -> column of the first file"""
     block: int | None
     """Rows of a group, where --group-size counts them"""
+    ordered: bool = False
+    """Whether rows are written group after group, so that --group-size could count them"""
     evaluation_file: str = ""
     """A file that was left out as part of an evaluation"""
     skipped: Skipped = field(default_factory=Skipped)
@@ -123,13 +125,26 @@ def read(
     terms = _terms(plans, parts)
     score = Score(parts, terms, first.free)
     asked = success is not None or "success" in wishes.columns
-    stream = batches(chunks, skip, left, split=first.format.ordered and first.block is None)
+    ordered = first.format.ordered and "group" not in first.fields
+    stream = batches(chunks, skip, left, split=ordered and first.block is None)
     stream = without_copies(scored(stream, score, first.fields.get("success"), asked), left)
     in_tokens = {"length", "token_mask", "logprob"} & set(first.fields)
     unit = "tokens" if in_tokens else "characters"
     aside = next((str(f) for f, inside in files if is_evaluation(inside)), "")
     return Log(
-        first.format.name, names, notes, unit, stream, score, first.fields, first.block, aside, skipped, left, runs
+        first.format.name,
+        names,
+        notes,
+        unit,
+        stream,
+        score,
+        first.fields,
+        first.block,
+        ordered,
+        aside,
+        skipped,
+        left,
+        runs,
     )
 
 

@@ -106,7 +106,7 @@ class Trust:
         uneven = uneven_groups(batch) & ~moving
         if uneven.any() and not self.uneven_at:
             self.uneven_at = self._place(rows[batch.starts[uneven]])
-        if (uneven.any() or moving.any()) and self.log.block is not None and self.fitting is None:
+        if (uneven.any() or moving.any()) and (self.log.block or self.log.ordered) and self.fitting is None:
             order = np.lexsort((rows["line"], rows["file"]))
             self.fitting = fitting_size(rows["reward"][order], rows["advantage"][order])
         self.uneven += int(uneven.sum())

@@ -235,6 +235,35 @@ def agents_by_the_name(folder):
     lines(folder / "rollout.jsonl", rows)
 
 
+def one_prompt_with_two_draws(folder):
+    """TRL's columns and an id of the draw, since a text alone does not tell the draws apart."""
+    lines(folder / "log.jsonl", [row(r, "prompt_id", uid=f"{r['step']}{r['q']}", prompt="same") for r in RUN])
+
+
+def names_with_slashes(folder):
+    rows = [
+        {"_step": r["step"], "_timestamp": 1.7e9, "rollout/prompt": f"{r['step']} {r['q']}"}
+        | {"rollout/reward": r["reward"], "rollout/advantage": r["a"]}
+        for r in RUN
+    ]
+    lines(folder / "log.jsonl", rows)
+
+
+def printed_tensors(folder):
+    rows = [row(r, reward=f"tensor({r['reward']:g}., device='cuda:0')", advantage=f"np.float64({r['a']})") for r in RUN]
+    lines(folder / "log.jsonl", rows)
+
+
+def decimal_commas(folder):
+    cells = [f"{r['step']};{r['step']}-{r['q']};{r['reward']};{r['a']}".replace(".", ",") for r in RUN]
+    (folder / "log.csv").write_text("\n".join(["sep=;", "step;prompt_id;reward;advantage", *cells]))
+
+
+def a_comment_above_the_header(folder):
+    cells = [f"{r['step']},{r['step']}-{r['q']},{r['reward']},{r['a']}" for r in RUN]
+    (folder / "log.csv").write_text("\n".join(["# run 3", "step,prompt_id,reward,advantage", *cells]))
+
+
 @pytest.mark.parametrize(
     ("shape", "right"),
     [
@@ -264,6 +293,11 @@ def agents_by_the_name(folder):
         (events_with_a_record_inside, GRPO),
         (intellect_parquet, GRPO),
         (agents_by_the_name, RIGHT),
+        (one_prompt_with_two_draws, GRPO),
+        (names_with_slashes, GRPO),
+        (printed_tensors, GRPO),
+        (decimal_commas, GRPO),
+        (a_comment_above_the_header, GRPO),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

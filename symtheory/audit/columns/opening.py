@@ -61,7 +61,8 @@ def usual(name: str) -> str:
 
 
 def leaf(column: str) -> str:
-    return usual(column.rpartition(".")[2])
+    """The last part of a dotted path, or of a name such as rollout/reward, as synonyms are written."""
+    return usual(re.split(r"[./]", column)[-1]).strip("_")
 
 
 def shape(records: Sequence[dict], reward: str = "") -> Shape:

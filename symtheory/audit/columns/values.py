@@ -15,6 +15,8 @@ NODES = 2_000_000
 """Parts of a nested value that are looked at; a longer prompt counts as unknown."""
 TRUTH: dict[str, float] = dict.fromkeys(("true", "yes", "correct", "pass", "passed", "success", "right"), 1.0)
 TRUTH |= dict.fromkeys(("false", "no", "incorrect", "wrong", "fail", "failed", "failure"), 0.0)
+PRINTED = re.compile(r"[A-Za-z_][\w.]*\(\[?(-?\d+\.?\d*(?:[eE][-+]?\d+)?)\]?(?:, *\w+=[^()]*)?\)")
+"""A number as torch and numpy print it: tensor(0.5, device='cuda:0'), np.float64(0.5)"""
 NUMBERS = {float, int, bool, type(None)}
 
 
@@ -67,7 +69,8 @@ def number(value: Any) -> float:
         try:
             return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
-            return TRUTH.get(text.lower(), np.nan)
+            printed = PRINTED.fullmatch(text)
+            return float(printed[1]) if printed else TRUTH.get(text.lower(), np.nan)
     try:
         return float(value) if isinstance(value, int | float) else np.nan
     except OverflowError:
