@@ -195,14 +195,17 @@ def _program(study: Study) -> Callable:
     return program
 
 
+SOME_HAVE = {"coverage": "rare_coverage", "greedy": "greedy"}
+"""Metrics that only some worlds have, and the method of the world."""
+
+
 def observe_world(world, params, ks: tuple[int, ...] = KS) -> dict[str, jax.Array]:
     """Exact metrics of the policy on one population, means over its prompts; pass@k has an axis of `ks`."""
     p = world.success(params)
     return {
         "pass_at_k": jnp.mean(pass_at_k(p[:, None], jnp.asarray(ks)), axis=0),
         "entropy": world.entropy(params).mean(),
-        "coverage": world.rare_coverage(params).mean(),
-        "greedy": world.greedy(params).mean(),
+        **{name: getattr(world, method)(params).mean() for name, method in SOME_HAVE.items() if hasattr(world, method)},
     }
 
 

@@ -21,21 +21,15 @@ import numpy as np
 import optax
 import xarray as xr
 
-from .. import __version__, estimators
+from .. import __version__, estimators, worlds
 from ..dynamics import Update, train
 from ..estimators import Estimator, make_group
 from ..estimators.plane import PLANE
 from ..ops import jax_ops
 from ..storage import provenance, store, tiles
-from ..worlds import make_bandit, make_tree
 from .controlled import UNITS, observe_world
 
 OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
-WORLDS = {"bandit": make_bandit, "tree": make_tree}
-SETTINGS = {
-    "bandit": {"trajectories": 64, "correct": 8},
-    "tree": {"depth": 4, "branching": 4, "density": 0.1},
-}
 NAME = "sweep"  # of its tiles
 
 
@@ -57,7 +51,7 @@ class Sweep:
     prompts: int = 1
     ks: tuple[int, ...] = (1, 16, 256)
     tile: int = 256
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: SETTINGS)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: usual_settings())
     """Of each world, as keywords of the function that makes it."""
 
     @property
@@ -70,6 +64,11 @@ class Sweep:
         """What varies between the runs of a cell, the last the fastest."""
         lists = {"difficulty": self.difficulties, "learning_rate": self.learning_rates, **self.parameters}
         return {**lists, "seed": self.seeds}
+
+
+def usual_settings() -> dict[str, Mapping[str, Any]]:
+    """Of each registered world."""
+    return {name: worlds.get(name).settings for name in worlds.names()}
 
 
 class Cell(NamedTuple):
@@ -128,7 +127,9 @@ def gather(sweep: Sweep, parts: Sequence[xr.Dataset]) -> xr.Dataset:
     }
     settings = {**_common(sweep), **{world: sweep.settings[world] for world in sweep.worlds}}
     about = {"title": sweep.name, "version": __version__, "settings": json.dumps(settings)}
-    return xr.Dataset({str(name): whole(str(name)) for name in parts[0]}, coords, about)
+    return xr.Dataset(
+        {str(name): whole(str(name)) for name in parts[0] if all(name in part for part in parts)}, coords, about
+    )
 
 
 def changed(estimator: Estimator) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def _program(sweep: Sweep, cell: Cell) -> Callable[[dict[str, jax.Array]], dict[
         parameters = {name: run[name] for name in sweep.parameters}
         key_world, key_rollouts = jax.random.split(jax.random.key(run["seed"]))
         success = jnp.full(sweep.prompts, run["difficulty"])
-        world = WORLDS[cell.world](key_world, success, **sweep.settings[cell.world])
+        world = worlds.get(cell.world).make(key_world, success, **sweep.settings[cell.world])
         _, observed, batches = train(
             key_rollouts,
             world,
@@ -218,5 +219,5 @@ def _config(sweep: Sweep, cell: Cell) -> dict[str, Any]:
         "axes": list(sweep.axes),
         "group_size": cell.group_size,
         "optimizer": cell.optimizer,
-        **provenance.made_by(_program, *WORLDS.values(), *cell.estimator.links),
+        **provenance.made_by(_program, worlds.get(cell.world).make, *cell.estimator.links),
     }

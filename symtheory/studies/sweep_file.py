@@ -12,10 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import estimators
+from .. import estimators, worlds
 from ..errors import InputError, no_such
 from ..estimators import Estimator
-from .sweep import OPTIMIZERS, SETTINGS, WORLDS, Sweep, advantage_with, changed, find, row
+from .sweep import OPTIMIZERS, Sweep, advantage_with, changed, find, row
 
 LARGEST = 4 * 2**30  # bytes of a gathered result, which is put together in memory
 
@@ -79,7 +79,7 @@ def parse(given: Mapping[str, Any], name: str = "sweep") -> Sweep:
     symtheory.errors.InputError: difficulties must be numbers in (0, 1), also as 32-bit floats, got 1.5
     """
     given = {"name": name, **given}
-    known = {"first_seed", *SETTINGS, *(f.name for f in fields(Sweep))} - {"settings"}
+    known = {"first_seed", *worlds.names(), *(f.name for f in fields(Sweep))} - {"settings"}
     for key in given:
         if key not in known:
             raise no_such("key", key, known)
@@ -96,7 +96,7 @@ def parse(given: Mapping[str, Any], name: str = "sweep") -> Sweep:
     values["parameters"] = {
         key: _list(key, numbers, *_FINITE) for key, numbers in _table("parameters", given.get("parameters", {})).items()
     }
-    values["settings"] = {world: _world_settings(world, given.get(world, {})) for world in SETTINGS}
+    values["settings"] = {world: _world_settings(world, given.get(world, {})) for world in worlds.names()}
     values["estimators"] = tuple(_estimator(entry) for entry in _entries("estimators", given["estimators"]))
     sweep = Sweep(**values)
     _check(sweep)
@@ -125,7 +125,7 @@ _LISTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "learning_rates": (lambda x: _is_number(x) and x > 0, "positive numbers"),
     "group_sizes": (_is_whole, "whole numbers of at least 1"),
     "ks": (_is_whole, "whole numbers of at least 1"),
-    "worlds": (lambda x: x in WORLDS, f"among {', '.join(WORLDS)}"),
+    "worlds": (lambda x: x in worlds.names(), f"among {', '.join(worlds.names())}"),
     "optimizers": (lambda x: x in OPTIMIZERS, f"among {', '.join(OPTIMIZERS)}"),
 }
 
@@ -172,14 +172,15 @@ def _seeds(seeds: Any, first: Any) -> tuple[int, ...]:
 
 def _world_settings(world: str, given: Any) -> dict[str, Any]:
     """Settings of a world over the usual ones; the world itself judges them."""
+    make, usual = worlds.get(world)
     for key, value in _table(world, given).items():
-        if key not in SETTINGS[world]:
-            raise no_such(f"key in [{world}]", key, SETTINGS[world])
-        whole = isinstance(SETTINGS[world][key], int)
+        if key not in usual:
+            raise no_such(f"key in [{world}]", key, usual)
+        whole = isinstance(usual[key], int)
         _one(f"{key} in [{world}]", value, *(_WHOLE if whole else (_is_number, "a finite number")))
-    settings = {**SETTINGS[world], **given}
+    settings = {**usual, **given}
     if given:
-        jax.eval_shape(lambda p: WORLDS[world](jax.random.key(0), p, **settings), jax.ShapeDtypeStruct((1,), float))
+        jax.eval_shape(lambda p: make(jax.random.key(0), p, **settings), jax.ShapeDtypeStruct((1,), float))
     return settings
 
 

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..estimators.group import Array
 from ..ops import jax_ops
 from .base import World
+from .registry import register
 
 BLOCK = 16  # trajectories per block of the two-level inverse CDF
 
@@ -199,6 +200,9 @@ def make_bandit(
     tokens = None if lengths is None else _lengths(lengths, correct, success.size, trajectories)
     phi = _features(key, success.size, trajectories, correct, features, feature_noise) if features else None
     return Bandit(logits, counts, phi, tokens)
+
+
+register("bandit", make_bandit, trajectories=64, correct=8)
 
 
 def _lengths(means, correct, prompts, trajectories):

@@ -21,6 +21,7 @@ from ..estimators.group import Array
 from ..ops import jax_ops
 from .bandit import prefix_sums
 from .base import World
+from .registry import register
 
 MOST_LEAVES = 2**16
 ABSENT = -1e9  # logit of a child that does not exist: probability exactly 0, and 0 * log 0 stays finite
@@ -380,6 +381,9 @@ def make_tree(
         graded=formatted is not None,
         features=features,
     )
+
+
+register("tree", make_tree, depth=4, branching=4, density=0.1)
 
 
 @partial(jax.jit, static_argnames=("shape", "rate", "mistakes", "ragged", "tokens", "graded", "features"))

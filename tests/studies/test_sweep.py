@@ -108,7 +108,7 @@ def test_the_batch_mean_reward_can_be_fixed():
 def test_the_example_is_a_sweep():
     example = sweep_file.parse(tomllib.loads(sweep_file.EXAMPLE))
     assert [sweep.row(e) for e in example.estimators] == ["grpo", "agrae", "positive_dominant(beta=5)"]
-    assert example.settings == sweep.SETTINGS
+    assert example.settings == sweep.usual_settings()
 
 
 @pytest.mark.parametrize(
