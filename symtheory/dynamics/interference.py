@@ -13,6 +13,8 @@ Three predictors of a whole run follow, each dearer and nearer to it: the slope 
 with the kernel of the log-odds of success held fixed (`tangent`), and exact expected steps (`drift`).
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -27,7 +29,7 @@ from ..metrics.passk import pass_at_k
 from ..ops import jax_ops
 from ..worlds import World
 from . import expected
-from .sampled import Advantage
+from .sampled import Advantage, advantage_of
 
 NUMBERS = 2**27
 """Numbers that the gradients held at one time may have (half a gigabyte in 32 bits)."""
@@ -200,6 +202,14 @@ class Path(NamedTuple):
     """[S + 1, T]"""
     watched: Array
     """[S + 1, H]"""
+    entropy: Array | None = None
+    """[S + 1] mean entropy of the watched prompts (nats), where it was asked for"""
+
+
+def observe(params: Any, trained: World, watched: World, *, entropy: bool = False) -> Path:
+    """The success of both populations at one policy, a `Path` without its first axis."""
+    seen = watched.entropy(params).mean() if entropy else None
+    return Path(trained.success(params), watched.success(params), seen)
 
 
 def tangent(kernel: Kernel, estimator: Estimator, size: int, *, gain: Array | float, steps: int = 60) -> Path:
@@ -245,22 +255,29 @@ def drift(
     steps: int = 8,
     records: int = 4,
     diagonal: Any = None,
-) -> tuple[Path, Array]:
+    observer: Callable[[Any], Any] | None = None,
+) -> tuple[Any, Array]:
     """Exact expected steps D sum_q F'(P_q) grad P_q from `params`: the mean field, on a clock of training pass@1.
 
     The first step is as long as a gain of `gain` / `steps` in training pass@1 takes to first order, each other as the
     one before should have been (at most twice and at least half as long). So estimators of any speed are seen over the
-    same progress. Arguments as of `kernel` and `tangent`; a step costs a forward and a backward pass.
+    same progress. A step costs a forward and a backward pass.
+
+    Args:
+        params, trained, watched, diagonal: as of `kernel`.
+        estimator, size, gain: as of `tangent`.
+        steps, records: expected steps, and at how many of them the path is observed besides its start.
+        observer: what is read off the parameters; `observe` if none is given.
 
     Returns:
-        The path with S = `records`, and the time since the start at each of its policies, [S + 1]: steps of size
-        `time / n` would need n of them.
+        The path with S = `records`, leaves [S + 1, ...] of what `observer` gives; and the time since the start at each
+        of its policies, [S + 1]: steps of size `time / n` would need n of them.
     """
     target = gain / steps
+    read = observer or (lambda params: observe(params, trained, watched))
 
     def direction(params):
-        ascent = expected.gradient(params, trained, estimator, size)
-        return ascent if diagonal is None else jax.tree.map(jnp.multiply, ascent, diagonal)
+        return _scaled(diagonal, expected.gradient(params, trained, estimator, size))
 
     def one_step(carry, _):
         params, before, length, time = carry
@@ -271,22 +288,75 @@ def drift(
         moved = jax.tree.map(lambda x, d: x + length * d, params, direction(params))
         return (moved, now, length, time + length), None
 
-    def observe(carry):
-        return Path(trained.success(carry[0]), watched.success(carry[0])), carry[-1]
-
     def one_record(carry, _):
-        return jax.lax.scan(one_step, carry, None, length=steps // records)[0], observe(carry)
+        return jax.lax.scan(one_step, carry, None, length=steps // records)[0], (read(carry[0]), carry[-1])
 
     passed, rate = jax.jvp(lambda p: trained.success(p).mean(), (params,), (direction(params),))
     length = jnp.where(rate > 0, target / jnp.where(rate > 0, rate, 1), 0)
     carry = (params, passed - target, length, jnp.zeros_like(length))
     carry, (path, time) = jax.lax.scan(one_record, carry, None, length=records)
-    last, end = observe(carry)
-    return _append(path, last), jnp.concatenate([time, end[None]])
+    return _append((path, time), (read(carry[0]), carry[-1]))
 
 
-def _append(path: Path, last: Path) -> Path:
-    return Path(*(jnp.concatenate([a, b[None]]) for a, b in zip(path, last, strict=True)))
+def _append(path, last):
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), path, last)
+
+
+def _scaled(diagonal: Any, gradient: Any) -> Any:
+    return gradient if diagonal is None else jax.tree.map(jnp.multiply, gradient, diagonal)
+
+
+def sampled_gradient(key: Array, world: World, params: Any, advantage: Advantage, size: int, *, prompts: int) -> Any:
+    """The gradient of one sampled step on `prompts` random prompts of `world`, a group of `size` rollouts for each."""
+    key_prompts, key_rollouts = jax.random.split(key)
+    count = jax.eval_shape(world.success, params).shape[0]
+    some = world.take(jax.random.choice(key_prompts, count, (min(prompts, count),), replace=False))
+    rollouts = some.sample(key_rollouts, params, size)
+    return some.policy_gradient(params, rollouts, advantage(some.reward(rollouts)) * some.prompt_weight / size)
+
+
+def noise(
+    key: Array,
+    params: Any,
+    world: World,
+    estimator: Estimator,
+    size: int,
+    reading: Callable[[Any], Array],
+    *,
+    rate: Array | float,
+    prompts: int,
+    draws: int = 8,
+    diagonal: Any = None,
+) -> Array:
+    """What the sampling noise of one step changes `reading(params)` by, on average: 1/2 rate^2 tr(H D Sigma D).
+
+    H is the Hessian of the reading and Sigma the covariance of the sampled gradient. No Hessian is made: with xi the
+    step minus its exact mean, (f(x + xi) + f(x - xi)) / 2 - f(x) is averaged over `draws` sampled steps. The mean field
+    leaves this term out; both are of the same order where rates are large and groups small.
+
+    Args:
+        key: of the sampled steps.
+        params, world: the policy, and the prompts that are trained on.
+        estimator, size: the estimator and its group size G.
+        reading: from parameters to an array, for instance pass@k of other prompts.
+        rate: learning rate.
+        prompts: prompts in a step.
+        draws: sampled steps.
+        diagonal: D, see `kernel`.
+
+    Returns:
+        An array like that of `reading`.
+    """
+    mean, now = expected.gradient(params, world, estimator, size), reading(params)
+    advantage = advantage_of([estimator], 0)
+
+    def one(key):
+        drawn = sampled_gradient(key, world, params, advantage, size, prompts=prompts)
+        off = _scaled(diagonal, jax.tree.map(jnp.subtract, drawn, mean))
+        up, down = (reading(jax.tree.map(lambda x, d, s=s: x + s * rate * d, params, off)) for s in (1, -1))
+        return (up + down) / 2 - now
+
+    return jax.lax.map(one, jax.random.split(key, draws)).mean(0)
 
 
 def adam_diagonal(
@@ -298,15 +368,10 @@ def adam_diagonal(
     a parameter; v is at least the square of their mean, as a second moment must be. Only the ratios of D matter.
     """
 
-    def gradient(key):
-        key_prompts, key_rollouts = jax.random.split(key)
-        count = jax.eval_shape(world.success, params).shape[0]
-        some = world.take(jax.random.choice(key_prompts, count, (min(prompts, count),), replace=False))
-        rollouts = some.sample(key_rollouts, params, size)
-        return some.policy_gradient(params, rollouts, advantage(some.reward(rollouts)) / (size * prompts))
+    drawn = partial(sampled_gradient, world=world, params=params, advantage=advantage, size=size, prompts=prompts)
 
     def add(total, key):
-        return jax.tree.map(lambda v, g: v + g**2 / draws, total, gradient(key)), None
+        return jax.tree.map(lambda v, g: v + g**2 / draws, total, drawn(key)), None
 
     v, _ = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), jax.random.split(key, draws))
     return jax.tree.map(lambda v: jnp.where(v > 0, 1 / jnp.sqrt(jnp.where(v > 0, v, 1)), 0), v)
@@ -338,6 +403,11 @@ def at_gain(passed: np.ndarray, values: np.ndarray, gain: float) -> np.ndarray:
 
 def gains(path: Path, ks: tuple[int, ...], marks: tuple[float, ...]) -> np.ndarray:
     """pass@k of the watched prompts minus that of the base policy, where the path has gained each mark, [marks, ks]."""
-    trained, watched = np.asarray(path.trained, float), np.asarray(path.watched, float)
-    passed = np.asarray(pass_at_k(watched[..., None], np.asarray(ks))).mean(1)
-    return np.stack([at_gain(trained.mean(1), passed, mark) for mark in marks]) - passed[0]
+    watched = np.asarray(path.watched, float)
+    return changes(path, np.asarray(pass_at_k(watched[..., None], np.asarray(ks))).mean(1), marks)
+
+
+def changes(path: Path, values: np.ndarray, marks: tuple[float, ...]) -> np.ndarray:
+    """`values[S + 1, ...]` minus those of the base policy, where the path has gained each mark, [marks, ...]."""
+    passed = np.asarray(path.trained, float).mean(1)
+    return np.stack([at_gain(passed, np.asarray(values, float), mark) for mark in marks]) - values[0]

@@ -41,6 +41,10 @@ MARKS = (0.5, 1.0)
 ON_TIME = 0.6
 """Share of the steps after which the mean field of a run has gained what its cell asks for."""
 PREDICTORS = ("base kernel", "tangent kernel", "mean field")
+NOISY = "mean field and noise"
+"""The fourth predictor, added after the first test: what sampling noise costs, along the path of the mean field."""
+DRAWS = 8
+"""Sampled steps from which the noise is taken at each record of its path."""
 
 
 class Problem(NamedTuple):
@@ -119,6 +123,11 @@ class TransformerCell:
         return train.step(key, state, world.config, world.task, world.prompts, advantage, update)[0]
 
     @property
+    def has_entropy(self) -> bool:
+        """Whether the entropy over completions can be had: not where they end with a token of their own."""
+        return self.base.make_task().end is None
+
+    @property
     def updates(self) -> int:
         """Optimiser steps of a run."""
         return self.steps * self.update.mini_batches
@@ -174,6 +183,10 @@ class SimulatedCell:
         return sampled_step(key, state, problem.trained, advantage, self._optimizer(rate), Update(GROUP))[0]
 
     @property
+    def has_entropy(self) -> bool:
+        return True
+
+    @property
     def updates(self) -> int:
         return self.steps
 
@@ -190,7 +203,8 @@ def switched(names: Sequence[str], index) -> Estimator:
 def predictions(cell: Cell, seeds: Sequence[int], folder: Path, names: Sequence[str] = ESTIMATORS) -> xr.Dataset:
     """What each predictor says of each estimator and seed, from the base policy alone; kept in `folder`.
 
-    `gain` is held-out pass@k minus the base policy's, dims (predictor, seed, estimator, mark, k); `rate` the learning
+    `gain` is held-out pass@k minus the base policy's, dims (predictor, seed, estimator, mark, k); `entropy` the same of
+    entropy (nats; nan under the tangent kernel, which does not follow it); `rate` the learning
     rate of the run, `base` the base policy's pass@k and `start` its training pass@1.
     """
     config = _config(cell, seeds, names, predictions)
@@ -200,62 +214,139 @@ def predictions(cell: Cell, seeds: Sequence[int], folder: Path, names: Sequence[
 
 
 def _predictions(cell: Cell, seeds: list[int], names: Sequence[str], folder: Path) -> xr.Dataset:
-    index, seed = np.indices((len(names), len(seeds))).reshape(2, -1)
     marks = [mark * cell.gain for mark in MARKS]
 
     def one(key, params, index, gain):
         problem = cell.problem(jax.random.fold_in(key, 1), params)
         estimator = switched(names, index)
-        diagonal = None
-        if cell.optimizer == "adam":
-            advantage = advantage_of([estimator], 0)
-            diagonal = interference.adam_diagonal(
-                jax.random.fold_in(key, 3),
-                problem.trained,
-                problem.params,
-                advantage,
-                GROUP,
-                prompts=cell.prompts_in_a_step,
-            )
-        kernel = interference.kernel(*problem, diagonal)
+        diagonal = _diagonal(cell, key, problem, estimator)
+        kernel = interference.kernel(*problem, diagonal, entropy=cell.has_entropy)
         weight = expected.slope(estimator, GROUP, kernel.trained)
         slopes = jnp.stack([interference.slope(kernel, weight, k) for k in KS])
+        of_entropy = interference.entropy_slope(kernel, weight) if cell.has_entropy else jnp.nan * slopes[0]
         # a little farther than the last mark, so that rounding of the clock does not leave it out
         tangent = interference.tangent(kernel, estimator, GROUP, gain=1.1 * gain)
-        drift, time = interference.drift(
-            *problem, estimator, GROUP, gain=1.2 * gain, steps=cell.field_steps, diagonal=diagonal
-        )
-        return slopes, tangent, drift, time
+        how = dict(gain=1.2 * gain, steps=cell.field_steps, diagonal=diagonal, observer=_observer(cell, problem))
+        drift, time = interference.drift(*problem, estimator, GROUP, **how)
+        return slopes, of_entropy, tangent, drift, time
 
-    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))[seed]
-    params = jax.tree.map(lambda x: x[seed], cell.cached_bases(seeds, folder))
-    gain = jnp.full(len(seed), cell.gain)
-    found = shard_runs(one, len(seed), 1)(keys, params, jnp.asarray(index), gain)
-    slopes, tangent, drift, time = jax.tree.map(lambda x: np.asarray(x, float), found)
-    paths = [[interference.Path(*(x[i] for x in path)) for i in range(len(seed))] for path in (tangent, drift)]
+    found = _over_runs(one, cell, seeds, names, folder, jnp.full((len(seeds), len(names)), cell.gain))
+    slopes, of_entropy, tangent, drift, time = jax.tree.map(lambda x: np.asarray(x, float), found)
+    count = len(seeds) * len(names)
+    paths = [[jax.tree.map(lambda x, i=i: x[i], path) for i in range(count)] for path in (tangent, drift)]
     gains = [np.array([[m * s for m in marks] for s in slopes])]
     gains += [np.array([interference.gains(path, KS, tuple(marks)) for path in own]) for own in paths]
+    entropies = [of_entropy[:, None] * np.array(marks), np.full((count, len(marks)), np.nan)]
+    entropies += [np.array([_entropy_change(path, tuple(marks)) for path in paths[1]])]
     passed = drift.trained.mean(-1)
     clock = np.array([interference.at_gain(p, t, cell.gain) for p, t in zip(passed, time, strict=True)])
-    sizes = (len(names), len(seeds))
-    shaped = np.array(gains).reshape(3, *sizes, len(MARKS), len(KS)).swapaxes(1, 2)
-    watched = drift.watched[:, 0].reshape(*sizes, -1)[0]
+    sizes = (len(seeds), len(names))
+    watched = drift.watched[:, 0].reshape(*sizes, -1)[:, 0]
     return xr.Dataset(
         {
-            "gain": (("predictor", "seed", "estimator", "mark", "k"), shaped),
-            "rate": (("seed", "estimator"), (clock / (ON_TIME * cell.updates)).reshape(sizes).T),
+            "gain": (("predictor", *AXES), np.reshape(gains, (3, *sizes, len(MARKS), len(KS)))),
+            "entropy": (("predictor", *AXES[:-1]), np.reshape(entropies, (3, *sizes, len(MARKS)))),
+            "rate": (("seed", "estimator"), (clock / (ON_TIME * cell.updates)).reshape(sizes)),
             "base": (("seed", "k"), np.mean(pass_at_k(watched[..., None], np.asarray(KS)), axis=1)),
-            "start": ("seed", passed[:, 0].reshape(sizes)[0]),
+            "start": ("seed", passed[:, 0].reshape(sizes)[:, 0]),
         },
-        {"predictor": list(PREDICTORS), "seed": seeds, "estimator": list(names), "mark": list(MARKS), "k": list(KS)},
+        {"predictor": list(PREDICTORS), **_coordinates(seeds, names)},
+    )
+
+
+AXES = ("seed", "estimator", "mark", "k")
+
+
+def _coordinates(seeds: Sequence[int], names: Sequence[str]) -> dict[str, list]:
+    return {"seed": list(seeds), "estimator": list(names), "mark": list(MARKS), "k": list(KS)}
+
+
+def _diagonal(cell: Cell, key, problem: Problem, estimator: Estimator, size: int = GROUP) -> Any:
+    """The preconditioner of the cell's optimiser at the base policy, None for SGD."""
+    if cell.optimizer == "sgd":
+        return None
+    advantage = advantage_of([estimator], 0)
+    how = dict(prompts=cell.prompts_in_a_step)
+    return interference.adam_diagonal(
+        jax.random.fold_in(key, 3), problem.trained, problem.params, advantage, size, **how
+    )
+
+
+def _observer(cell: Cell, problem: Problem) -> Callable[[Any], interference.Path]:
+    return lambda params: interference.observe(params, problem.trained, problem.watched, entropy=cell.has_entropy)
+
+
+def _entropy_change(path: interference.Path, marks: tuple[float, ...]) -> np.ndarray:
+    return np.full(len(marks), np.nan) if path.entropy is None else interference.changes(path, path.entropy, marks)
+
+
+def _over_runs(one: Callable, cell: Cell, seeds: Sequence[int], names: Sequence[str], folder: Path, numbers) -> Any:
+    """`one(key, base policy, index of the estimator, number)` for every seed and estimator, seeds outermost.
+
+    `numbers[seed, estimator]` is an argument, so that cells which differ in it share a program.
+    """
+    seed, index = np.indices((len(seeds), len(names))).reshape(2, -1)
+    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))[seed]
+    params = jax.tree.map(lambda x: x[seed], cell.cached_bases(seeds, folder))
+    return shard_runs(one, len(seed), 1)(keys, params, jnp.asarray(index), jnp.asarray(numbers).reshape(-1))
+
+
+def noisy_predictions(cell: Cell, predicted: xr.Dataset, folder: Path) -> xr.Dataset:
+    """The fourth predictor for the seeds, estimators and learning rates of `predicted`; kept in `folder`.
+
+    Along the path of the mean field, each of the run's steps also changes pass@k, entropy and training pass@1 by the
+    noise term of `interference.noise`; these add up. `gain` and `entropy` are read where training pass@1 with its noise
+    has gained each mark; nan where it does not on a path that is half as long again.
+    """
+    seeds, names = predicted.seed.values.tolist(), predicted.estimator.values.tolist()
+    rates = np.nan_to_num(predicted.rate.values).round(12)
+    config = {**_config(cell, seeds, names, noisy_predictions), "rates": rates.tolist()}
+    return store.cached(folder, "interference-noise", config, lambda: _noisy(cell, seeds, names, rates, folder))
+
+
+def _noisy(cell: Cell, seeds: list[int], names: list[str], rates: np.ndarray, folder: Path) -> xr.Dataset:
+    def one(key, params, index, rate):
+        problem = cell.problem(jax.random.fold_in(key, 1), params)
+        estimator = switched(names, index)
+        diagonal = _diagonal(cell, key, problem, estimator)
+        observer = _observer(cell, problem)
+
+        def reading(params):
+            seen = observer(params)
+            passed = pass_at_k(seen.watched[:, None], jnp.asarray(KS)).mean(0)
+            return jnp.array([seen.trained.mean(), *passed, jnp.nan if seen.entropy is None else seen.entropy])
+
+        def both(params):
+            key_noise = jax.random.fold_in(key, 4)
+            how = dict(rate=rate, prompts=cell.prompts_in_a_step, draws=DRAWS, diagonal=diagonal)
+            cost = interference.noise(key_noise, params, problem.trained, estimator, GROUP, reading, **how)
+            return reading(params), cost
+
+        # steps as long as those of `_predictions`, half as many again
+        how = dict(gain=1.8 * cell.gain, steps=cell.field_steps * 3 // 2, records=6, diagonal=diagonal)
+        return interference.drift(*problem, estimator, GROUP, **how, observer=both)
+
+    found = _over_runs(one, cell, seeds, names, folder, rates)
+    (seen, cost), time = jax.tree.map(lambda x: np.asarray(x, float), found)
+    with np.errstate(all="ignore"):
+        updates = np.diff(time, axis=1) / rates.reshape(-1, 1)
+    # the noise of a step between two records is the mean of theirs
+    added = np.cumsum(updates[..., None] * (cost[:, 1:] + cost[:, :-1]) / 2, axis=1)
+    readings = seen + np.concatenate([np.zeros_like(added[:, :1]), added], axis=1)
+    marks = [mark * cell.gain for mark in MARKS]
+    gains = [[interference.at_gain(x[:, 0], x[:, 1:], m) - x[0, 1:] for m in marks] for x in readings]
+    shaped = np.reshape(gains, (1, len(seeds), len(names), len(MARKS), len(KS) + 1))
+    return xr.Dataset(
+        {"gain": (("predictor", *AXES), shaped[..., :-1]), "entropy": (("predictor", *AXES[:-1]), shaped[..., -1])},
+        {"predictor": [NOISY], **_coordinates(seeds, names)},
     )
 
 
 def measurements(cell: Cell, predicted: xr.Dataset, folder: Path) -> xr.Dataset:
     """The sampled runs that judge `predicted`, with its seeds, estimators and learning rates; kept in `folder`.
 
-    `gain` is read at the marks, dims (seed, estimator, mark, k), nan where a run does not reach the mark; `passed` is
-    training pass@1 at every record.
+    `gain` and `entropy` are read at the marks, nan where a run does not reach one; `passed` is training
+    pass@1 at every record.
     """
     seeds, names = predicted.seed.values.tolist(), predicted.estimator.values.tolist()
     config = {
@@ -267,15 +358,12 @@ def measurements(cell: Cell, predicted: xr.Dataset, folder: Path) -> xr.Dataset:
 
 def _measurements(cell: Cell, predicted: xr.Dataset, folder: Path) -> xr.Dataset:
     seeds, names = predicted.seed.values.tolist(), predicted.estimator.values.tolist()
-    seed, index = np.indices((len(seeds), len(names))).reshape(2, -1)
     stride = cell.steps // cell.records
 
     def one(key, params, index, rate):
         problem = cell.problem(jax.random.fold_in(key, 1), params)
         advantage = advantage_of([switched(names, index)], 0)
-
-        def observe(params):
-            return interference.Path(problem.trained.success(params), problem.watched.success(params))
+        observe = _observer(cell, problem)
 
         def one_step(state, t):
             return cell.step(jax.random.fold_in(jax.random.fold_in(key, 2), t), state, problem, advantage, rate), None
@@ -284,24 +372,23 @@ def _measurements(cell: Cell, predicted: xr.Dataset, folder: Path) -> xr.Dataset
             return jax.lax.scan(one_step, state, first + jnp.arange(stride))[0], observe(state.params)
 
         state, path = jax.lax.scan(one_record, cell.start(problem.params), stride * jnp.arange(cell.records))
-        end = observe(state.params)
-        return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), path, end)
+        return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), path, observe(state.params))
 
-    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))[seed]
-    params = jax.tree.map(lambda x: x[seed], cell.cached_bases(seeds, folder))
-    rates = jnp.asarray(np.nan_to_num(predicted.rate.values).reshape(-1))
-    found = shard_runs(one, len(seed), 1)(keys, params, jnp.asarray(index), rates)
-    marks = tuple(mark * cell.gain for mark in MARKS)
-    paths = [interference.Path(*(np.asarray(x[i], float) for x in found)) for i in range(len(seed))]
-    sizes = (len(seeds), len(names))
-    gain = np.array([interference.gains(path, KS, marks) for path in paths])
-    passed = np.array([path.trained.mean(-1) for path in paths])
+    found = _over_runs(one, cell, seeds, names, folder, np.nan_to_num(predicted.rate.values))
+    marks, sizes = tuple(mark * cell.gain for mark in MARKS), (len(seeds), len(names))
+    found = jax.tree.map(lambda x: np.asarray(x, float), found)
+    paths = [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(seeds) * len(names))]
+    gain, entropy = (
+        [read(path) for path in paths]
+        for read in (lambda path: interference.gains(path, KS, marks), lambda path: _entropy_change(path, marks))
+    )
     return xr.Dataset(
         {
-            "gain": (("seed", "estimator", "mark", "k"), gain.reshape(*sizes, len(MARKS), len(KS))),
-            "passed": (("seed", "estimator", "record"), passed.reshape(*sizes, -1)),
+            "gain": (AXES, np.reshape(gain, (*sizes, len(MARKS), len(KS)))),
+            "entropy": (AXES[:-1], np.reshape(entropy, (*sizes, len(MARKS)))),
+            "passed": (("seed", "estimator", "record"), found.trained.mean(-1).reshape(*sizes, -1)),
         },
-        {"seed": seeds, "estimator": names, "mark": list(MARKS), "k": list(KS)},
+        _coordinates(seeds, names),
     )
 
 
@@ -344,25 +431,17 @@ def law(
         InputError: base policies from which nothing can be predicted, see `interference.check`.
     """
     chain_of = [estimators.get(name) for name in names]
-    exact_entropy = not (isinstance(cell, TransformerCell) and cell.base.make_task().end is not None)
 
     def one(key, params):
         problem = cell.problem(jax.random.fold_in(key, 1), params)
-        diagonal = None
-        if cell.optimizer == "adam":
-            advantage = advantage_of([estimators.get("grpo")], 0)
-            key_memory = jax.random.fold_in(key, 3)
-            in_a_step = dict(prompts=cell.prompts_in_a_step)
-            diagonal = interference.adam_diagonal(
-                key_memory, problem.trained, problem.params, advantage, group_size, **in_a_step
-            )
-        return interference.kernel(*problem, diagonal, entropy=exact_entropy)
+        diagonal = _diagonal(cell, key, problem, estimators.get("grpo"), group_size)
+        return interference.kernel(*problem, diagonal, entropy=cell.has_entropy)
 
     def read(kernel):
         weight = jnp.stack([expected.slope(e, group_size, kernel.trained) for e in chain_of])
         slopes = [[interference.slope(kernel, weight, k, split) for k in ks] for split in SPLITS]
         rates = [[interference.exchange_rate(kernel, k, split) for k in ks] for split in SPLITS]
-        entropy = interference.entropy_slope(kernel, weight) if exact_entropy else jnp.full(len(names), jnp.nan)
+        entropy = interference.entropy_slope(kernel, weight) if cell.has_entropy else jnp.full(len(names), jnp.nan)
         return weight, jnp.array(slopes), jnp.array(rates), entropy, interference.progress(kernel)
 
     def followed(kernel):

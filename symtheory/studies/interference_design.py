@@ -15,7 +15,7 @@ What counts, for every cell, k and mark, over the seeds that reach the mark unde
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,22 @@ from ..errors import InputError
 from ..metrics.intervals import Interval, bootstrap
 from ..storage import store
 from .interference import (
+    AXES,
     ESTIMATORS,
     KS,
     MARKS,
-    PREDICTORS,
     Cell,
     SimulatedCell,
     TransformerCell,
     measurements,
+    noisy_predictions,
     predictions,
 )
 from .transformer.base import Base
 
 FIRST_SEED = 5000
-SEEDS = {"SimulatedCell": 10, "TransformerCell": 6}
-"""Seeds of a cell of each kind."""
+SEEDS = {"SimulatedCell": 14, "TransformerCell": 10}
+"""Seeds of a cell of each kind: 10 and 6 in the first test, four more in the second, which also predicts entropy."""
 HARD = ("hard_focused", "positive_dominant")
 EASY = ("easy_focused", "negative_dominant", "agrae")
 MIXES = ((0.5, 2.0), (1.0, 1.0), (2.0, 0.7), (0.4, 0.4))
@@ -74,6 +75,14 @@ TRANSFORMER = (
     _transformer("expression", 1600, SMALL, "adam", 0.08),
     _transformer("addition", 60, LARGE, "sgd", 0.08),
     _transformer("expression", 300, LARGE, "sgd", 0.08, field_steps=16),
+    # added for the second test
+    _transformer("expression", 300, SMALL, "sgd", 0.08, **FINE),
+    _transformer("addition", 120, SMALL, "sgd", 0.08, **FINE),
+    _transformer("expression", 150, SMALL, "adam", 0.03),
+    _transformer("congruence", 300, SMALL, "adam", 0.05, **FINE),
+    _transformer("expression", 1600, SMALL, "sgd", 0.08, **FINE),
+    _transformer("expression", 150, LARGE, "adam", 0.03, field_steps=16),
+    _transformer("expression", 800, LARGE, "sgd", 0.08, **FINE),
 )
 """A fraction of task x competence x size x optimiser: the small size more often, since it costs a quarter."""
 
@@ -85,6 +94,10 @@ def cells() -> dict[str, Cell]:
 
 def as_json(cell: Cell, predicted: xr.Dataset) -> dict[str, Any]:
     """The predictions of one cell as plain data, six digits."""
+    by_predictor = {
+        name: {str(p): _rounded(predicted[of].sel(predictor=p)) for p in predicted.predictor.values}
+        for name, of in (("prediction", "gain"), ("entropy", "entropy"))
+    }
     return {
         "cell": cell.name,
         "kind": type(cell).__name__,
@@ -93,7 +106,7 @@ def as_json(cell: Cell, predicted: xr.Dataset) -> dict[str, Any]:
         "start": _rounded(predicted.start),
         "base": _rounded(predicted.base),
         "rate": _rounded(predicted.rate, 12),
-        "prediction": {name: _rounded(predicted.gain.sel(predictor=name)) for name in predicted.predictor.values},
+        **by_predictor,
     }
 
 
@@ -108,27 +121,62 @@ def _rounded(values, digits: int = 6) -> list:
 def write_predictions(
     path: Path, folder: Path, report: Callable[[str], None] = lambda name: None, only: Sequence[str] = ()
 ) -> None:
-    """Predict every cell, or `only` these, and write `path` (JSON) after each; finished cells lie in `folder`."""
-    rows, known = [], cells()
+    """Predict what `path` (JSON) lacks of the design, or of `only` these cells, and write it after each cell.
+
+    What lies in the file is never predicted again: cells that it lacks are added, and to the others the seeds that it
+    lacks. Finished parts lie in `folder`.
+    """
+    known, done = cells(), read_predictions(path) if path.exists() else {}
     for name in only or known:
-        cell = known[name]
+        cell, before = known[name], done.get(name)
         seeds = range(FIRST_SEED, FIRST_SEED + SEEDS[type(cell).__name__])
-        rows.append(as_json(cell, predictions(cell, seeds, folder)))
-        content = {
-            "about": "Predictions of symtheory.studies.interference_design, written before the runs that judge them.",
-            "axes": "prediction and base: gain over the base policy's held-out pass@k by seed, estimator, mark, k",
-            "estimators": list(ESTIMATORS),
-            "marks": list(MARKS),
-            "ks": list(KS),
-            "cells": rows,
-        }
-        with store.replacing(path) as partial:
-            partial.write_text(json.dumps(content, separators=(",", ":")).replace('{"cell"', '\n{"cell"') + "\n")
+        missing = [s for s in seeds if before is None or s not in before.seed.values]
+        if missing:
+            new = predictions(cell, missing, folder)
+            done[name] = new if before is None else xr.concat([before, new], "seed")
+            rows = [as_json(known[n], dataset) for n, dataset in done.items()]
+            _write(path, "Predictions of the interference law, written before the runs that judge them.", rows)
         report(name)
 
 
+def write_noise(
+    predictions: Path,
+    path: Path,
+    folder: Path,
+    report: Callable[[str], None] = lambda name: None,
+    only: Sequence[str] = (),
+) -> None:
+    """Write what the fourth predictor says of the cells (all, or `only` these) of a file of predictions.
+
+    Cells that lie in `path` (JSON) are not predicted again.
+    """
+    known, rows = cells(), {row["cell"]: row for row in _read(path)["cells"]} if path.exists() else {}
+    by_name = read_predictions(predictions)
+    for name in only or by_name:
+        predicted = by_name[name]
+        if name not in rows:
+            noisy = noisy_predictions(known[name], predicted, folder)
+            rows[name] = as_json(known[name], predicted.drop_dims("predictor").merge(noisy))
+            _write(path, "What sampling noise adds to the mean field, written before it was compared.", rows.values())
+        report(name)
+
+
+def _write(path: Path, about: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    content = {
+        "about": about,
+        "axes": "prediction or gain: change of held-out pass@k by seed, estimator, mark, k; entropy: change in nats by "
+        "seed, estimator, mark; base: pass@k; passed: training pass@1 by seed, estimator, record",
+        "estimators": list(ESTIMATORS),
+        "marks": list(MARKS),
+        "ks": list(KS),
+        "cells": list(rows),
+    }
+    with store.replacing(path) as partial:
+        partial.write_text(json.dumps(content, separators=(",", ":")).replace('{"cell"', '\n{"cell"') + "\n")
+
+
 def read_predictions(path: Path) -> dict[str, xr.Dataset]:
-    """The predictions in a file of `write_predictions`, by the names of their cells."""
+    """The predictions in a file of `write_predictions` or `write_noise`, by the names of their cells."""
     content = _read(path)
     names, marks, ks = content["estimators"], content["marks"], content["ks"]
     try:
@@ -140,15 +188,19 @@ def read_predictions(path: Path) -> dict[str, xr.Dataset]:
 
 
 def _dataset(row: Mapping[str, Any], names, marks, ks) -> xr.Dataset:
-    gain = np.array([row["prediction"][name] for name in PREDICTORS], float)
+    predictors = list(row["prediction"])
+    gain = np.array([row["prediction"][name] for name in predictors], float)
+    nothing = np.full(gain.shape[1:-1], np.nan)  # of the first test, which did not follow entropy
+    entropy = np.array([row.get("entropy", {}).get(name, nothing) for name in predictors], float)
     return xr.Dataset(
         {
-            "gain": (("predictor", "seed", "estimator", "mark", "k"), gain),
+            "gain": (("predictor", *AXES), gain),
+            "entropy": (("predictor", *AXES[:-1]), entropy),
             "rate": (("seed", "estimator"), np.array(row["rate"], float)),
             "base": (("seed", "k"), np.array(row["base"], float)),
             "start": ("seed", np.array(row["start"], float)),
         },
-        {"predictor": list(PREDICTORS), "seed": row["seeds"], "estimator": names, "mark": marks, "k": ks},
+        {"predictor": predictors, "seed": row["seeds"], "estimator": names, "mark": marks, "k": ks},
     )
 
 
@@ -194,7 +246,7 @@ def write_runs(
 ) -> None:
     """Make the runs that judge a file of predictions and write `path` (JSON) after each cell.
 
-    Cells that lie in `path` are not run again; delete it to have them all made anew.
+    Seeds that lie in `path` are not run again; delete it to have them all made anew.
 
     Args:
         predictions, path: files.
@@ -209,28 +261,25 @@ def write_runs(
     for name in only or predicted_by_name:
         if name not in known or name not in predicted_by_name:
             raise InputError(f"cell must be one of the design and of {predictions}, got {name!r}")
-        predicted = predicted_by_name[name]
-        if name not in rows:
-            cell = replace(known[name], steps=slower * known[name].steps)
-            measured = measurements(cell, predicted.assign(rate=predicted.rate / slower), folder)
-            rows[name] = {
-                "cell": name,
-                "seeds": measured.seed.values.tolist(),
-                "gain": _rounded(measured.gain),
-                "passed": _rounded(measured.passed, 4),
-            }
-        content = {
-            "about": "The runs that judge symtheory.studies.interference_design's predictions.",
-            "axes": "gain: over the base policy's held-out pass@k by seed, estimator, mark, k; "
-            "passed: training pass@1 by seed, estimator, record",
-            "estimators": predicted.estimator.values.tolist(),
-            "marks": predicted.mark.values.tolist(),
-            "ks": predicted.k.values.tolist(),
-            "cells": list(rows.values()),
-        }
-        with store.replacing(path) as partial:
-            partial.write_text(json.dumps(content, separators=(",", ":")).replace('{"cell"', '\n{"cell"') + "\n")
+        predicted, row = predicted_by_name[name], rows.get(name, {"cell": name, "seeds": []})
+        missing = [s for s in predicted.seed.values.tolist() if s not in row["seeds"]]
+        if missing:
+            cell, new = replace(known[name], steps=slower * known[name].steps), predicted.sel(seed=missing)
+            rows[name] = _with_runs(row, measurements(cell, new.assign(rate=new.rate / slower), folder))
+            _write(path, "The runs that judge the predictions of the interference law.", rows.values())
         report(name)
+
+
+def _with_runs(row: Mapping[str, Any], measured: xr.Dataset) -> dict[str, Any]:
+    """The runs of one cell with those of more seeds; entropy of the first test is not known."""
+    unknown = _rounded(np.full((len(row["seeds"]), *measured.entropy.shape[1:]), np.nan))
+    return {
+        "cell": row["cell"],
+        "seeds": row["seeds"] + measured.seed.values.tolist(),
+        "gain": row.get("gain", []) + _rounded(measured.gain),
+        "entropy": row.get("entropy", unknown) + _rounded(measured.entropy),
+        "passed": row.get("passed", []) + _rounded(measured.passed, 4),
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
