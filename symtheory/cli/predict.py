@@ -95,7 +95,7 @@ def run(
     elif what == "angle":
         _angle(list(range(first_seed, first_seed + seeds)), out)
     else:
-        from ..studies.interference import SimulatedCell, TransformerCell
+        from ..studies.interference.cells import SimulatedCell, TransformerCell
         from ..studies.transformer.base import Base
 
         if world == "transformer":
@@ -114,7 +114,7 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
     from ..errors import InputError
     from ..figures import interference as figures
     from ..figures.publish import publish
-    from ..studies import interference as study
+    from ..studies.interference import law as study
 
     # the two by which the sentence is written, and GRPO, are always predicted
     chosen = dict.fromkeys((*(names or registered.names("two_class")), "grpo", "hard_focused", "easy_focused"))
@@ -182,21 +182,22 @@ def _bases(path: Path, cell, seeds: int):
 
 def _write(path: Path, out: Path) -> None:
     from ..errors import InputError
-    from ..studies import interference_design as design
+    from ..studies.interference import files
 
     if path.exists():
         raise InputError(f"predictions: {path} exists, and predictions are not overwritten; name another file")
-    design.write_predictions(path, out / "cache", print)
+    files.write_predictions(path, out / "cache", print)
     print(f"predictions in {path}; commit them before `symtheory predict judge`")
 
 
 def _judge(path: Path, runs: Path, out: Path, cells: tuple[str, ...], slower: int) -> None:
     from ..figures import interference_agreement as figures
     from ..figures.publish import publish
-    from ..studies import interference_design as design
+    from ..studies.interference.files import write_runs
+    from ..studies.interference.judge import judge
 
-    design.write_runs(path, runs, out / "cache", print, only=cells, slower=slower)
-    dataset = design.judge(path, runs)
+    write_runs(path, runs, out / "cache", print, only=cells, slower=slower)
+    dataset = judge(path, runs)
     dataset.attrs |= {"title": "The interference law, predicted and measured", "command": _command()}
     dataset.attrs["caption"] = figures.caption(dataset)
     publish(dataset, figures.draw(dataset), out / "test")
@@ -206,7 +207,7 @@ def _judge(path: Path, runs: Path, out: Path, cells: tuple[str, ...], slower: in
 def _angle(seeds, out: Path) -> None:
     from ..figures import interference as figures
     from ..figures.publish import publish
-    from ..studies.interference_angle import Angle, measured, predicted
+    from ..studies.interference.angle import Angle, measured, predicted
 
     config = Angle()
     line, points = predicted(config), measured(config, seeds)

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from ..metrics.intervals import Interval, bootstrap
-from ..studies.interference_angle import Angle, falling_angle, turning_angle
+from ..studies.interference.angle import Angle, falling_angle, turning_angle
 from .style import MARKERS, look, panels
 
 

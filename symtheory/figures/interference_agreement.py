@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ..studies.interference_design import agreement, failures
+from ..studies.interference.judge import agreement, failures
 from .style import panels
 
 WORLDS = {"transformer": "#0072B2", "bandit": "#D55E00", "tree": "#009E73"}

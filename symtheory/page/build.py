@@ -34,8 +34,8 @@ from ..metrics import expected_slope
 from ..metrics.plane import place
 from ..ops import numpy_ops
 from ..storage import provenance, store
-from ..studies import interference_angle as conflict
 from ..studies.controlled import KS
+from ..studies.interference import angle as conflict
 from ..studies.phase_diagram import tilt_parameters
 from ..worlds import make_bandit
 

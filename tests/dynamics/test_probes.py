@@ -5,7 +5,7 @@ import pytest
 
 from symtheory import InputError
 from symtheory.dynamics import probes
-from symtheory.studies.interference_probes import trials
+from symtheory.studies.interference.probes import trials
 
 
 @pytest.fixture(scope="module")

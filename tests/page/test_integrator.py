@@ -17,7 +17,7 @@ from symtheory.dynamics import mean_field
 from symtheory.dynamics.expected import slope
 from symtheory.metrics.plane import Position
 from symtheory.page import build
-from symtheory.studies import interference_angle as conflict
+from symtheory.studies.interference import angle as conflict
 from symtheory.worlds import make_bandit
 
 NODE = shutil.which("node") or shutil.which("nodejs")

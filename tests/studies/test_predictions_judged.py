@@ -12,10 +12,9 @@ from symtheory import InputError
 from symtheory.cli import main
 from symtheory.figures import interference as figures
 from symtheory.figures import interference_agreement
-from symtheory.studies import interference, interference_angle
-from symtheory.studies import interference_design as design
+from symtheory.studies.interference import angle, cells, design, files, judge, law, predictions
 
-CELL = interference.SimulatedCell("bandit", (0.5, 2.0), "sgd", 0.05, steps=40, records=5, prompts=12)
+CELL = cells.SimulatedCell("bandit", (0.5, 2.0), "sgd", 0.05, steps=40, records=5, prompts=12)
 SEEDS = [4900, 4901, 4902]
 
 
@@ -33,16 +32,16 @@ def written(tmp_path_factory):
         patch.setattr(design, "cells", lambda: {CELL.name: CELL})
         patch.setattr(design, "SEEDS", {"SimulatedCell": len(SEEDS)})
         patch.setattr(design, "FIRST_SEED", SEEDS[0])
-        design.write_predictions(path, folder)
-        design.write_runs(path, runs, folder)
-        return folder, path, design.judge(path, runs)
+        files.write_predictions(path, folder)
+        files.write_runs(path, runs, folder)
+        return folder, path, judge.judge(path, runs)
 
 
 @pytest.mark.slow
 def test_a_file_of_predictions_gives_back_what_was_predicted(written):
     folder, path, _ = written
-    made = interference.predictions(CELL, SEEDS, folder)
-    read = design.read_predictions(path)[CELL.name]
+    made = predictions.predictions(CELL, SEEDS, folder)
+    read = files.read_predictions(path)[CELL.name]
     for name in ("gain", "base", "start"):
         assert np.allclose(made[name], read[name], atol=1e-6)
     assert np.allclose(made.rate, read.rate, rtol=1e-6)
@@ -61,12 +60,12 @@ def test_runs_come_where_the_mean_field_said(written):
 def test_the_outcome_is_summed_up_in_numbers_and_words(written):
     _, _, outcome = written
     both = outcome.isel(cell=[0, 0])
-    found = design.agreement(both)
-    assert set(found.predictor.values) == set(interference.PREDICTORS)
+    found = judge.agreement(both)
+    assert set(found.predictor.values) == set(cells.PREDICTORS)
     assert ((found.explained <= 1) & (found["rank"] <= 1)).all()
     text = interference_agreement.caption(both)
     assert "| bandit | mean field |" in text
-    wrong = [f for f in design.failures(both) if f["mark"] == 1.0]
+    wrong = [f for f in judge.failures(both) if f["mark"] == 1.0]
     assert f"reading: {len(wrong)}." in text
 
 
@@ -76,38 +75,38 @@ def test_a_wrong_sign_is_reported_as_a_failure(written):
     turned = outcome.copy(deep=True)
     guess = turned.level.sel(predictor="mean field")
     turned.level.loc[{"predictor": "mean field"}] = -guess
-    wrong = {f["k"] for f in design.failures(turned) if f["predictor"] == "mean field" and f["quantity"] == "level"}
-    assert wrong == set(interference.KS)
+    wrong = {f["k"] for f in judge.failures(turned) if f["predictor"] == "mean field" and f["quantity"] == "level"}
+    assert wrong == set(cells.KS)
 
 
 def test_a_damaged_file_of_predictions_is_refused(tmp_path):
     path = tmp_path / "predictions.json"
     path.write_text(json.dumps({"cells": []}))
     with pytest.raises(InputError, match="is not a file of"):
-        design.read_predictions(path)
+        files.read_predictions(path)
 
 
 def test_the_design_has_four_competences_three_tasks_two_sizes_and_both_optimisers():
-    cells = [c for c in design.cells().values() if isinstance(c, interference.TransformerCell)]
-    assert len({c.base.steps for c in cells if c.base.task == "expression"}) >= 4
-    assert len({c.base.task for c in cells}) == 3
-    assert len({(c.base.layers, c.base.width) for c in cells}) == 2
+    every = [c for c in design.cells().values() if isinstance(c, cells.TransformerCell)]
+    assert len({c.base.steps for c in every if c.base.task == "expression"}) >= 4
+    assert len({c.base.task for c in every}) == 3
+    assert len({(c.base.layers, c.base.width) for c in every}) == 2
     assert {c.optimizer for c in design.cells().values()} == {"sgd", "adam"}
 
 
 @pytest.mark.slow
 def test_the_law_says_what_the_runs_then_do_on_the_angle():
-    config = replace(interference_angle.Angle(), degrees=(0.0, 150.0), steps=60, records=12)
+    config = replace(angle.Angle(), degrees=(0.0, 150.0), steps=60, records=12)
     names = ("grpo", "hard_focused", "easy_focused")
-    said = interference_angle.predicted(config, names, config.degrees).slope
-    done = interference_angle.measured(config, [4900, 4901], names).slope.mean("seed")
+    said = angle.predicted(config, names, config.degrees).slope
+    done = angle.measured(config, [4900, 4901], names).slope.mean("seed")
     for x in (said, done):
         hard, easy, grpo = (x.sel(estimator=n).values for n in ("hard_focused", "easy_focused", "grpo"))
         assert hard[0] < easy[0]
         assert hard[1] > easy[1]
         assert grpo[0] > 0 > grpo[1]
-    turn, fall = interference_angle.turning_angle(config), interference_angle.falling_angle(config)
-    near = interference_angle.predicted(config, names, [turn - 9, turn + 9, fall - 3, fall + 3]).slope
+    turn, fall = angle.turning_angle(config), angle.falling_angle(config)
+    near = angle.predicted(config, names, [turn - 9, turn + 9, fall - 3, fall + 3]).slope
     order = (near.sel(estimator="hard_focused") - near.sel(estimator="easy_focused")).values
     assert order[0] < 0 < order[1]
     assert near.sel(estimator="grpo").values[2] > 0 > near.sel(estimator="grpo").values[3]
@@ -151,4 +150,4 @@ def _parsed(run, arguments):
 
 
 def test_bins_are_named_by_their_edges():
-    assert figures.bin_names(interference.EDGES) == ["< 0.02", "0.02-0.2", "0.2-0.6", "> 0.6"]
+    assert figures.bin_names(law.EDGES) == ["< 0.02", "0.02-0.2", "0.2-0.6", "> 0.6"]

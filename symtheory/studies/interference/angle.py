@@ -14,12 +14,12 @@ import numpy as np
 import optax
 import xarray as xr
 
-from .. import estimators
-from ..dynamics import Update, advantage_of, expected, interference
-from ..dynamics.sampled import State
-from ..dynamics.sampled import step as sampled_step
-from ..worlds import make_conflict
-from .interference import Problem, switched
+from ... import estimators
+from ...dynamics import Update, advantage_of, expected, interference
+from ...dynamics.sampled import State
+from ...dynamics.sampled import step as sampled_step
+from ...worlds import make_conflict
+from .cells import Problem, switched
 
 ESTIMATORS = ("grpo", "hard_focused", "easy_focused", "positive_dominant", "negative_dominant")
 

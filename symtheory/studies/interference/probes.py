@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .. import estimators
-from ..dynamics import Update, advantage_of, interference, probes, sampled
-from ..dynamics.sampled import State
-from ..errors import InputError
-from .interference import GROUP, SimulatedCell
+from ... import estimators
+from ...dynamics import Update, advantage_of, interference, probes, sampled
+from ...dynamics.sampled import State
+from ...errors import InputError
+from .cells import GROUP, SimulatedCell
 
 CELL = SimulatedCell("bandit", (0.5, 2.0), "sgd", 0.1)
 EDGES = (0.1, 0.4)

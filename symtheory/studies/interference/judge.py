@@ -1,0 +1,185 @@
+"""How predictions are judged by runs.
+
+What counts, for every cell, k and mark, over the seeds that reach the mark under every estimator:
+
+- *order*: held-out pass@k of the estimators that favour hard prompts (Hard-Focused, Positive-Dominant), minus that of
+  those that favour easy ones (Easy-Focused, Negative-Dominant, A-GRAE). The sign is judged where the 95% interval over
+  seeds of the measured one excludes 0.
+- *level*: held-out pass@k under GRPO minus the base policy's, judged in the same way.
+- *beside GRPO*: pass@k of each other estimator minus GRPO's, mean over seeds: rank correlation in each cell, and the
+  share of the variance over all cells that a prediction explains, taken as it is (no fitted factor) and with one.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from ...metrics.intervals import Interval, bootstrap
+from .cells import MARKS
+from .files import read_predictions, read_runs
+
+HARD = ("hard_focused", "positive_dominant")
+EASY = ("easy_focused", "negative_dominant", "agrae")
+
+
+def judged(predicted: xr.Dataset, measured: xr.Dataset) -> xr.Dataset:
+    """Prediction and measurement of one cell side by side; `predictor` gains the row "runs".
+
+    Seeds in which an estimator does not reach a mark are left out there, for all estimators; `seeds` says how many
+    are left. `order`, `level` and `beside` are those of the module's docstring, on a first dimension `statistic`.
+    """
+    runs = measured.gain.expand_dims(predictor=["runs"])
+    gain = xr.concat([predicted.gain, runs], "predictor")
+    kept = gain.notnull().all(dim=("predictor", "estimator", "k"))
+    gain = gain.where(kept)
+    order = gain.sel(estimator=list(HARD)).mean("estimator") - gain.sel(estimator=list(EASY)).mean("estimator")
+    level = gain.sel(estimator="grpo", drop=True)
+    beside = (gain - level).drop_sel(estimator="grpo")
+    values = {"order": order, "level": level, "beside": beside}
+    return xr.Dataset({**{key: _over_seeds(x) for key, x in values.items()}, "seeds": kept.sum("seed")})
+
+
+def _over_seeds(values: xr.DataArray) -> xr.DataArray:
+    """Mean and 95% bootstrap interval over the seeds that are not nan, marks being taken one by one."""
+
+    def one(x):
+        x = x.dropna("seed").transpose("seed", ...)
+        nothing = x.isel(seed=0, drop=True).values * np.nan if x.sizes["seed"] else np.full(x.shape[1:], np.nan)
+        found = bootstrap(x.values) if x.sizes["seed"] > 1 else Interval(nothing, nothing, nothing)
+        coords = {dim: x[dim] for dim in x.dims[1:]}
+        return xr.DataArray(np.array(found), dims=("statistic", *x.dims[1:]), coords=coords)
+
+    parts = [one(values.sel(mark=mark)) for mark in values.mark.values]
+    return xr.concat(parts, values.mark).assign_coords(statistic=list(Interval._fields))
+
+
+def judge(
+    predictions: Path, runs: Path, *, noise: Path | None = None, of: Literal["gain", "entropy"] = "gain"
+) -> xr.Dataset:
+    """Hold the runs in a file of `write_runs` against a file of predictions, by cell; see `judged`.
+
+    Args:
+        predictions, runs: the files.
+        noise: a file of `write_noise`; its predictor is judged beside the others, in the cells and seeds that it has.
+        of: held-out pass@k, or the entropy of the held-out prompts (nats; dimension k is then one dummy), in the seeds
+            and cells where it was followed, by the predictors that follow it.
+    """
+    predicted, measured = read_predictions(predictions), read_runs(runs)
+    more = {} if noise is None else read_predictions(noise)
+    parts = {}
+    for name, own in measured.items():
+        told = predicted[name]
+        if noise is not None:
+            if name not in more:
+                continue
+            told = xr.concat([told[VALUES], more[name][VALUES]], "predictor", join="inner")
+        told, own = xr.align(told[VALUES], own[VALUES], join="inner", exclude=("predictor",))
+        if of == "entropy":
+            told, own = (_as_gain(x.entropy).dropna("seed", how="all") for x in (told, own))
+            told = told.dropna("predictor", how="all")
+        if told.sizes["seed"] and own.sizes["seed"]:
+            parts[name] = judged(told, own)
+    return xr.concat(list(parts.values()), xr.DataArray(list(parts), dims="cell", name="cell"))  # type: ignore[return-value]
+
+
+VALUES = ["gain", "entropy"]
+
+
+def _as_gain(entropy: xr.DataArray) -> xr.Dataset:
+    """Changes of entropy in the place of gains of pass@k."""
+    return entropy.expand_dims(k=[0], axis=entropy.ndim).to_dataset(name="gain")
+
+
+QUANTITIES = ("order", "level", "beside")
+
+
+def agreement(outcome: xr.Dataset, mark: float = MARKS[-1]) -> xr.Dataset:
+    """How well each predictor did over the cells of `judge`, with 95% intervals from a bootstrap over cells.
+
+    Dims (statistic, predictor): `order_signs` and `level_signs`, share of signs right where the measured one is clear
+    of zero, at `mark` and over all k; `rank`, mean over cells and k of the rank correlation of the six estimators;
+    `explained`, 1 - sum (m - p)^2 / sum (m - mean m)^2 of the differences from GRPO as they are predicted; `r2` and
+    `factor`, squared correlation and slope of measured on predicted. `clear` has the number of signs judged.
+    """
+    at = outcome.sel(mark=mark)
+    runs = at.sel(predictor="runs")
+    found = {}
+    for predictor in (p for p in outcome.predictor.values if p != "runs"):
+        own = at.sel(predictor=predictor)
+        per_cell = [_cell_sums(runs.isel(cell=i), own.isel(cell=i)) for i in range(at.sizes["cell"])]
+        sums = {key: np.array([cell[key] for cell in per_cell]) for key in per_cell[0]}
+        draws = np.random.default_rng(0).integers(len(per_cell), size=(2000, len(per_cell)))
+        resampled = _readings({key: x[draws].sum(1) for key, x in sums.items()})
+        whole = _readings({key: x.sum(0) for key, x in sums.items()})
+        found[predictor] = {key: [float(whole[key]), *np.nanquantile(resampled[key], [0.025, 0.975])] for key in whole}
+    clear = {f"{q}_clear": float(sum(c[f"{q}_clear"] for c in per_cell)) for q in ("order", "level")}
+    names = list(found)
+    variables = {key: (("predictor", "statistic"), [found[n][key] for n in names]) for key in found[names[0]]}
+    return xr.Dataset(variables, {"predictor": names, "statistic": list(Interval._fields)}, clear)
+
+
+def _cell_sums(runs: xr.Dataset, own: xr.Dataset) -> dict[str, float]:
+    """What the readings of `agreement` are made of, summed over k and estimators of one cell."""
+    sums: dict[str, float] = {}
+    for quantity in ("order", "level"):
+        mean, low, high = (runs[quantity].sel(statistic=s).values for s in Interval._fields)
+        clear = (low > 0) | (high < 0)
+        right = np.sign(own[quantity].sel(statistic="mean").values) == np.sign(mean)
+        sums |= {f"{quantity}_clear": float(clear.sum()), f"{quantity}_right": float((clear & right).sum())}
+    m, p = (x.beside.sel(statistic="mean").transpose("k", "estimator").values for x in (runs, own))
+    ranks = [_rank(a, b) for a, b in zip(m, p, strict=True)]
+    ranks = [r for r in ranks if np.isfinite(r)]
+    sums |= {"rank": float(sum(ranks)), "ranks": float(len(ranks))}
+    m, p = (x[np.isfinite(m) & np.isfinite(p)] for x in (m, p))
+    moments = {"n": m.size, "m": m.sum(), "p": p.sum(), "mm": (m**2).sum(), "pp": (p**2).sum(), "mp": (m * p).sum()}
+    return sums | {key: float(x) for key, x in moments.items()}
+
+
+def _rank(measured: np.ndarray, predicted: np.ndarray) -> float:
+    """Rank correlation over the estimators, GRPO (no difference from itself) included; nan if nothing differs."""
+    from scipy.stats import spearmanr
+
+    both = np.append(measured, 0), np.append(predicted, 0)
+    if not np.isfinite(both).all() or np.ptp(both[0]) == 0 or np.ptp(both[1]) == 0:
+        return np.nan
+    return float(np.asarray(spearmanr(*both)[0]))
+
+
+def _readings(s: Mapping[str, Any]) -> dict[str, Any]:
+    with np.errstate(all="ignore"):
+        variance, spread = s["mm"] - s["m"] ** 2 / s["n"], s["pp"] - s["p"] ** 2 / s["n"]
+        shared = s["mp"] - s["m"] * s["p"] / s["n"]
+        return {
+            "order_signs": s["order_right"] / s["order_clear"],
+            "level_signs": s["level_right"] / s["level_clear"],
+            "rank": s["rank"] / s["ranks"],
+            "explained": 1 - (s["mm"] - 2 * s["mp"] + s["pp"]) / variance,
+            "r2": shared**2 / (variance * spread),
+            "factor": shared / spread,
+        }
+
+
+def failures(outcome: xr.Dataset) -> list[dict[str, Any]]:
+    """Every sign that a predictor had wrong where the runs' 95% interval excludes 0, as plain rows."""
+    rows = []
+    for quantity in ("order", "level"):
+        x = outcome[quantity].stack(place=("cell", "mark", "k"))
+        mean, low, high = (x.sel(statistic=s, predictor="runs") for s in Interval._fields)
+        clear = ((low > 0) | (high < 0)).values
+        for predictor in (p for p in outcome.predictor.values if p != "runs"):
+            guess = x.sel(statistic="mean", predictor=predictor)
+            wrong = clear & (np.sign(guess.values) != np.sign(mean.values))
+            rows += [
+                {
+                    "quantity": quantity,
+                    "predictor": str(predictor),
+                    **dict(zip(("cell", "mark", "k"), x.place.values[i], strict=True)),
+                    "predicted": float(guess[i]),
+                    "measured": [float(v[i]) for v in (mean, low, high)],
+                }
+                for i in np.flatnonzero(wrong)
+            ]
+    return rows
