@@ -23,7 +23,8 @@ def run(
     """Prove theorems about the estimators' code and judge the claims of the paper. Exit status 1 if a re-check fails.
 
     Certificates are kept in the user's cache by the hash of the code and re-checked in every run, by a program that
-    does not know the computer algebra. Verdicts of experiments are computed from the effects of every seed.
+    does not know the computer algebra. Verdicts of experiments are computed from the effects of every seed. Claims of
+    this project (law_...) stand after the paper's: theorems of the interference law, and the targets of its test.
 
     Args:
         ids: Theorems or claims to check; all of them, and the published tables, if none is named.
@@ -107,18 +108,22 @@ def _draw(path: Path) -> int:
 
 def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
     """Rows of the theorems and claims asked for, in the order of the ledger; theorems are checked in parallel."""
-    from ..claims import ledger
+    from ..claims import ledger, ours
     from ..errors import no_such
     from ..theory.theorems import theorems
 
-    claims = {claim.id: claim for claim in ledger.load_claims()}
+    claims = {claim.id: claim for claim in (*ledger.load_claims(), *ours.our_claims())}
+    targets = {target.id: target for target in ours.targets()}
     known = theorems()
     for id in ids:
-        if id not in claims and id not in known:
-            raise no_such("theorem or claim", id, [*claims, *known])
-    wanted = ids or (*claims, *known)
+        if id not in claims and id not in targets and id not in known:
+            raise no_such("theorem or claim", id, [*claims, *targets, *known])
+    wanted = ids or (*claims, *targets, *known)
     needed = [t for c in wanted if c in claims for t in claims[c].proof + claims[c].refuted_by]
     rows = check_all(list(dict.fromkeys([t for t in known if t in wanted] + needed)), fresh)
+    if any(id in targets for id in wanted):
+        test = ours.law_outcome()
+        rows |= {id: ours.target_row(target, test) for id, target in targets.items() if id in wanted}
     findings = ledger.load_findings()
     return [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
 
@@ -202,7 +207,15 @@ def _print_rows(rows: list, format: Format) -> None:
     from rich.table import Table
 
     table = Table("id", "verdict", "re-checked", "statement")
-    colours = {"exact": "green", "fails": "red", "holds when": "yellow", "not established": "yellow", "open": "dim"}
+    colours = {
+        "exact": "green",
+        "met": "green",
+        "fails": "red",
+        "missed": "red",
+        "holds when": "yellow",
+        "not established": "yellow",
+        "open": "dim",
+    }
     for row in rows:
         verdict = f"[{colours.get(row.verdict, 'bold')}]{row.verdict}[/]"
         example = f"\n{escape(report.example(row)[1:])}" if row.counterexample else ""

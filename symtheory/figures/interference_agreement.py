@@ -4,21 +4,12 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ..studies.interference.cells import world_of
 from ..studies.interference.judge import agreement, failures
 from .style import panels
 
 WORLDS = {"transformer": "#0072B2", "bandit": "#D55E00", "tree": "#009E73"}
 MARKERS = {4: "o", 16: "s", 64: "^", 256: "D"}
-TASKS = ("expression", "congruence", "addition")
-
-
-def world_of(cell: str) -> str:
-    """
-    >>> world_of("bandit, Beta(1, 1), sgd"), world_of("addition, 60 pretraining steps, 1 x 32, adam")
-    ('bandit', 'transformer')
-    """
-    first = cell.partition(",")[0]
-    return "transformer" if first in TASKS else first
 
 
 def groups(outcome: xr.Dataset) -> dict[str, xr.Dataset]:

@@ -179,6 +179,16 @@ class SimulatedCell:
 Cell = TransformerCell | SimulatedCell
 
 
+def world_of(cell: str) -> str:
+    """The world of a cell, from its name.
+
+    >>> world_of("bandit, Beta(1, 1), sgd"), world_of("addition, 60 pretraining steps, 1 x 32, adam")
+    ('bandit', 'transformer')
+    """
+    first = cell.partition(",")[0]
+    return "transformer" if first in tasks.TASKS else first
+
+
 def switched(names: Sequence[str], index) -> Estimator:
     """The estimator that is the `index`-th of `names`; the index may be traced."""
     every = [estimators.get(name) for name in names]
