@@ -1,0 +1,163 @@
+"""Regimes of training: what a verifier that errs, a placebo, redrawn groups and copies do to the expected update.
+
+Each statement is about the mean of one step from one policy, with the advantages of any estimator unless it says more.
+"""
+
+import math
+
+import sympy
+
+from ..algebra import certify
+from ..certificates import Certificate
+from ..proofs import Proof, theorem
+from ..recheck.program import IDENTITY, TO_N
+from ..recheck.trials.tables import compositions
+
+TELLING = ["grpo", "rloo", "positive_dominant", "negative_dominant", "hard_focused", "maxrl", "nsr"]
+"""Estimators that the enumerations run, one of each kind: zero-sum, leave-one-out, asymmetric, focused, one-sided."""
+
+
+def _noisy_certificate(size: int) -> Certificate:
+    """One logit, two correct behaviours and a wrong one; the verifier accepts them with chance t, t and f."""
+    pi, (t, f) = sympy.symbols("pi1:4"), sympy.symbols("t f")
+    plus, minus = sympy.symbols(f"a1:{size + 1}"), sympy.symbols(f"b0:{size}")
+    # what is drawn is a behaviour and what was said of it: six outcomes
+    chances = [x * y for x, said in zip(pi, (t, t, f), strict=True) for y in (said, 1 - said)]
+    mean = sympy.Integer(0)
+    for counts, ways in compositions(6, size):
+        accepted = counts[0] + counts[2] + counts[4]
+        up, down = plus[accepted - 1] if accepted else 0, minus[accepted] if accepted < size else 0
+        c = accepted * up + (size - accepted) * down
+        first = counts[0] * up + counts[1] * down
+        mean += ways * math.prod(x**n for x, n in zip(chances, counts, strict=True)) * (first - c * pi[0])
+    rate = pi[0] + pi[1]
+    seen = f + (t - f) * rate
+    slope = sum(
+        math.comb(size - 1, j) * seen**j * (1 - seen) ** (size - 1 - j) * (plus[j] - minus[j]) for j in range(size)
+    )
+    zero = mean - size * (t - f) * slope * pi[0] * (1 - rate)
+    return certify(zero, f"logit of a correct behaviour, G = {size}; t, f: chances to accept", {pi[2]: 1 - rate})
+
+
+@theorem("a verifier with errors of both kinds; the master theorem (arXiv:2510.13651) with Youden's J")
+def noisy_verifier() -> Proof:
+    """With false positives f and true positives t the expected update is J F'_G(f + J P) grad P, J = t - f: errors
+    shift the success that F' is read at and divide the speed, and the direction stays.
+    """
+    return Proof(
+        "exact",
+        "polynomials with symbolic A+, A-, pi, t, f at G = 1, 2",
+        (_noisy_certificate(1), _noisy_certificate(2)),
+        named=(("noisy_verifier_by_enumeration", {"names": TELLING}),),
+        rests_on=TO_N,
+    )
+
+
+@theorem("rewards at random (arXiv:2506.10947 reports gains from them)")
+def placebo_has_no_drift_but_noise() -> Proof:
+    """Rewards independent of the rollouts have expected update 0 at first order, and the second moment of the update
+    is (1/G^2) E[sum A^2] times the Fisher matrix of the policy; for GRPO E[sum A^2] = G (1 - P^G - Q^G), as
+    `grpo: sum A^2 = G`.
+    """
+    drift = Certificate(
+        "A*(x*(1 - x) - y*x - z*x)",
+        ("x + y + z - 1",),
+        ("-A*x",),
+        meaning="E[A (1[o = b] - pi_b)] with A independent of o, three behaviours of probability x, y, z",
+    )
+    cross = Certificate(
+        "A*B*(x*(1 - x) - y*x - z*x)*(x*(1 - x) - y*x - z*x)",
+        ("x + y + z - 1",),
+        ("-A*B*x*(x*(1 - x) - y*x - z*x)",),
+        meaning="two rollouts of a group: E[A_i A_j s_i s_j] = E[A_i A_j] E[s]^2 = 0, so only squares remain",
+    )
+    return Proof(
+        "exact",
+        "scores have mean 0; groups enumerated with the code's advantages",
+        (drift, cross),
+        named=(("placebo_by_enumeration", {"names": TELLING}),),
+        rests_on=IDENTITY,
+    )
+
+
+@theorem("second order of the step under a placebo; for arXiv:2506.10947")
+def placebo_sharpens_at_second_order() -> Proof:
+    """Under a placebo, a logit per behaviour and a step of eta, E[d pi_b] = (eta^2 v / 2) pi_b [(1 + 2 s2)(pi_b - s2) -
+    3 (pi_b^2 - s3)] + O(eta^3), v = E[sum A^2] / G^2, s_n = sum pi^n: noise alone can move pass@1, up where correct
+    answers are the likely ones.
+    """
+    x, y, z = sympy.symbols("x y z")
+    pi = (x, y, z)
+    s2, s3 = sum(p**2 for p in pi), sum(p**3 for p in pi)
+    centred = []  # E[(g_b - mean g)^2] with Cov g = diag(pi) - pi pi^T
+    for b in range(3):
+        weight = [(1 if c == b else 0) - pi[c] for c in range(3)]
+        square = sum(p * w**2 for p, w in zip(pi, weight, strict=True))
+        centred.append(square - sum(p * w for p, w in zip(pi, weight, strict=True)) ** 2)
+    variance = sum(p * c for p, c in zip(pi, centred, strict=True))
+    claim = centred[0] - variance - ((1 + 2 * s2) * (x - s2) - 3 * (x**2 - s3))
+    certificate = certify(claim, "drift of log pi_b over eta^2 v / 2, three behaviours x, y, z", {z: 1 - x - y})
+    return Proof(
+        "exact",
+        "a polynomial in the policy; finite steps over all groups",
+        (certificate,),
+        named=(("placebo_second_order", {}),),
+        rests_on=TO_N,
+    )
+
+
+@theorem("DAPO (arXiv:2503.14476), dynamic sampling")
+def redrawing_costs_what_it_gains() -> Proof:
+    """Groups that are drawn again, up to T times, until they are mixed: the expected update is F'_G grad P times 1 + d
+    + ... + d^(T-1), d = P^G + Q^G, for estimators with A = 0 in groups of equal rewards, and so is the mean number of
+    groups drawn. Per rollout a prompt gains nothing; what changes is how much of the batch each prompt takes.
+    """
+    certificates = tuple(
+        Certificate(
+            f"(1 - d)*({' + '.join(f'd**{i}' if i else '1' for i in range(tries))}) - (1 - d**{tries})",
+            ("0",),
+            ("0",),
+            meaning=f"(1 - d)(1 + ... + d^{tries - 1}) = 1 - d^{tries}, the chance that one of {tries} draws is mixed",
+        )
+        for tries in (2, 3, 8)
+    )
+    return Proof(
+        "exact",
+        "geometric series; two draws of every group enumerated",
+        certificates,
+        named=(("redrawn_by_enumeration", {"names": ["grpo", "rloo", "positive_dominant", "maxrl"]}),),
+        rests_on=TO_N,
+    )
+
+
+@theorem("duplicated rollouts: every worker draws the same (no statement in the literature)")
+def copies_shrink_the_group() -> Proof:
+    """With c copies of each rollout the expected update of an estimator that copies do not change, such as GRPO, is
+    F'_(G/c)(P) grad P: the group is as large as its distinct rollouts.
+    """
+    return Proof(
+        "exact",
+        "groups of copies enumerated in exact numbers",
+        named=(
+            ("copies_by_enumeration", {"names": ["grpo", "dr_grpo", "positive_dominant", "hard_focused", "maxrl"]}),
+        ),
+        rests_on=TO_N,
+    )
+
+
+@theorem("Eq. 1 of arXiv:2602.05548: the k3 estimate of the KL term (GRPO, arXiv:2402.03300)")
+def kl_penalty_of_grpo_is_the_forward_one() -> Proof:
+    """The gradient of GRPO's k3 penalty r - log r - 1, r = pi_base / pi, has on policy the mean grad KL(pi_base || pi),
+    not that of KL(pi || pi_base): for a logit per behaviour it is pi - pi_base.
+    """
+    x, y, z, u, v, w = sympy.symbols("x y z u v w")
+    mean = x * (1 - x) - u * (1 - x) - (y - v) * x - (z - w) * x  # sum_b (pi_b - base_b)(1[b = first] - x)
+    certificate = certify(
+        mean - (x - u),
+        "E[(1 - r) grad log pi] of the first logit; policy x, y, z, base u, v, w",
+        {z: 1 - x - y, w: 1 - u - v},
+    )
+    trials = (("forward_kl", {}),)
+    return Proof(
+        "exact", "three behaviours in symbols, any number by the trial", (certificate,), named=trials, rests_on=TO_N
+    )
