@@ -30,3 +30,11 @@ settings.load_profile("default")
 def single_precision():
     with jax.enable_x64(False):
         yield
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n`, the tests of a module go to one worker: they share its fixtures and compiled programs."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    return LoadScopeScheduling(config, log) if config.getoption("dist") == "load" else None

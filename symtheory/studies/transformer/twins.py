@@ -81,8 +81,10 @@ def _simulated(config: Training, as_world, runs_at_once: int) -> xr.Dataset:
 
         def of(index):
             observe = lambda params: (world.success(params), world.entropy(params))  # noqa: E731
-            size = dict(records=config.steps // config.stride, stride=config.stride)
-            return train(key, world, advantage_of(chain, index), optimizer, update, observe=observe, **size)[1]
+            advantage, records = advantage_of(chain, index), config.steps // config.stride
+            return train(
+                key, world, advantage, optimizer, update, observe=observe, records=records, stride=config.stride
+            )[1]
 
         return jax.lax.map(of, jnp.arange(len(chain)))
 
