@@ -98,8 +98,9 @@ def frameworks() -> tuple[str, ...]:
 def conform(f, framework: str, **options) -> list[Comparison]:
     """Compare an estimator with every function known of a framework, the nearest first.
 
-    Left out are batches that one of the two is not defined for, and functions with no batch left. Values agree to 1e-9,
-    to 1e-4 for an estimator that computes in float32, or within the tolerance of a golden file without a formula.
+    Left out are batches that one of the two is not defined for, and functions with no batch left. Values agree to 1e-6
+    (a constant in float32 is off by 1e-8), to 1e-4 for an estimator that computes in float32, to 4 units of roundoff in
+    float16 and bfloat16, or within the tolerance of a golden file without a formula.
 
     Args:
         f: as for `check_estimator`, and `options` with it.
@@ -130,7 +131,7 @@ def compare(target: Target) -> list[Comparison]:
     precise = target.at("float64") if "float64" in target.dtypes else target
     asked = probes(target.rewards, lengths=target.has_lengths)
     ours = answers(precise, asked)
-    tolerance = 1e-9 if precise.unit_roundoff < 1e-10 else 1e-4
+    tolerance = equality(precise.unit_roundoff)
     formulas = {name: (name, {}) for name in estimators.names("rewards")} | COUNTERPARTS
     found = [
         made
@@ -143,6 +144,11 @@ def compare(target: Target) -> list[Comparison]:
     return sorted(_only_widest(found, target), key=_nearness)
 
 
+def equality(unit_roundoff: float) -> float:
+    """How far apart equal estimators may be, relative to max(1, |A|)."""
+    return 1e-6 if unit_roundoff < 1e-10 else max(1e-4, 4 * unit_roundoff)
+
+
 def _with_parameters(target: Target, asked: list[Probe], ours, tolerance: float) -> list[Comparison]:
     """The first registered estimator that equals it with other parameters: those of the fit."""
     formula = fit(target)
@@ -152,7 +158,7 @@ def _with_parameters(target: Target, asked: list[Probe], ours, tolerance: float)
     for name in estimators.names("rewards"):
         own = estimators.get(name).params
         changed = {k: v for k, v in fitted.items() if k in own and own[k] != v and v is not None}
-        if "eps" not in changed:
+        if not changed:
             continue
         text = ", ".join(f"{k}={v:g}" for k, v in changed.items())
         made = _with_formula(f"{name}({text})", name, changed, target, asked, ours, tolerance)

@@ -103,7 +103,7 @@ def fit(target: Target) -> Fit | None:
     rows = list(_answered(precise, probes(target.rewards, target.has_lengths)))
     if not rows or not any(np.abs(a).max() > 0 for _, a, _ in rows):
         return None
-    tolerance = 1e-9 if precise.unit_roundoff < 1e-10 else 1e-3
+    tolerance = 1e-9 if precise.unit_roundoff < 1e-10 else max(1e-3, 8 * precise.unit_roundoff)
     bounds = _saturation(rows, tolerance)
     slopes = [s for name in BASELINES if (s := _slopes(name, rows, bounds)) is not None]
     if not slopes:

@@ -2,10 +2,12 @@
 
 A law (`invariants.py`) yields comparisons `(deviation, slack)`: the largest deviation, as a share of the larger of 1
 and the advantages' size, and the share of it that a stable algorithm may show on these rewards in this precision,
-which is 1000 units of roundoff times the condition number max|r| / (smallest difference of two in a group).
+which is 1000 units of roundoff (4 in float16 and bfloat16) times the condition number max|r| / (smallest difference of
+two in a group).
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +15,8 @@ import numpy as np
 from .target import Target
 
 Comparison = tuple[float, float]
-BLIND = 0.05
-"""Where rounding may do this much, a batch says nothing about a law."""
+BLIND, COARSE_BLIND = 0.05, 0.25
+"""Where rounding may do this much, a batch says nothing about a law; the second for float16 and bfloat16."""
 
 
 class Side(NamedTuple):
@@ -69,9 +71,10 @@ def measure(law: Callable[..., Iterator[Comparison] | None], target: Target, rew
     None where the law says nothing.
     """
     recorder, outcomes = Recorder(target), []
+    blind = COARSE_BLIND if coarse(target) else BLIND
     for deviation, room in law(recorder, rewards) or ():
         deviation = np.inf if np.isnan(deviation) else float(deviation)
-        if room < BLIND:
+        if room < blind:
             outcomes.append(Outcome(deviation, float(room), tuple(recorder.calls)))
         recorder.calls = []
     broken = [o for o in outcomes if not o.holds]
@@ -92,9 +95,22 @@ def difference(x: np.ndarray, y: np.ndarray) -> float:
 
 def slack(f: Target | Recorder, batch: np.ndarray) -> float:
     """Relative error that a stable algorithm may show on the rewards of a whole batch."""
+    units = 4 if coarse(f) else 1e3
+    return units * f.unit_roundoff * (1 + _condition(batch.shape, batch.tobytes()))
+
+
+@lru_cache(maxsize=4096)
+def _condition(shape: tuple[int, ...], data: bytes) -> float:
+    """max|r| / (smallest difference of two rewards in a group)."""
+    batch = np.frombuffer(data).reshape(shape)
     gaps = np.diff(np.sort(batch, axis=-1), axis=-1)
     gap = gaps[gaps > 0].min() if (gaps > 0).any() else max(1.0, np.abs(batch).max())
-    return 1e3 * f.unit_roundoff * (1 + np.abs(batch).max() / gap)
+    return float(np.abs(batch).max() / gap)
+
+
+def coarse(f: Target | Recorder) -> bool:
+    """Whether it computes in float16 or bfloat16, where 1000 units of roundoff would hide everything."""
+    return f.unit_roundoff > 1e-5
 
 
 def finite_rows(a: np.ndarray) -> np.ndarray:

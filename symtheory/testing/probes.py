@@ -22,7 +22,7 @@ def probes(rewards: str, lengths: bool = False) -> list[Probe]:
     """Batches within a range of rewards; with `lengths`, some of rollouts of unequal lengths."""
     one_correct = [np.eye(1, size) for size in (2, 3, 16, 32, 64)]
     binary = [*one_correct, *(1 - r for r in one_correct), np.array([[0.0, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0]])]
-    binary += [np.array([[1.0, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0, 0]])]
+    binary += [np.array([[1.0, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0, 0]]), np.zeros((1, 4)), np.ones((1, 4))]
     found = binary if rewards == "binary" else [*binary, SIXTEENTHS, EIGHT, SIXTEENTHS[:, :3], SIXTEENTHS[:1]]
     if rewards != "binary":
         found += [EIGHT * 2.0**-k for k in (6, 10, 14, 18)] + [SIXTEENTHS[:, :3] * 2.0**-k for k in (4, 12)]
@@ -35,15 +35,24 @@ def probes(rewards: str, lengths: bool = False) -> list[Probe]:
 
 
 def answers(target: Target, asked: list[Probe]) -> list[np.ndarray | None]:
-    """What a target gives on each probe; None where it is not defined, raises, or gives what is not finite."""
+    """What a target gives on each probe; None where it is not defined, raises, or gives what is not finite.
+
+    Float16 and bfloat16 are asked only about rewards that lie 1/16 apart.
+    """
     found: list[np.ndarray | None] = []
     for probe in asked:
         try:
-            a = target(probe.rewards, lengths=probe.lengths) if target.admits(probe.rewards) else None
+            seen = target.admits(probe.rewards) and (target.unit_roundoff < 1e-5 or _gap(probe.rewards) >= 1 / 16)
+            a = target(probe.rewards, lengths=probe.lengths) if seen else None
         except InputError:
             a = None
         found.append(a if a is not None and np.isfinite(a).all() else None)
     return found
+
+
+def _gap(rewards: np.ndarray) -> float:
+    gaps = np.diff(np.sort(rewards, axis=-1), axis=-1)
+    return float(gaps[gaps > 0].min(initial=1.0))
 
 
 def within(rewards: np.ndarray) -> str:

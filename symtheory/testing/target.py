@@ -128,7 +128,7 @@ class Target:
             except InputError:
                 return False
         if self.rewards == "binary":
-            return bool(np.isin(rewards, (0, 1)).all())
+            return bool(((rewards == 0) | (rewards == 1)).all())
         return self.rewards == "real" or bool(((rewards >= 0) & (rewards <= 1)).all())
 
     def evaluate(self, rewards: np.ndarray, order=None, lengths=None) -> np.ndarray:

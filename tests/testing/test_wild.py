@@ -38,7 +38,7 @@ TRUTH = {
     "wild_lists.py:nested": ("matrix", CENTRED, 0, None, 1, "dr_grpo", ""),
     "wild_lists.py:by_prompt": ("lists", CENTRED, 0, None, 1, "dr_grpo", ""),
     "wild_lists.py:sets_advantages": ("group", CENTRED, 0, None, 1, "dr_grpo", ""),
-    "wild_lists.py:normalised_episodes": ("group", GRPO0, 1e-4, None, 1, "grpo(eps=0.0001)", ""),
+    "wild_lists.py:normalised_episodes": ("ids", GRPO0, 1e-4, None, 1, "grpo(eps=0.0001)", ""),
     "wild_lists.py:normaliser.run": ("flat", GRPO0, 1e-6, None, 1, "grpo(eps=1e-06)", ""),
     "wild_lists.py:Normaliser.run": ("flat", GRPO0, 1e-6, None, 1, "grpo(eps=1e-06)", ""),
     "wild_lists.py:Tracker.update": ("ids", GRPO0, 1e-4, None, 1, "grpo(eps=0.0001)", ""),
@@ -116,8 +116,8 @@ def target(place, **options):
 
 
 @pytest.mark.parametrize("place", TRUTH)
-def test_a_function_as_people_write_it_gets_its_layout_formula_name_and_laws(place):
-    layout, (baseline, scale, ddof), eps, clip, factor, name, broken = TRUTH[place]
+def test_a_function_as_people_write_it_gets_its_layout_formula_and_name(place):
+    layout, (baseline, scale, ddof), eps, clip, factor, name, _ = TRUTH[place]
     subject = target(place)
     formula = fit(subject)
     assert formula is not None
@@ -131,8 +131,16 @@ def test_a_function_as_people_write_it_gets_its_layout_formula_name_and_laws(pla
     known = compare(subject)
     names = [c.describe() for c in known if c.equal or (factor != 1 and c.distance < 1e-6)]
     assert name in names if name else not names
-    report = check_estimator(subject, laws=LAWS, examples=0)
-    assert {f.name for f in report.findings if f.holds is False} == set(broken.split())
+
+
+ALIKE = [place for place, row in TRUTH.items() if row[-1] in ("", "duplication")]
+ALIKE = [place for place in ALIKE if place not in ("wild_lists.py:one_group_population", "wild_torch.py:flat")]
+
+
+@pytest.mark.parametrize("place", [pytest.param(p, marks=pytest.mark.slow) if p in ALIKE else p for p in TRUTH])
+def test_a_function_as_people_write_it_breaks_these_laws_and_no_other(place):
+    report = check_estimator(target(place), laws=LAWS, examples=0)
+    assert {f.name for f in report.findings if f.holds is False} == set(TRUTH[place][-1].split())
 
 
 def test_an_ambiguous_function_is_asked_about_with_both_answers():

@@ -1,7 +1,6 @@
 """One way to call a function: rewards `[P, G]` in, advantages `[P, G]` out, whatever the function takes and gives."""
 
 import contextlib
-import copy
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from ...errors import InputError
-from .answers import read
+from .answers import library_of, read
 from .arrays import as_numpy
 from .fill import TOKENS, Forms, Rollouts, arguments, filled, passed
-from .signature import Signature, name_of, role_of
+from .signature import Signature, name_of
+from .sizes import Place, constants, holder_of, set_to, sized_attributes, with_attribute
 
 Layout = Literal["matrix", "group", "lists", "flat", "ids", "tokens", "functions", "responses"]
 LAYOUTS: dict[str, str] = {
@@ -39,8 +39,8 @@ class Adapter:
     signature: Signature
     layout: str
     forms: Forms
-    jitted: Callable | None = field(default=None, compare=False)
-    """The function as jax compiles it, where that gives the same."""
+    jitted: dict[int, Callable] | None = field(default=None, compare=False)
+    """The function as jax compiles it for each group size, where that gives the same."""
     known: dict[bytes, np.ndarray] | None = field(default=None, compare=False)
     """Answers for single groups, once it is known that they do not depend on earlier calls."""
 
@@ -94,15 +94,35 @@ class Adapter:
     def _told_size(self) -> str:
         sizes = [p.name for p in self.signature.having("size")]
         hidden = [f"self.{'.'.join(path)}" for path in sized_attributes(holder_of(self.signature.function))]
+        hidden += [place.name for place in self._constants]
         return ", ".join(sizes or hidden or ["the size in its configuration"])
+
+    @functools.cached_property
+    def _constants(self) -> list[Place]:
+        """Constants that hold the group size, where no parameter does."""
+        return [] if self.layout != "flat" or self.signature.has("size") else constants(self.signature.function)
+
+    def answers_in(self, rewards: np.ndarray) -> str | None:
+        """The library whose arrays it returns: `numpy`, `torch`, `jax`, or None for plain numbers."""
+        group = self.layout == "group"
+        rewards = rewards[0] if group else rewards
+        with _double_precision(self.forms.backend):
+            result, _ = self._call(Rollouts(rewards, np.arange(rewards.size), np.full(rewards.shape, TOKENS)))
+        return library_of(result)
 
     def _ask(self, rollouts: Rollouts) -> np.ndarray:
         with _double_precision(self.forms.backend):
-            positional, named = arguments(self.signature, rollouts, self.forms)
-            result = (self.jitted or self._bound(rollouts.size))(*positional, **named)
-            given = dict(zip([p.name for p in passed(self.signature) if p.positional], positional, strict=True)) | named
+            result, given = self._call(rollouts)
             self._must_be_unchanged(given, rollouts)
             return self._answer(result, given, rollouts)
+
+    def _call(self, rollouts: Rollouts) -> tuple[Any, dict[str, Any]]:
+        """What the function returns, and the arguments that it was given."""
+        positional, named = arguments(self.signature, rollouts, self.forms)
+        with set_to(self._constants, rollouts.size):
+            result = self._function(rollouts.size)(*positional, **named)
+        given = dict(zip([p.name for p in passed(self.signature) if p.positional], positional, strict=True))
+        return result, given | named
 
     def _group(self, group: Rollouts) -> np.ndarray:
         if self.known is None or self.has_lengths:
@@ -112,16 +132,24 @@ class Adapter:
             self.known[key] = self._ask(group)
         return self.known[key]
 
+    def _function(self, size: int) -> Callable:
+        """What to call for groups of a size."""
+        if self.jitted is None:
+            return self._bound(size)
+        if size not in self.jitted:
+            self.jitted[size] = _jit(self._bound(size), self.signature)
+        return self.jitted[size]
+
     def _bound(self, size: int) -> Callable:
         """The function; a method with a fresh object of its class, or with the group size set in its own."""
         f, owner = self.signature.function, self.signature.owner
         if owner is not None:
             return functools.partial(f, filled(owner, size))
         holder = holder_of(f)
-        paths = [] if holder is None or self.layout == "group" else sized_attributes(holder)
+        paths = [] if self.layout == "group" else sized_attributes(holder)
         if not paths:
             return f
-        sized = functools.reduce(lambda h, path: _with_attribute(h, path, size), paths, holder)
+        sized = functools.reduce(lambda h, path: with_attribute(h, path, size), paths, holder)
         return getattr(sized, f.__name__) if hasattr(f, "__self__") else sized  # type: ignore[return-value]
 
     def _answer(self, result: Any, given: dict[str, Any], rollouts: Rollouts) -> np.ndarray:
@@ -152,44 +180,6 @@ def _double_precision(backend: str) -> contextlib.AbstractContextManager:
     return jax.enable_x64(True)
 
 
-def holder_of(f: Any) -> Any:
-    """The object that a bound method belongs to, or that is called itself; None for a function."""
-    if hasattr(f, "__self__"):
-        return None if isinstance(f.__self__, type) or not hasattr(f.__self__, "__dict__") else f.__self__
-    return f if hasattr(f, "__dict__") and not hasattr(f, "__code__") and not hasattr(f, "__wrapped__") else None
-
-
-def sized_attributes(holder: Any) -> list[tuple[str, ...]]:
-    """Where an object keeps the group size: its own attributes, and those of its configuration."""
-    found = []
-    for name, value in list(getattr(holder, "__dict__", {}).items()):
-        if _is_size(name, value):
-            found.append((name,))
-        elif role_of(name) == "config":
-            inner = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-            found += [(name, key) for key, v in inner.items() if _is_size(str(key), v)]
-    return found
-
-
-def _is_size(name: str, value: Any) -> bool:
-    return role_of(name) == "size" and isinstance(value, int) and not isinstance(value, bool)
-
-
-def _with_attribute(holder: Any, path: tuple[str, ...], value: Any) -> Any:
-    """A copy of an object with one attribute (of an attribute) replaced."""
-    changed = copy.copy(holder)
-    new = value if len(path) == 1 else _with_attribute(_get(holder, path[0]), path[1:], value)
-    if isinstance(changed, dict):
-        changed[path[0]] = new
-    else:
-        object.__setattr__(changed, path[0], new)  # configurations are often frozen dataclasses
-    return changed
-
-
-def _get(holder: Any, name: str) -> Any:
-    return holder[name] if isinstance(holder, dict) else getattr(holder, name)
-
-
 def settled(adapter: Adapter, rewards: np.ndarray) -> Adapter:
     """The same for a function without memory: answers for single groups are kept, and jax code is compiled."""
     kept = replace(adapter, known={})
@@ -198,15 +188,18 @@ def settled(adapter: Adapter, rewards: np.ndarray) -> Adapter:
 
 def _compiled(adapter: Adapter, rewards: np.ndarray) -> Adapter:
     """With the function jitted, if it can be and gives the same: then each shape compiles once."""
-    import jax
-
-    f, signature = adapter.signature.function, adapter.signature
-    still = [p.name for p in passed(signature) if p.role not in ("rewards", "tokens", "functions", "mask", "weights")]
-    if signature.owner is not None or holder_of(f) is not None or signature.has("ids", "config", "verifier"):
+    if adapter.signature.has("ids", "config", "verifier"):
         return adapter
-    fast = replace(adapter, jitted=jax.jit(f, static_argnames=still), known={})
+    fast = replace(adapter, jitted={}, known={})
     try:
         same = np.allclose(fast(rewards), adapter(rewards), rtol=1e-12, atol=1e-12, equal_nan=True)
     except Exception:
         return adapter
     return fast if same else adapter
+
+
+def _jit(f: Callable, signature: Signature) -> Callable:
+    import jax
+
+    arrays = ("rewards", "tokens", "functions", "mask", "weights")
+    return jax.jit(f, static_argnames=[p.name for p in passed(signature) if p.role not in arrays])

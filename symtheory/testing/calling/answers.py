@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import InputError
 from .arrays import as_numpy
+from .signature import library
 
 
 def read(result: Any, rewards: np.ndarray, last_token: np.ndarray | None, name: str) -> np.ndarray:
@@ -27,6 +28,12 @@ def read(result: Any, rewards: np.ndarray, last_token: np.ndarray | None, name: 
         raise InputError(_complaint(result, rewards, name))
     changed = [a for a in fitting if not np.array_equal(a, rewards)]  # rewards that are handed back are no answer
     return (changed or fitting)[0]
+
+
+def library_of(result: Any) -> str | None:
+    """The library of the first array in a result: `numpy`, `torch` or `jax`; None where there are plain numbers."""
+    homes = (library(type(part).__module__) for part in _parts(result))
+    return next((home for home in homes if home in ("numpy", "torch", "jax")), None)
 
 
 def _parts(result: Any) -> list[Any]:

@@ -34,7 +34,7 @@ def numpy_dtype(name: str) -> np.dtype:
 
 def unit_roundoff(dtype: str) -> float:
     """Distance of 1 from the next number."""
-    return {"float64": 2.0**-52, "float32": 2.0**-23, "bfloat16": 2.0**-7}[dtype]
+    return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
 
 
 def maker(backend: str) -> Callable[[np.ndarray], Any]:

@@ -4,10 +4,11 @@ import inspect
 import itertools
 from collections.abc import Iterator
 
-from .adapter import Adapter, holder_of, sized_attributes
+from .adapter import Adapter
 from .arrays import installed
 from .fill import Forms
 from .signature import Signature, role_of
+from .sizes import constants, holder_of, sized_attributes
 
 ARRAY_METHODS = {"mean", "std", "var", "sum", "reshape", "view", "shape", "ndim", "dtype", "tolist"}
 TORCH_METHODS = {
@@ -78,12 +79,17 @@ def _id_forms(signature: Signature, backend: str) -> list[str]:
 
 
 def _size_is_hidden(signature: Signature) -> bool:
-    """Whether the group size is in the object or in a configuration, not among the parameters."""
-    if sized_attributes(holder_of(signature.function)) or any(p.required for p in signature.having("config")):
+    """Whether the group size is in the object, in a configuration or a constant, not among the parameters."""
+    if (
+        constants(signature.function)
+        or sized_attributes(holder_of(signature.function))
+        or any(p.required for p in signature.having("config"))
+    ):
         return True
     if signature.owner is None:
         return False
-    made = list(map(str, describe_owner(signature.owner)))
+    named = [n for n, v in vars(signature.owner).items() if isinstance(v, int)]
+    made = [*map(role_of, named), *describe_owner(signature.owner)]
     return "size" in made or "config" in made
 
 
@@ -104,16 +110,12 @@ def likely_backends(signature: Signature) -> list[str]:
     order: list[str] = []
     if "list" in annotations or "sequence" in annotations or "iterable" in annotations:
         order.append("list")
-    order += [
-        kind
-        for kind in ("torch", "jax", "numpy")
-        if kind in annotations or (kind == "numpy" and "ndarray" in annotations)
-    ]
+    order += [kind for kind in ("torch", "jax", "numpy") if kind in signature.annotated]
     order += [kind for kind in ("torch", "jax", "numpy") if kind in own]
     if signature.methods & TORCH_METHODS:
         order.append("torch")
     if not own & {"torch", "jax", "numpy"} and not arrays:
         order.append("list")
-    order += ["torch"] if "torch" in signature.around else []  # numpy and jax agree where both run; torch's std differs
+    order += [kind for kind in ("torch", "jax") if kind in signature.around]
     order += ["numpy", "jax", "list", "torch"] if arrays else ["list", "numpy", "jax", "torch"]
     return [kind for kind in dict.fromkeys(order) if installed(kind)]

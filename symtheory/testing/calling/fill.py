@@ -1,6 +1,7 @@
 """An argument for every parameter of an advantage function: rewards in its layout, and what goes with them."""
 
 import dataclasses
+import functools
 import inspect
 import types
 import typing
@@ -12,6 +13,7 @@ import numpy as np
 from ...errors import InputError
 from .arrays import maker
 from .signature import PASSED, Parameter, Signature, plain_function, role_of
+from .sizes import sized_attributes, with_attribute
 
 TOKENS = 3
 """Tokens of a rollout where all have the same length; the reward sits on the last valid one."""
@@ -271,7 +273,8 @@ def filled(cls: type, size: int) -> Any:
             if value is None:
                 raise InputError(f"{cls.__name__} asks for {name!r} when it is made, which check cannot know")
             given[name] = value
-    return cls(**given)
+    made = cls(**given)
+    return functools.reduce(lambda holder, path: with_attribute(holder, path, size), sized_attributes(made), made)
 
 
 def _library_dtype(dtype: np.dtype, backend: str) -> Any:

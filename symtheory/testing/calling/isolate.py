@@ -13,6 +13,7 @@ from typing import Any
 
 from ...errors import InputError
 from ...estimators import loading
+from .signature import library
 
 
 def load(spec: str, *, isolate: bool = False) -> Any:
@@ -66,11 +67,21 @@ def cut_out(path: Path, attribute: str) -> types.ModuleType:
     needed = _closure(wanted, defined)
     module = types.ModuleType(f"{path.stem}_isolated")
     module.__file__ = str(path)
+    module.__imports__ = _libraries(tree)  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
     kept = {id(s): s for s in tree.body if any(s is d for name in needed for d in defined[name])}
     for statement in kept.values():
         _execute(statement, needed, path, module)
     return module
+
+
+def _libraries(tree: ast.Module) -> set[str]:
+    """The packages that a file imports, needed here or not: they tell which arrays it is about."""
+    imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+    absolute = [n.module for n in imports if isinstance(n, ast.ImportFrom) and n.module and not n.level]
+    return {
+        library(name) for name in [*absolute, *(a.name for n in imports if isinstance(n, ast.Import) for a in n.names)]
+    }
 
 
 def _definitions(tree: ast.Module) -> dict[str, list[ast.stmt]]:
@@ -149,21 +160,42 @@ def _import(statement: ast.Import | ast.ImportFrom, needed: set[str], path: Path
 def _neighbour(statement: ast.Import | ast.ImportFrom, alias: ast.alias, path: Path) -> Any:
     """What an absolute import means in the same repository, cut out of its file; None where there is no such file."""
     dotted = statement.module or "" if isinstance(statement, ast.ImportFrom) else alias.name
-    place = Path(*dotted.split(".")).with_suffix(".py")
-    file = next((folder / place for folder in path.resolve().parents if (folder / place).exists()), None)
-    if file is None or (isinstance(statement, ast.Import) and not alias.asname):
+    if isinstance(statement, ast.Import) and not alias.asname:
         return None
-    try:
-        return _Cut(file) if isinstance(statement, ast.Import) else getattr(cut_out(file, alias.name), alias.name)
-    except InputError:
-        return None
+    for folder in path.resolve().parents:
+        try:
+            found = _file(folder.joinpath(*dotted.split(".")))
+            if found is not None and isinstance(statement, ast.Import):
+                return _Cut(found)
+            return _member(folder.joinpath(*dotted.split(".")), alias.name)
+        except InputError:
+            continue
+    return None
 
 
 def _relative(statement: ast.ImportFrom, name: str, path: Path) -> Any:
     """A name from a neighbouring file, cut out of it in turn."""
-    folder = path.resolve().parents[statement.level - 1].joinpath(*(statement.module or "").split("."))
-    file = folder.with_suffix(".py") if statement.module else folder / f"{name}.py"
+    folder = path.resolve().parents[statement.level - 1]
+    return _member(folder.joinpath(*(statement.module or "").split(".")), name)
+
+
+def _member(place: Path, name: str) -> Any:
+    """`from place import name`: a module of a package, or a name of a file or of a package's `__init__.py`.
+
+    Raises:
+        InputError: there is none.
+    """
+    module, file = _file(place / name), _file(place)
+    if module is not None:
+        return _Cut(module)
+    if file is None:
+        raise InputError(f"no file {str(place)!r}")
     return getattr(cut_out(file, name), name)
+
+
+def _file(place: Path) -> Path | None:
+    """The file of a module or package."""
+    return next((f for f in (place.with_name(place.name + ".py"), place / "__init__.py") if f.exists()), None)
 
 
 class _Cut:
@@ -175,7 +207,8 @@ class _Cut:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(cut_out(self.__dict__["_file"], name), name)
+        found = self.__dict__[name] = getattr(cut_out(self.__dict__["_file"], name), name)  # cut once, not at every use
+        return found
 
 
 class _Missing:

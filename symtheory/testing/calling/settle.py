@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import InputError
 from ..target import PROBE, Raised, Target, show
 from .adapter import Adapter
-from .arrays import DTYPES, unit_roundoff
+from .arrays import DTYPES, numpy_dtype, unit_roundoff
 from .fill import filled
 from .state import Memory, fresh, seeded
 
@@ -25,7 +25,7 @@ def settle_memory(target: Target, adapter: Adapter, memory: Memory, name: str) -
         target.state = _state_of_one_object(target, adapter)
         return
     memory.restore()
-    other = {"real": OTHER, "unit": UNIT_OTHER, "binary": 1 - PROBE}[target.rewards]
+    other = _other(target)
     first, second, third = (evaluated(target, r) for r in (PROBE, other, PROBE))
     changed = memory.changed()
     memory.restore()
@@ -43,6 +43,10 @@ def settle_memory(target: Target, adapter: Adapter, memory: Memory, name: str) -
     raise InputError(f"{name} is random, or keeps state that cannot be put back: {calls}; seed or remove it")
 
 
+def _other(target: Target) -> np.ndarray:
+    return {"real": OTHER, "unit": UNIT_OTHER, "binary": 1 - PROBE}[target.rewards]
+
+
 def _state_of_one_object(target: Target, adapter: Adapter) -> str:
     """What an object would remember from one call to the next, if it were used twice."""
     assert adapter.signature.owner is not None
@@ -51,7 +55,7 @@ def _state_of_one_object(target: Target, adapter: Adapter) -> str:
     memory = Memory(method)
     first = once(PROBE)
     try:
-        once(1 - PROBE)
+        once(_other(target))
         lasts = not same(first, once(PROBE))
     except Exception:  # a second call on one object fails
         lasts = True
@@ -62,6 +66,17 @@ def precisions(target: Target, dtype: str | None) -> tuple[str, ...]:
     """The dtypes it is judged in: both float64 and float32 for torch and jax, which train in the latter."""
     if dtype:
         return (dtype,)
+    found = _fine_precisions(target)
+    coarse = inside(target)
+    if coarse:
+        target.notes.append(f"it computes in {coarse} inside, whatever it is given: no epsilon below 0.01 shows")
+        for name in found:
+            target.at(name).unit_roundoff = unit_roundoff(coarse)
+        return found[:1]
+    return found
+
+
+def _fine_precisions(target: Target) -> tuple[str, ...]:
     if target.backend in ("list", "numpy"):
         return ("float32",) if noise(target) > 1e-10 else ("float64",)
     running = []
@@ -80,22 +95,48 @@ def precisions(target: Target, dtype: str | None) -> tuple[str, ...]:
     return tuple(running)
 
 
+LINE = np.array([[0.1, 0.7, 0.35], [0.3, 0.9, 0.25]])
+DIRECTION = np.array([[1.0, -0.7, 0.4], [0.6, 0.3, -0.8]])
+
+
 def noise(target: Target) -> float:
     """How far the answers jump where the rewards move smoothly: the precision of what happens inside.
 
     Second differences along a line of rewards, in steps of a third of float32's spacing: about 1e-15 where all is
     computed in float64, about 1e-7 where something inside is rounded to float32.
     """
-    base = np.array([[0.1, 0.7, 0.35], [0.3, 0.9, 0.25]])
-    direction = np.array([[1.0, -0.7, 0.4], [0.6, 0.3, -0.8]]) * 2.0**-25
-    if target.rewards == "binary":
-        return 0.0
-    try:
-        answers = [target.evaluate(base + k * direction) for k in range(7)]
-    except (Raised, InputError):
-        return 0.0
-    bend = np.diff(np.stack(answers), n=2, axis=0)
+    answers = _along(target, 2.0**-25, 7)
+    bend = np.diff(answers, n=2, axis=0)
     return float(np.nanmax(np.abs(bend))) if np.isfinite(bend).any() else 0.0
+
+
+def inside(target: Target) -> str:
+    """`float16` or `bfloat16` where a function computes in that, whatever it is given; else nothing.
+
+    Fourth differences along a line of rewards are then everywhere of the size of the rounding, and either all answers
+    are numbers of that precision or rounding the rewards beforehand changes nothing.
+    """
+    answers = _along(target, 2.0**-9, 17)
+    bend = np.abs(np.diff(answers, n=4, axis=0))
+    if not np.isfinite(bend).any() or np.nanmedian(bend.max(axis=(1, 2))) < 5e-4:
+        return ""
+    points = LINE + np.arange(5)[:, None, None] * 2.0**-9 * DIRECTION
+    for name in ("bfloat16", "float16"):
+        rounded = [x.astype(numpy_dtype(name)).astype(float) for x in points]
+        late = same(answers.astype(numpy_dtype(name)).astype(float), answers)
+        if late or all(same(evaluated(target, x), evaluated(target, y)) for x, y in zip(points, rounded, strict=True)):
+            return name
+    return "bfloat16" if np.nanmax(bend) > 0.03 else "float16"
+
+
+def _along(target: Target, step: float, number: int) -> np.ndarray:
+    """Answers `[number, P, G]` along a line of rewards; not a number where there are none."""
+    if target.rewards == "binary":
+        return np.full((number, *LINE.shape), np.nan)
+    try:
+        return np.stack([target.evaluate(LINE + k * step * DIRECTION) for k in range(number)])
+    except (Raised, InputError):
+        return np.full((number, *LINE.shape), np.nan)
 
 
 def evaluated(target: Target, rewards: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import inspect
 import re
 import textwrap
 import types
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -68,6 +69,8 @@ class Signature:
     """The class to make an object of, if the callable is a method that has none yet."""
     packages: frozenset[str] = field(default_factory=frozenset)
     """`numpy`, `torch`, `jax`, `statistics`: what its own code refers to."""
+    annotated: frozenset[str] = field(default_factory=frozenset)
+    """The same of its parameters' annotations."""
     around: frozenset[str] = field(default_factory=frozenset)
     """The same of the file around it."""
     axis: bool = False
@@ -97,13 +100,16 @@ class Signature:
 def describe(f: Callable) -> Signature:
     """Read the signature of a function, method, class or callable object."""
     owner = _owner(f)
+    if not inspect.isclass(f) and not hasattr(f, "__code__") and inspect.ismethod(getattr(f, "forward", None)):
+        f = f.forward  # type: ignore[attr-defined]  # a torch module's own method tells more than its `__call__`
     if inspect.isclass(f):
         owner, f = f, _main_method(f)
     parameters = _parameters(f, skip_self=owner is not None)
     plain = plain_function(f)
     packages, axis, methods = _uses(plain)
-    module = inspect.getmodule(plain) or types.SimpleNamespace(**getattr(plain, "__globals__", {}))
-    around = {_home(v) for v in vars(module).values() if isinstance(v, types.ModuleType)}
+    scope = getattr(plain, "__globals__", {})
+    around = {_home(v) for v in list(scope.values())} | scope.get("__imports__", set())
+    hints = [_homes(hint, scope) for n, hint in getattr(plain, "__annotations__", {}).items() if n != "return"]
     words = [
         getattr(plain, "__qualname__", ""),
         inspect.getdoc(plain) or "",
@@ -114,6 +120,7 @@ def describe(f: Callable) -> Signature:
         parameters,
         owner,
         frozenset(packages),
+        frozenset(set().union(*hints)),
         frozenset(around & {"numpy", "torch", "jax"}),
         axis,
         " ".join(words).lower(),
@@ -211,17 +218,27 @@ def _wraps(member: Any, f: Any) -> bool:
 
 
 def _main_method(cls: type) -> Callable:
-    """The method of a class that computes advantages: its `__call__`, else the one whose name says so."""
+    """The method of a class that computes advantages: `__call__` or `forward`, else the one whose name says so."""
     methods = {n: m for n, m in inspect.getmembers(cls, inspect.isfunction) if n == "__call__" or not n.startswith("_")}
-    ranked = sorted(methods, key=lambda n: (n != "__call__", "adv" not in n, "norm" not in n and "compute" not in n))
+    first = "forward" if "forward" in methods else "__call__"
+    ranked = sorted(methods, key=lambda n: (n != first, "adv" not in n, "norm" not in n and "compute" not in n))
     return methods[ranked[0]] if ranked else cls
 
 
 def _home(value: Any) -> str:
-    root = (value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None) or "").split(
-        "."
-    )[0]
-    return "jax" if root == "jaxlib" else root
+    """The package that a module, function or class comes from; `jax` for what is built on it."""
+    name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+    return library(name if isinstance(name, str) else "")
+
+
+def library(module: str) -> str:
+    """The package of a module's name, libraries of jax counted as jax.
+
+    >>> library("jaxlib.xla_client"), library("torch.nn.functional")
+    ('jax', 'torch')
+    """
+    root = module.split(".")[0]
+    return "jax" if root in ("jaxlib", "flax", "chex", "optax", "equinox", "haiku") else root
 
 
 def _uses(f: Any, depth: int = 2) -> tuple[set[str], bool, set[str]]:
@@ -229,12 +246,12 @@ def _uses(f: Any, depth: int = 2) -> tuple[set[str], bool, set[str]]:
     if not hasattr(f, "__code__"):
         return set(), False, set()
     names = _names_in(f.__code__)
-    roots = {str(a).replace("<class '", "").split(".")[0] for a in getattr(f, "__annotations__", {}).values()}
+    roots = set().union(*(_homes(a, f.__globals__) for a in getattr(f, "__annotations__", {}).values()))
     roots |= names & {"torch", "jax"}
     axis, methods = _reads(f)
     for value in (f.__globals__[n] for n in names if n in f.__globals__):
         roots.add(_home(value))
-        if depth and inspect.isfunction(value) and value.__module__ == f.__module__:
+        if depth and inspect.isfunction(value) and _home(value) == _home(f):  # of the same package
             inner = _uses(value, depth - 1)
             roots, axis, methods = roots | inner[0], axis or inner[1], methods | inner[2]
     if depth and methods and "." in f.__qualname__:  # methods of its own class
@@ -243,7 +260,20 @@ def _uses(f: Any, depth: int = 2) -> tuple[set[str], bool, set[str]]:
             if inspect.isfunction(inner_f) and inner_f is not f:
                 inner = _uses(inner_f, 0)
                 roots, axis, methods = roots | inner[0], axis or inner[1], methods | inner[2]
-    return {"jax" if r == "jaxlib" else r for r in roots}, axis, methods
+    return roots, axis, methods
+
+
+ARRAY_TYPES = {"Tensor": "torch", "Array": "jax", "jnp": "jax", "ndarray": "numpy", "NDArray": "numpy", "np": "numpy"}
+"""What an annotation means whose import is for type checkers only."""
+
+
+def _homes(annotation: Any, scope: dict[str, Any]) -> set[str]:
+    """Packages of the types in an annotation, be it text or not: `jax` for `Float[Array, "g"] | None`."""
+    if isinstance(annotation, str):
+        words = re.findall(r"[A-Za-z_]\w*", annotation)
+        return {_home(scope[w]) if w in scope else str(ARRAY_TYPES.get(w, w)) for w in words}
+    inner = [*typing.get_args(annotation), getattr(annotation, "array_type", None)]  # of a union, and of jaxtyping
+    return {_home(annotation)}.union(*(_homes(a, scope) for a in inner if a is not None and a is not annotation))
 
 
 def _names_in(code: types.CodeType) -> set[str]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .adapter import holder_of
 from .signature import plain_function
+from .sizes import holder_of
 
 
 class Memory:
@@ -32,11 +32,14 @@ class Memory:
 
 
 def fresh(call: Callable, memory: Memory) -> Callable:
-    """`call` with everything as it was at first."""
+    """`call` with everything as it was at first, and put back afterwards."""
 
     def called(*args, **kwargs):
         memory.restore()
-        return call(*args, **kwargs)
+        try:
+            return call(*args, **kwargs)
+        finally:
+            memory.restore()
 
     return called
 
