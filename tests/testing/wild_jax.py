@@ -12,3 +12,7 @@ def flat(rewards: jax.Array, num_generations: int) -> jax.Array:
 @jax.jit
 def one_group(rewards):
     return (rewards - jnp.mean(rewards)) / (jnp.std(rewards) + 1e-4)
+
+
+def grpo_jax(rewards: jnp.ndarray):
+    return (rewards - rewards.mean(-1, keepdims=True)) / (jnp.std(rewards, axis=-1, keepdims=True) + 1e-6)
