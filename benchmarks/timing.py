@@ -36,7 +36,8 @@ def speed_row(name: str, seconds: dict[str, np.ndarray], ours: str, other: str, 
     """How many times as fast `ours` is as `other`, by wall time, with the ratio of CPU time beside it."""
     wall, cpu = (seconds[other] / seconds[ours]).T
     per_second = 1 / np.median(seconds[ours][:, 0])
-    more = {"cpu_ratio": float(f"{np.median(cpu):.3g}"), "per_second": float(f"{per_second:.3g}"), **more}
+    low, middle, high = (float(f"{x:.3g}") for x in (cpu.min(), np.median(cpu), cpu.max()))
+    more = {"cpu_ratio": middle, "cpu_low": low, "cpu_high": high, "per_second": float(f"{per_second:.3g}"), **more}
     return row(name, wall, against or other, **more)
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +77,67 @@ def test_json_has_rows_with_ratios():
     thinned, not_thinned = rows[0]["ratio"], rows[1]["ratio"]
     assert thinned < 1.05, "memory must not grow with the steps when the reading is thinned"
     assert not_thinned > 2
+
+
+def bench_row(name, ratio, low, high, **more):
+    return {
+        "name": name,
+        "against": "C",
+        "unit": "times as fast",
+        "ratio": ratio,
+        "low": low,
+        "high": high,
+        **more,
+    }
+
+
+def test_a_later_run_is_worse_only_where_the_ranges_do_not_touch():
+    before = [
+        bench_row("a", 2, 1.8, 2.2),
+        bench_row("b", 2, 1.8, 2.2),
+        bench_row("c", 2, 1.8, 2.2),
+        bench_row("gone", 1, 1, 1),
+    ]
+    now = [
+        bench_row("a", 1.7, 1.6, 1.9),
+        bench_row("b", 1.5, 1.4, 1.7),
+        bench_row("c", 3, 2.5, 3.5),
+        bench_row("new", 1, 1, 1),
+    ]
+    compared = bench.compare(before, now)
+    assert {row["name"]: row["verdict"] for row in compared} == {"a": "within noise", "b": "worse", "c": "better"}
+    assert "| b | C | 2 (1.8 to 2.2) | 1.5 (1.4 to 1.7) | 0.75 | worse |" in bench.comparison_table(compared, {})
+
+
+def test_ratios_by_cpu_time_are_compared_where_there_are_some():
+    before = [bench_row("a", 2, 1.8, 2.2, cpu_ratio=1.0)]
+    now = [bench_row("a", 1, 0.9, 1.1, cpu_ratio=1.2, cpu_low=1.1, cpu_high=1.3)]
+    assert [row["verdict"] for row in bench.compare(before, now)] == ["better"]
+
+
+def test_more_memory_or_time_is_worse():
+    before, now = [bench_row("a", 2, 1.9, 2.1) | {"unit": "times the memory"}], [bench_row("a", 3, 2.9, 3.1)]
+    assert bench.compare(before, [now[0] | {"unit": "times the memory"}])[0]["verdict"] == "worse"
+
+
+def test_a_row_that_was_skipped_is_compared_with_nothing():
+    assert bench.compare([bench_row("a", None, None, None)], [bench_row("a", 2, 1, 3)]) == []
+
+
+def test_against_compares_with_a_kept_record_and_its_exit_status_says_worse(checkout, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(bench, "benchmarks_in", lambda folder: ["some"])
+    record = {"rows": [bench_row("some", 5, 4, 6)], "machine": {"cpu": "an old one"}}
+    (tmp_path / "before.json").write_text(json.dumps(record))
+    for ratio, status in ((2, 1), (5, 0)):
+        monkeypatch.setattr(bench, "rows_of", lambda *a, r=ratio: [bench_row("some", r, r - 0.5, r + 0.5)])
+        assert bench.run(("some",), against=tmp_path / "before.json") == status
+    assert "Then: cpu an old one" in capsys.readouterr().out
+    (tmp_path / "before.json").write_text("[1]")
+    with pytest.raises(InputError, match="against must be a file"):
+        bench.run(("some",), against=tmp_path / "before.json")
+
+
+def test_the_kept_history_can_be_compared_with():
+    for path in (Path(__file__).parents[1] / "benchmarks" / "history").glob("*.json"):
+        record = bench.read(path)
+        assert all(row["verdict"] == "within noise" for row in bench.compare(record["rows"], record["rows"]))

@@ -11,7 +11,8 @@ def run(
     format: Literal["table", "json"] = "table",
     rounds: int = 9,
     out: Path | None = None,
-) -> None:
+    against: Path | None = None,
+) -> int | None:
     """Measure the package against NumPy, numba, C, mctx and PyTorch on this machine, as ratios.
 
     The programs of a benchmark take turns in one process, so that all meet the same neighbours; a ratio is the median
@@ -22,6 +23,8 @@ def run(
         format: table, or json: {"rows": [{"name", "ratio", "low", "high", "against", "unit", ...}], "machine": ...}.
         rounds: Rounds of each benchmark; the slow ones take fewer.
         out: Also write the JSON to this file.
+        against: JSON of an earlier run, as in benchmarks/history, to compare with: exit status 1 if a ratio by CPU time
+            (where there is none, by wall time) is worse, and its range does not touch the earlier one.
     """
     import json
     import sys
@@ -36,6 +39,7 @@ def run(
     for name in names:
         if name not in available:
             raise no_such("benchmark", name, available)
+    before = read(against) if against else None
     if rounds < 2:
         raise InputError(f"rounds must be at least 2, since a ratio is shown with its range, got {rounds}")
     found: list[dict[str, Any]] = []
@@ -48,6 +52,62 @@ def run(
         with store.replacing(out) as partial:
             partial.write_text(text + "\n")
     print(text if format == "json" else table(record))
+    if before is None:
+        return None
+    compared = compare(before["rows"], found)
+    print("\n" + comparison_table(compared, before["machine"]), file=sys.stderr if format == "json" else sys.stdout)
+    return int(any(row["verdict"] == "worse" for row in compared))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A record that `--out` wrote."""
+    import json
+
+    from ..errors import InputError
+
+    try:
+        record = json.loads(path.read_text())
+        return {"rows": [dict(row) for row in record["rows"]], "machine": dict(record["machine"])}
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"against must be a file that `symtheory bench --out` wrote, got {path}") from None
+
+
+def measured(row: dict[str, Any]) -> tuple[float, float, float] | None:
+    """Ratio, least and greatest, by CPU time where the row has it; None for a row that was not measured."""
+    by_cpu = [row.get(name) for name in ("cpu_ratio", "cpu_low", "cpu_high")]
+    by_wall = [row.get(name) for name in ("ratio", "low", "high")]
+    found = by_cpu if by_cpu[0] is not None else by_wall
+    if found[0] is None:
+        return None
+    ratio, low, high = (found[0] if x is None else x for x in found)
+    return ratio, low, high
+
+
+def compare(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that both runs measured, with a verdict: worse or better where the two ranges do not touch."""
+    earlier = {(row["name"], row["against"]): row for row in before}
+    compared = []
+    for row in now:
+        old = earlier.get((row["name"], row["against"]))
+        then, new = measured(old) if old else None, measured(row)
+        if then is None or new is None:
+            continue
+        more_is_better = row["unit"] in ("times as fast", "times smaller")
+        apart = (new[1] > then[2]) - (new[2] < then[1])
+        verdict = {0: "within noise", 1: "better", -1: "worse"}[apart if more_is_better else -apart]
+        compared.append({"name": row["name"], "against": row["against"], "then": then, "now": new, "verdict": verdict})
+    return compared
+
+
+def comparison_table(compared: list[dict[str, Any]], machine: dict[str, Any]) -> str:
+    """What `compare` found, in Markdown."""
+    lines = ["| what | against | then | now | change | |", "| --- | --- | ---: | ---: | ---: | --- |"]
+    for row in compared:
+        then, now = (f"{x[0]:g} ({x[1]:g} to {x[2]:g})" for x in (row["then"], row["now"]))
+        change = f"{row['now'][0] / row['then'][0]:.2f}"
+        lines.append(f"| {row['name']} | {row['against']} | {then} | {now} | {change} | {row['verdict']} |")
+    facts = ", ".join(f"{key} {value}" for key, value in machine.items() if value is not None)
+    return "\n".join([*lines, "", f"Then: {facts}"])
 
 
 def benchmarks_in(folder: Path) -> list[str]:
@@ -121,6 +181,10 @@ def table(record: dict[str, Any]) -> str:
             continue
         spread = f"{row['low']:g} to {row['high']:g}"
         ratio, cpu = f"{row['ratio']:g} {row['unit']}", row.get("cpu_ratio", "")
+        if "ns" in row:
+            ratio += f" ({row['ns']:g} to {row['against_ns']:g} ns)"
+        if "cpu_low" in row:
+            cpu = f"{cpu:g} ({row['cpu_low']:g} to {row['cpu_high']:g})"
         lines.append(f"| {row['name']} | {ratio} | {spread} | {cpu} | {row['against']} |")
     facts = ", ".join(f"{key} {value}" for key, value in record["machine"].items() if value is not None)
     return "\n".join([*lines, "", facts])

@@ -45,6 +45,8 @@ def run(
     import contextlib
     import sys
 
+    from rich.console import Console
+
     from ..errors import InputError
 
     if all:
@@ -72,9 +74,10 @@ def run(
                 time_limit=time_limit,
             )
         subject.options |= {"isolate": isolate or None}
-        report = check_estimator(subject, examples=60)
-        formula, known = fit(subject), compare(subject)
-        place = _place(subject)
+        with Console(stderr=True).status(f"testing {target}"):
+            report = check_estimator(subject, examples=60)
+            formula, known = fit(subject), compare(subject)
+            place = _place(subject)
     asked = [c for c in known if framework == "all" or c.name.split("_")[0] == framework]
     if format == "json":
         _print_json(report, place, formula, asked)

@@ -37,6 +37,8 @@ def run(
     """
     import json
 
+    from rich.console import Console
+
     from .. import evidence
     from ..errors import InputError
 
@@ -54,9 +56,10 @@ def run(
     else:
         rows, notes = evidence.read(table, unit)
     half = None if rounding is None else rounding / 100
-    found = {**evidence.evidence(rows, samples, half, questions, base), "notes": notes}
-    if null:
-        found["null"] = evidence.null(rows, null, samples, questions, half)
+    with Console(stderr=True).status(f"testing {len(rows)} rows"):
+        found = {**evidence.evidence(rows, samples, half, questions, base), "notes": notes}
+        if null:
+            found["null"] = evidence.null(rows, null, samples, questions, half)
     if format == "json":
         print(json.dumps(found, indent=1, allow_nan=False))
     else:
