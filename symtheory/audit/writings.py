@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from os.path import commonpath
+from os.path import abspath, commonpath
 from pathlib import Path
 
 import numpy as np
@@ -173,15 +173,16 @@ def families(files: Sequence[str]) -> list[str]:
     """
     if len(files) < 2:
         return [""] * len(files)
+    files = [abspath(file) for file in files]  # paths from here and from the root may be mixed
     root = commonpath(files)
     found = []
     for file in files:
-        parts = Path(file).relative_to(root).parts
-        name = f"{parts[0]}/" if len(parts) > 1 else Path(parts[0]).name.partition(".")[0]
+        first, *inside = Path(file).relative_to(root).parts
+        name = f"{first}/" if inside else first.partition(".")[0]
         if RANK.search(name):
             found.append("")
         elif match := RUN.search(name):
-            found.append(match[0] + "/" * (len(parts) > 1))
+            found.append(match[0] + "/" * bool(inside))
         else:
-            found.append(re.sub(r"[_.-]?\d+$", "", name) if len(parts) == 1 else re.sub(r"\d+", "", name))
+            found.append(re.sub(r"[_.-]?\d+$", "", name) if not inside else re.sub(r"\d+", "", name))
     return found

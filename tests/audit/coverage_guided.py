@@ -15,7 +15,8 @@ import time
 import zlib
 from pathlib import Path
 
-import atheris  # pyright: ignore[reportMissingImports]
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+import atheris
 
 SECONDS = 5.0
 PACKAGES = ("symtheory.audit", "symtheory.evidence", "symtheory.plan")
