@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
+from symtheory.claims import ours
 from symtheory.claims.ledger import Claim, Finding, committed_figures, load_claims, load_findings
 from symtheory.errors import InputError
 
@@ -30,6 +33,14 @@ class Results:
         from symtheory.evidence import evidence, published
 
         return evidence(published())
+
+    @functools.cached_property
+    def law(self) -> xr.Dataset:
+        """The test of the interference law: committed predictions beside committed runs."""
+        test = ours.law_outcome()
+        if test is None:
+            raise InputError("the test of the interference law needs a checkout, which has its predictions and runs")
+        return test
 
     @functools.cached_property
     def conformance(self) -> Mapping[str, tuple[str, ...]]:

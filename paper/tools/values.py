@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from symtheory import estimators
+from symtheory.claims import ours
 from symtheory.claims.judge import LEVEL, REVERSED, SUPPORTED, UNTESTABLE, VERDICTS
 from symtheory.claims.ledger import WORLDS, Claim, Finding
 from symtheory.estimators import advantages
@@ -15,6 +16,8 @@ from symtheory.evidence import infer_success, published
 from symtheory.evidence.findings import MAX_RUNS
 from symtheory.metrics.plane import all_groups
 from symtheory.metrics.slope import expected_slope
+from symtheory.studies.interference.cells import world_of
+from symtheory.studies.interference.judge import agreement
 from symtheory.testing.conform import frameworks, golden
 from symtheory.theory.recheck.groups import LARGEST
 from symtheory.theory.recheck.program import METHODS
@@ -31,8 +34,20 @@ START, CORRECT = (0.05, 0.25, 0.45, 0.15, 0.10), (1, 1, 0, 0, 0)
 
 
 def values(results: Results) -> dict[str, str]:
-    """LaTeX text of each value by key; pure, and cheap but for `Results.evidence` and `Results.conformance`."""
-    parts = (_verdicts, _ledger, _theory, _orbit, _released, _evidence, _published, _conformance, _designs, _captions)
+    """LaTeX text of each value by key; pure, and cheap but for the cached properties of `Results`."""
+    parts = (
+        _verdicts,
+        _ledger,
+        _theory,
+        _orbit,
+        _released,
+        _evidence,
+        _published,
+        _conformance,
+        _designs,
+        _captions,
+        _law,
+    )
     return {key: text for part in parts for key, text in part(results)}
 
 
@@ -296,7 +311,7 @@ def _designs(results: Results) -> Iterator[tuple[str, str]]:
         yield f"design.replay.{name}", str(getattr(training, name))
     yield "design.replay.estimators", str(len(training.estimators))
     yield "design.replay.layers", str(training.base.layers)
-    weights = model.size(jax.eval_shape(lambda key: model.init(key, training.base.shape()), jax.random.key(0)))
+    weights = model.size(jax.eval_shape(lambda key: model.init(key, training.base.model_config()), jax.random.key(0)))
     yield "design.replay.parameters", f"{weights:,}".replace(",", r"\,")
 
 
@@ -313,3 +328,36 @@ def _captions(results: Results) -> Iterator[tuple[str, str]]:
     for name, (caption, command) in results.captions.items():
         yield f"caption.{name}", prose(caption)
         yield f"command.{name}", escape(command)
+
+
+def _law(results: Results) -> Iterator[tuple[str, str]]:
+    test = results.law
+    worlds = [world_of(str(cell)) for cell in test.cell.values]
+    own = {"": test, **{w: test.isel(cell=[i for i, v in enumerate(worlds) if v == w]) for w in sorted(set(worlds))}}
+    for world, cells in own.items():
+        at = f".{world}" if world else ""
+        yield f"law.cells{at}", str(cells.sizes["cell"])
+        found = agreement(cells)
+        for predictor in found.predictor.values:
+            for key, reading in (("order", "order_signs"), ("level", "level_signs"), ("explained", "explained")):
+                yield f"law.{_key(predictor)}.{key}{at}", _interval(found[reading].sel(predictor=predictor).values)
+        for quantity in ("order", "level"):
+            yield f"law.{quantity}.clear{at}", f"{found.attrs[f'{quantity}_clear']:.0f}"
+    known = {target.id: target for target in ours.targets()}
+    yield "law.target.signs", number(known["law_order"].bound)
+    yield "law.target.size", number(known["law_size"].bound)
+    yield "law.size.verdict", ours.outcome_of(known["law_size"], test).verdict
+    transformer = own["transformer"]
+    without = {
+        c: agreement(transformer.drop_sel(cell=[c])).explained.sel(predictor="mean field")
+        for c in transformer.cell.values
+    }
+    worst = max(without, key=lambda cell: float(without[cell].values[0]))
+    yield "law.worst.cell", escape(str(worst))
+    yield "law.worst.without", _interval(without[worst].values)
+
+
+def _interval(values: np.ndarray) -> str:
+    """An estimate with its 95% interval."""
+    mean, low, high = (number(float(x)) for x in values)
+    return f"{mean} [{low}, {high}]"
