@@ -31,6 +31,9 @@ def pass_rates(log: Log, last_steps: int | None = None) -> PassRates:
         log: as `symtheory.audit.read` returns it; it is consumed.
         last_steps: count only so many of the last steps, since pass rates move while a policy trains.
 
+    Returns:
+        The counts of correct and of all rollouts of each prompt.
+
     Raises:
         InputError: if there is no usable rollout.
     """

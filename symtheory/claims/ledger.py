@@ -117,7 +117,17 @@ class Row:
 
 
 def load_claims(path: Path | None = None) -> tuple[Claim, ...]:
-    """The claims of a ledger file (default: the one of this package); raises `InputError` where it is malformed."""
+    """The claims of a ledger file (default: the one of this package); raises `InputError` where it is malformed.
+
+    Args:
+        path: a ledger in TOML; the one of this package if not given.
+
+    Returns:
+        The claims, in the order of the file.
+
+    Raises:
+        InputError: a malformed file, or an id that it has twice.
+    """
     path = path or HERE / "claims.toml"
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("claim", [])
@@ -146,7 +156,15 @@ def _claim(entry: dict[str, Any]) -> Claim:
 def load_findings(folder: Path | None = None, claims: Iterable[Claim] | None = None) -> dict[str, tuple[Finding, ...]]:
     """What every world says on each claim, judged now from the effects of seeds in `<world>.json`.
 
-    Raises `InputError` where a file is malformed.
+    Args:
+        folder: with a `<world>.json` for each world; the one of this package if not given.
+        claims: see `load_claims`.
+
+    Returns:
+        Id of a claim -> what each world found.
+
+    Raises:
+        InputError: a malformed file.
     """
     folder, found = folder or HERE / "seeds", {}
     ledger = {c.id: c for c in (claims or load_claims()) if c.experiment}
@@ -280,7 +298,16 @@ def _measured_row(claim: Claim, findings: Iterable[Finding]) -> Row:
 
 
 def judge_study(study: xr.Dataset, world: str, measures: Sequence[Measure] = MEASURES) -> dict[str, dict[str, Cell]]:
-    """Cells by claim and reading of one study in this process, as its saved effects would give them."""
+    """Cells by claim and reading of one study in this process, as its saved effects would give them.
+
+    Args:
+        study: what `studies.run_study` returns, with the design seeds and the fresh ones.
+        world: "bandit" or "tree".
+        measures: what is measured for each claim.
+
+    Returns:
+        Id of a claim -> reading -> its cell, which has the verdict.
+    """
     ledger = {c.id: c for c in load_claims() if c.experiment}
     return verdicts_of(recorded({"": study}, "", measures)["settings"][""], ledger, world)
 

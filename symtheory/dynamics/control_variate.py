@@ -54,6 +54,9 @@ def control_variate(
         steps: T. The adjoint holds T times the parameters of the world.
         runs: sampled runs of every prompt, at least 3.
 
+    Returns:
+        Success of each prompt, [P], by both estimates, with their standard errors.
+
     Raises:
         InputError: shared parameters, an estimator coupled through omega, or too few runs.
     """

@@ -21,6 +21,12 @@ _CHILD, _FOLD = np.uint32(0x9E3779B9), np.uint32(0x85EBCA6B)  # keep words, chil
 def counter_key(seed):
     """A key for `jax.random` and for `train`, in place of `jax.random.key(seed)`.
 
+    Args:
+        seed: a whole number, or an array of them; may be traced.
+
+    Returns:
+        A jax key of the counter-based generator of this module.
+
     >>> jax.random.uniform(counter_key(0), (3,)).shape
     (3,)
     """

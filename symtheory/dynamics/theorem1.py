@@ -41,7 +41,12 @@ def logit_change(policy: Array, pull: Array) -> Array:
 def log_prob_change(policy: Array, pull: Array) -> Array:
     """First-order change of log pi in the same step: d logit_b - sum_c pi_c d logit_c.
 
-    Arguments and result are those of `logit_change`.
+    Args:
+        policy: [..., N] probabilities.
+        pull: [..., N] sums of advantages of each trajectory (`pull_of`).
+
+    Returns:
+        [..., N] change of log pi for a step size of 1.
 
     >>> log_prob_change(jnp.array([[0.5, 0.25, 0.25]]), jnp.array([[1.0, -1.0, 0.0]])).tolist()
     [[0.75, -1.25, -0.25]]

@@ -134,7 +134,20 @@ def chain(
     laws: str = "",
     **params,
 ) -> Estimator:
-    """Compose links into an estimator, without registering it; `params` override defaults of the links."""
+    """Compose links into an estimator, without registering it; `params` override defaults of the links.
+
+    Args:
+        links: functions (a, group, op, **params) -> a, applied in turn.
+        name: of the estimator.
+        source: where it is from: a paper and equation, or a file.
+        rewards: rewards that it is defined for: `"real"`, `"unit"` ([0, 1]) or `"binary"`.
+        min_size: smallest group that it is defined for.
+        laws: names of the laws that it obeys, in one string.
+        params: values in place of the links' defaults.
+
+    Returns:
+        The estimator.
+    """
     defaults = {key: value for link in links for key, value in link_parameters(link).items()}
     estimator = Estimator(name, links, defaults, source, rewards, min_size, frozenset(laws.split()))
     return estimator.with_params(**params)
@@ -144,7 +157,19 @@ _registry: dict[str, Estimator] = {}
 
 
 def register(name: str, *links: Link, **options) -> Estimator:
-    """Compose links (see `chain`) and enter the estimator under `name`; a second one of that name is an error."""
+    """Compose links (see `chain`) and enter the estimator under `name`; a second one of that name is an error.
+
+    Args:
+        name: a new name.
+        links: see `chain`.
+        options: see `chain`.
+
+    Returns:
+        The estimator.
+
+    Raises:
+        InputError: the name is taken.
+    """
     if name in _registry:
         raise InputError(f"estimator {name!r} is registered already; choose another name")
     _registry[name] = chain(*links, name=name, **options)
@@ -153,6 +178,12 @@ def register(name: str, *links: Link, **options) -> Estimator:
 
 def names(kind: Kind = "all") -> tuple[str, ...]:
     """Names of the registered estimators: all, those that rewards suffice for, or those that have a theory.
+
+    Args:
+        kind: `"all"`, `"rewards"` (rewards suffice) or `"two_class"` (there is a theory of it).
+
+    Returns:
+        The names.
 
     >>> "agrae" in names("two_class"), "unlikeliness" in names("rewards")
     (True, False)
@@ -164,6 +195,16 @@ def names(kind: Kind = "all") -> tuple[str, ...]:
 
 def get(name: str, **params) -> Estimator:
     """The estimator registered under `name`, with parameters replaced.
+
+    Args:
+        name: see `names`.
+        params: values in place of the registered ones.
+
+    Returns:
+        The estimator.
+
+    Raises:
+        InputError: an unknown name or parameter.
 
     >>> get("positive_dominant", beta=5).params["beta"]
     5

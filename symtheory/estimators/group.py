@@ -65,7 +65,18 @@ def make_group(op, rewards, weight=None, length=None, batch: BatchStats | None =
 
     The mean is taken from the group's lowest reward upwards, so that equal rewards give deviations of exactly zero
     even when floats cannot hold them (three rewards of 0.1 have a naive standard deviation of 1.4e-17).
-    `batch` defaults to the batch formed by all the groups given.
+
+    Args:
+        op: operations of the arrays' library (`ops_for`).
+        rewards: [..., G].
+        weight: [..., G] how often each rollout counts; 1 if not given, 0 for padding.
+        length: [..., G] tokens of each rollout; equal lengths if not given.
+        batch: statistics of the whole batch; default: of all the groups given.
+        logprob: [..., G] log-probability of each rollout, for the estimators that need it.
+        parts: rewards [..., G] of each part of a reward that is a sum.
+
+    Returns:
+        The group, which links read.
     """
     xp = op.xp
     weight = xp.ones_like(rewards) if weight is None else weight
@@ -80,7 +91,15 @@ def make_group(op, rewards, weight=None, length=None, batch: BatchStats | None =
 
 
 def batch_of(op, group: Group) -> BatchStats:
-    """Statistics of the batch made of all the prompts of `group`; trajectories of weight 0 do not count."""
+    """Statistics of the batch made of all the prompts of `group`; trajectories of weight 0 do not count.
+
+    Args:
+        op: operations of the arrays' library (`ops_for`).
+        group: all groups of the batch.
+
+    Returns:
+        Means and sums over the batch, broadcastable to [..., 1].
+    """
     tokens = group.weight * group.length
     total, rollouts = tokens.sum(), group.weight.sum()
     mean = op.div((tokens * group.rewards).sum(), total)
@@ -102,7 +121,14 @@ def batch_of(op, group: Group) -> BatchStats:
 def two_outcome_batch(op, correct, rollouts, variance=VARIANCE) -> BatchStats:
     """The batch of `rollouts` trajectories of one length and equal group sizes, `correct` of them with reward 1.
 
-    `variance` is that of the advantages that a whitening link receives, which the number of correct ones leaves open.
+    Args:
+        op: operations of the arrays' library (`ops_for`).
+        correct: number of correct trajectories; may be a symbol.
+        rollouts: number of trajectories.
+        variance: of the advantages that a whitening link receives, which the number of correct ones leaves open.
+
+    Returns:
+        Statistics of the batch.
     """
     rate = op.div(correct, rollouts)
     square = rollouts * rate * (1 - rate)
@@ -113,6 +139,15 @@ def two_outcome_group(op, correct, size, batch: BatchStats) -> Group:
     """All groups with `correct[...]` rewards of 1 among `size`, as two weighted outcomes: shapes [..., 2].
 
     The class without members keeps weight 0, so that its advantage is never used.
+
+    Args:
+        op: operations of the arrays' library (`ops_for`).
+        correct: [...] numbers of correct rollouts.
+        size: [...] rollouts of each group.
+        batch: statistics of the batch.
+
+    Returns:
+        The groups; the first outcome is the correct one.
     """
     xp = op.xp
     weight = xp.stack([correct, size - correct], axis=-1)

@@ -36,6 +36,13 @@ class Mixture(NamedTuple):
 def count_kernel(n: int, ks) -> np.ndarray:
     """Unbiased pass@k of a question with c = 0..n correct of n samples, shape [n + 1, k].
 
+    Args:
+        n: samples of the question.
+        ks: [k] numbers of attempts, at most n.
+
+    Returns:
+        [n + 1, k] probabilities.
+
     >>> count_kernel(4, [1, 2, 4])[1]
     array([0.25, 0.5 , 1.  ])
     """
@@ -101,6 +108,12 @@ def infer_difficulty(ks, values, n: int = 256) -> Mixture:
         values: [k] pass@k as fractions in [0, 1].
         n: samples per question.
 
+    Returns:
+        The mixture over c / n, c = 0..n, with its distance from the row.
+
+    Raises:
+        InputError: fewer samples than the largest k.
+
     >>> infer_difficulty([1, 2, 4], [0.25, 0.5, 1.0], n=4).weight.round(6)
     array([0., 1., 0., 0., 0.])
     >>> round(infer_difficulty([1, 2], [0.5, 0.4], n=4).distance, 6)  # pass@k cannot fall
@@ -122,7 +135,13 @@ def infer_success(ks, values, slack: float = SLACK) -> Mixture:
     and p = 1, the questions never and always solved, are free. Few values of k leave the density open in the regions
     they do not see: it is a plausible reading, not an estimate with error bars.
 
-    Args and shapes as `infer_difficulty`; `slack` is a fraction.
+    Args:
+        ks: [k] numbers of attempts.
+        values: [k] pass@k as fractions in [0, 1].
+        slack: how much farther than the nearest mixture the smooth one may lie, a fraction.
+
+    Returns:
+        The mixture over success probabilities, with its distance from the row.
 
     >>> row = pass_at_k(np.array([0.0, 0.3]), np.array([[1], [4], [16], [64]])).mean(-1)
     >>> mixture = infer_success([1, 4, 16, 64], row)
@@ -142,6 +161,16 @@ def success_probabilities(mixture: Mixture, prompts: int) -> np.ndarray:
 
     Since pass@k increases with p, its mean over these prompts is within 1 / (2 prompts) of the mixture's.
 
+    Args:
+        mixture: from `infer_success` or `infer_difficulty`.
+        prompts: size of the population.
+
+    Returns:
+        [prompts] probabilities, increasing.
+
+    Raises:
+        InputError: fewer than 1 prompt.
+
     >>> success_probabilities(Mixture(np.array([0.0, 0.5, 1.0]), np.array([0.5, 0.25, 0.25]), 0.0), 4).tolist()
     [0.0, 0.0, 0.5, 1.0]
     """
@@ -157,6 +186,13 @@ def transport(base: Mixture, trained: Mixture, quantiles=(0.1, 0.25, 0.5, 0.75, 
 
     Of all ways to pair two distributions the monotone one moves the least in the mean; the tables do not say which
     question is which, so it is the smallest change that explains them.
+
+    Args:
+        base, trained: mixtures before and after training.
+        quantiles: [q] of difficulty, in (0, 1).
+
+    Returns:
+        [q, 2] success before and after.
     """
     share = np.asarray(quantiles, float)
     pairs = [

@@ -94,6 +94,13 @@ def evidence(
 def questions_of(dataset: str, given: Mapping[str, int]) -> int | None:
     """Questions of a benchmark, whatever the case, spaces and dashes of its name; None if not known.
 
+    Args:
+        dataset: name of a benchmark.
+        given: numbers that the caller knows, which come first.
+
+    Returns:
+        The number of questions, or None.
+
     >>> questions_of("aime-2025", {}), questions_of("my test", {"MyTest": 7}), questions_of("MATH", {})
     (30, 7, None)
     """

@@ -48,6 +48,9 @@ def null(
     Returns:
         One JSON-ready dict per protocol: `simulated` rows, the share `beyond_rounding` with its `standard_error` over
         the rows, and the `median`, `p90` and `largest` distance of the simulated rows.
+
+    Raises:
+        InputError: no simulated row asked for, or no row with two values of k.
     """
     if repeats < 1:
         raise InputError(f"null must be at least 1 simulated row for each row and protocol, got {repeats}")

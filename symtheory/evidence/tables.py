@@ -81,7 +81,16 @@ class _Cell(NamedTuple):
 def published(table: str | None = None, dataset: str | None = None, method: str | None = None) -> tuple[Row, ...]:
     """Rows of the paper's tables ("table3" ... "table7"), those that match what is given.
 
-    Raises `InputError` for a table, dataset or method that the tables do not have.
+    Args:
+        table: "table3" ... "table7"; all if not given.
+        dataset: name of a benchmark as the paper writes it.
+        method: name of a method as the paper writes it.
+
+    Returns:
+        The rows, in the order of the paper.
+
+    Raises:
+        InputError: a table, dataset or method that the tables do not have.
 
     >>> row, = published(table="table3", dataset="MATH", method="Base Model")
     >>> row.ks.tolist(), float(row.values[0])
@@ -99,12 +108,24 @@ def published(table: str | None = None, dataset: str | None = None, method: str 
 
 
 def other_papers() -> tuple[Row, ...]:
-    """Rows of pass@k tables of other papers, typed from public text; the file names the source of each row."""
+    """Rows of pass@k tables of other papers, typed from public text; the file names the source of each row.
+
+    Returns:
+        The rows.
+    """
     return read_table(Path(__file__).parent / "data" / "others" / "tables.csv", unit="percent")
 
 
 def read_table(path: str | Path, unit: Unit | None = None) -> tuple[Row, ...]:
-    """Rows of a file with a pass@k table; see `read`, which also says what was decided in reading."""
+    """Rows of a file with a pass@k table; see `read`, which also says what was decided in reading.
+
+    Args:
+        path: a text file.
+        unit: "percent" or "fraction", where the table does not tell.
+
+    Returns:
+        The rows.
+    """
     return read(path, unit).rows
 
 
@@ -114,6 +135,9 @@ def read(path: str | Path, unit: Unit | None = None) -> Table:
     Args:
         path: a text file: CSV, TSV, markdown or LaTeX rows.
         unit: "percent" or "fraction", where the table does not tell.
+
+    Returns:
+        The rows, and what was decided in reading them.
 
     Raises:
         InputError: no such file, no pass@k in it, a value that is no number or outside its range, a k that a row has

@@ -1,1 +1,15 @@
 """Figures: one file each, with the function from runs to a labelled dataset and `draw`, which makes its picture."""
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .base import Runs, describe, figure, figures, preset
+
+__all__ = ["Runs", "describe", "figure", "figures", "preset"]
+
+__getattr__ = lazily(
+    __name__,
+    base=("Runs", "describe", "figure", "figures", "preset"),
+)

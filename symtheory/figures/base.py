@@ -113,7 +113,16 @@ _registry: dict[str, Figure] = {}
 
 
 def figure(name: str, title: str, study: bool = True) -> Callable:
-    """Register a function `result(runs) -> Dataset` as the figure or table `name`; does it wait for a study?"""
+    """Register a function `result(runs) -> Dataset` as the figure or table `name`; does it wait for a study?
+
+    Args:
+        name: "fig11", "table8": what `reproduce --only` calls it.
+        title: of its page.
+        study: whether it waits for a study; those that do not are drawn first.
+
+    Returns:
+        The decorator.
+    """
 
     def register(result: Callable[[Runs], xr.Dataset]) -> Callable[[Runs], xr.Dataset]:
         _registry[name] = Figure(name, title, result.__module__.rpartition(".")[2], result, study)
@@ -123,7 +132,17 @@ def figure(name: str, title: str, study: bool = True) -> Callable:
 
 
 def figures(only: tuple[str, ...] = ()) -> list[Figure]:
-    """Registered figures in reading order, or those asked for; an unknown name raises `InputError`."""
+    """Registered figures in reading order, or those asked for; an unknown name raises `InputError`.
+
+    Args:
+        only: names of those that are asked for; all if empty.
+
+    Returns:
+        The figures.
+
+    Raises:
+        InputError: an unknown name.
+    """
     package = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{module.name}")
@@ -135,7 +154,18 @@ def figures(only: tuple[str, ...] = ()) -> list[Figure]:
 
 
 def preset(name: str, seeds: int | None = None) -> Preset:
-    """A preset by name, with another number of seeds per block if given."""
+    """A preset by name, with another number of seeds per block if given.
+
+    Args:
+        name: "quick" or "full".
+        seeds: of a block.
+
+    Returns:
+        The preset.
+
+    Raises:
+        InputError: an unknown name, or fewer than 2 seeds.
+    """
     if name not in PRESETS:
         raise no_such("preset", name, PRESETS)
     if seeds is not None and seeds < 2:
@@ -150,7 +180,17 @@ def over_seeds(values, dims: list[str]) -> xr.DataArray:
 
 
 def describe(dataset: xr.Dataset, caption: str, runs: Runs, figure: str | None = None) -> xr.Dataset:
-    """Attach the caption to a figure's dataset, with the verdicts on the claims of `figure`."""
+    """Attach the caption to a figure's dataset, with the verdicts on the claims of `figure`.
+
+    Args:
+        dataset: of the figure; it is changed.
+        caption: what is seen, in sentences.
+        runs: the studies that it is drawn from.
+        figure: whose claims are judged; none if not given.
+
+    Returns:
+        The dataset.
+    """
     judged = runs.verdicts(figure) if figure and runs.preset.confirm else {}
     sentences = [sentence(id, cells) + in_other_settings(runs.elsewhere(id)) for id, cells in judged.items()]
     text = caption.strip()

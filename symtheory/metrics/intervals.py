@@ -28,6 +28,16 @@ def bootstrap(values, level: float = 0.95) -> Interval:
     For a paired comparison give the differences of each seed. Resampling uses a fixed generator, so that the same
     values always give the same interval.
 
+    Args:
+        values: [seed, ...] at least two seeds.
+        level: coverage, in (0, 1).
+
+    Returns:
+        Mean, low and high, each [...].
+
+    Raises:
+        InputError: fewer than two seeds.
+
     >>> i = bootstrap([1.0, 2.0, 3.0])
     >>> float(i.mean), bool(i.low < 2 < i.high)
     (2.0, True)
@@ -51,6 +61,13 @@ def share(events, level: float = 0.95) -> Interval:
     """Share of seeds in which something happened, `events[seed, ...]` of 0 and 1, with its Clopper-Pearson interval.
 
     Unlike the bootstrap it says how much seeds without a single event leave open.
+
+    Args:
+        events: [seed, ...] of 0 and 1.
+        level: coverage, in (0, 1).
+
+    Returns:
+        Mean, low and high, each [...].
 
     >>> i = share([0.0] * 20)
     >>> float(i.mean), float(i.low), round(float(i.high), 3)

@@ -9,7 +9,12 @@ from ..ops import ops_for
 def pass_at_k(p, k):
     """1 - (1 - p)^k: pass@k of a prompt with success probability p, without cancellation for small p.
 
-    Shapes: `p[...]` and `k[...]` broadcast; numpy or jax.
+    Args:
+        p: success probabilities, [...], of numpy or jax.
+        k: numbers of attempts, broadcastable to `p`.
+
+    Returns:
+        Probabilities, of the shape that both broadcast to.
 
     >>> pass_at_k(0.5, 2)
     0.75
@@ -30,8 +35,16 @@ def unbiased_pass_at_k(n, c, k):
     It is the chance that k of the n samples, drawn without replacement, hold a correct one. The ratio is a product of
     1 - c / (n - i), i < k, summed as logarithms, so that the result has full relative precision also near 0.
 
-    Shapes: `n[...]`, `c[...]`, `k[...]` broadcast; numpy or jax. `k` must be known (not a traced jax value).
-    Raises `InputError` unless 0 <= c <= n and 1 <= k <= n, where the values can be looked at.
+    Args:
+        n: numbers of samples, [...], of numpy or jax.
+        c: correct ones among them, broadcastable.
+        k: attempts, broadcastable; known, not a traced jax value.
+
+    Returns:
+        Estimates, of the shape that all broadcast to.
+
+    Raises:
+        InputError: unless 0 <= c <= n and 1 <= k <= n, where the values can be looked at.
 
     >>> round(unbiased_pass_at_k(4, 2, 2), 12)  # of the 6 pairs, one has no correct sample
     0.833333333333

@@ -31,6 +31,13 @@ class Position(NamedTuple):
 def group_asymmetry(signed: Array, magnitude: Array) -> float | None:
     """C / sum |A| of groups with sums of advantages `signed` and of their sizes `magnitude`; None if all are 0.
 
+    Args:
+        signed: [...] sum A of each group.
+        magnitude: [...] sum |A| of each group.
+
+    Returns:
+        A number in [-1, 1], or None.
+
     >>> group_asymmetry([1.0, 0.0], [1.0, 1.0])
     0.5
     """
@@ -43,6 +50,13 @@ def difficulty_tilt(centre: float, reference: float = 0.5) -> float:
 
     GRPO's is 1/2 on groups of all difficulties alike; on groups as they came, give what its weight makes of them.
 
+    Args:
+        centre: mean success rate, each group weighed by its sum |A|.
+        reference: the same under GRPO's weights.
+
+    Returns:
+        The tilt: positive where hard groups weigh more than under GRPO.
+
     >>> difficulty_tilt(0.4)
     0.19999999999999996
     """
@@ -51,6 +65,12 @@ def difficulty_tilt(centre: float, reference: float = 0.5) -> float:
 
 def all_groups(size: int) -> np.ndarray:
     """Binary groups with 0, 1, .. `size` right rollouts, [size + 1, size].
+
+    Args:
+        size: G, rollouts in a group.
+
+    Returns:
+        [G + 1, G] rewards; row c has its c ones first.
 
     >>> all_groups(2).tolist()
     [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]
@@ -61,7 +81,14 @@ def all_groups(size: int) -> np.ndarray:
 def position(table: Array) -> Position:
     """Position of the estimator that gives the advantages `table[G + 1, G]` for `all_groups(G)`.
 
-    Raises `InputError` where no place is defined: all advantages zero, or some not finite.
+    Args:
+        table: [G + 1, G] advantages.
+
+    Returns:
+        Its asymmetry and tilt.
+
+    Raises:
+        InputError: another shape, or no place is defined: all advantages zero, or some not finite.
 
     >>> position(np.array([[-1.0, -1.0], [0.0, -1.0], [0.0, 0.0]]))  # only wrong rollouts are pushed: NSR
     Position(asymmetry=-1.0, tilt=0.6666666666666667)
@@ -80,6 +107,15 @@ def position(table: Array) -> Position:
 
 def place(estimator: str | Estimator, size: int = 8, omega: float = 0.5, **params) -> Position:
     """Position of a registered estimator at group size `size` and batch mean reward `omega`.
+
+    Args:
+        estimator: its name, or an `Estimator`.
+        size: G, rollouts in a group.
+        omega: mean reward of the batch.
+        params: parameters of the estimator in place of the registered ones.
+
+    Returns:
+        Its asymmetry and tilt.
 
     >>> round(place("positive_dominant", beta=4).asymmetry, 12)
     0.6

@@ -57,6 +57,14 @@ def advantage_table(estimator: str | Estimator, size: int, omega: Any = 0.5) -> 
 def marginal_values(estimator: str | Estimator, size: int, omega: Any = 0.5) -> np.ndarray:
     """d_j = A+(j+1) - A-(j), j = 0..G-1: the Bernstein coefficients of F'_G. Shape [..., G].
 
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in a group.
+        omega: mean reward of the batch, [...].
+
+    Returns:
+        [..., G]; entry j is what one correct rollout more is worth beside j others.
+
     >>> marginal_values("grpo", 3).round(4)
     array([1.4142, 1.4142, 1.4142])
     """
@@ -92,6 +100,15 @@ def expected_slope(estimator: str | Estimator, size: int, P: Any, omega: Any = 0
 def objective(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -> np.ndarray:
     """F_G(P) - F_G(0) = (1/G) sum_j d_j I_P(j+1, G-j): what the expected update ascends, with omega held fixed.
 
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in a group.
+        P: success probabilities, [...].
+        omega: mean reward of the batch, [...].
+
+    Returns:
+        The objective at each P, [...].
+
     >>> round(float(objective("rloo", 5, 0.3)), 12)
     0.3
     """
@@ -104,7 +121,16 @@ def objective(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -
 def kept_group_slope(estimator: str | Estimator, size: int, P: Any, omega: Any = 0.5) -> np.ndarray:
     """F'_G(P) / (1 - P^G - (1-P)^G): the slope per group that DAPO's dynamic sampling keeps.
 
-    It drops groups of equal rewards. Arguments are those of `expected_slope`.
+    It drops groups of equal rewards.
+
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in a group.
+        P: success probabilities, [...].
+        omega: mean reward of the batch, [...].
+
+    Returns:
+        The slope at each P, [...].
     """
     P = probability(P)
     return expected_slope(estimator, size, P, omega) / (1 - P**size - (1 - P) ** size)

@@ -77,6 +77,9 @@ def exact_population(success) -> Population:
     Args:
         success: [q] probabilities in [0, 1].
 
+    Returns:
+        The population.
+
     Raises:
         InputError: no value, or one outside [0, 1].
 
@@ -102,6 +105,9 @@ def measured_population(correct, tries) -> Population:
     Args:
         correct: [q] whole numbers of correct tries.
         tries: [q] tries of each question, at least 1.
+
+    Returns:
+        The population, with these constraints.
 
     Raises:
         InputError: counts that are no whole numbers with 0 <= correct <= tries.
@@ -132,6 +138,15 @@ def row_population(ks, values, rounding: float, questions: int | None = None) ->
     """A smooth population behind one row of pass@k values, `evidence.infer_success`.
 
     The constraints are the row itself, with its rounding and with its distance to every population.
+
+    Args:
+        ks: [k] numbers of attempts.
+        values: [k] pass@k as fractions.
+        rounding: half a unit of the last digit of the row, a fraction.
+        questions: behind the row; not known if None.
+
+    Returns:
+        The population, with these constraints.
     """
     from ..evidence import infer_success
     from ..metrics.passk import pass_at_k

@@ -6,6 +6,9 @@ def answer(report: dict) -> list[str]:
 
     Args:
         report: as `report.plan` returns it.
+
+    Returns:
+        The sentences, the short answer first.
     """
     now = next(g for g in report["group_sizes"] if g["group_size"] == report["group_size"])
     if not now["live"] > 0:

@@ -84,6 +84,9 @@ def from_file(
         reward, group_size: as for `audit.read`.
         last: steps at the end of a log to use; all if not given.
 
+    Returns:
+        The population, and what was read of the file.
+
     Raises:
         InputError: no such file, or one in which no success is found; the message says what was seen.
     """

@@ -53,6 +53,13 @@ class Step(NamedTuple):
 def live(size: int, p: np.ndarray) -> np.ndarray:
     """Chance that a group of G holds a correct and a wrong rollout, 1 - p^G - (1 - p)^G.
 
+    Args:
+        size: G, rollouts in a group.
+        p: [...] success probabilities.
+
+    Returns:
+        [...] probabilities.
+
     >>> live(2, np.array([0.5, 1.0])).tolist()
     [0.5, 0.0]
     """
@@ -62,7 +69,20 @@ def live(size: int, p: np.ndarray) -> np.ndarray:
 def slope(estimator: Estimator, size: int, p: np.ndarray, population: Population, groups: int) -> np.ndarray:
     """F'_G(p) = E over J ~ Bin(G-1, p) of A+(J+1) - A-(J), the expected gap of advantages; shape of `p`.
 
-    The other groups of the step are drawn from the population. Raises `InputError` for a group too small.
+    The other groups of the step are drawn from the population.
+
+    Args:
+        estimator: any registered estimator or chain.
+        size: G, rollouts in a group.
+        p: [...] success probabilities of the group's question.
+        population: questions of the other groups.
+        groups: groups in the step, at least 1.
+
+    Returns:
+        [...] slopes.
+
+    Raises:
+        InputError: a group too small.
 
     >>> from symtheory import estimators
     >>> from symtheory.plan.population import exact_population
@@ -84,6 +104,9 @@ def step(estimator: Estimator, size: int, population: Population, groups: int, k
         population: questions, drawn anew for each group.
         groups: groups in the step, at least 1.
         keep: [G + 1] 1 for numbers of correct rollouts whose groups are kept; others are drawn again.
+
+    Returns:
+        The mean and the variance.
 
     Raises:
         InputError: a group too small for the estimator, or no group that could be kept.

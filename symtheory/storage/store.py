@@ -34,6 +34,13 @@ def save(dataset: xr.Dataset, path: str | os.PathLike) -> Path:
 
     The file is made in memory first, where it takes the space of the dataset once more: a full disk then ends in one
     plain error, which it does not inside HDF5.
+
+    Args:
+        dataset: what is kept.
+        path: where; its folder is made.
+
+    Returns:
+        The path.
     """
     path = Path(path)
     encoding = {
@@ -46,7 +53,17 @@ def save(dataset: xr.Dataset, path: str | os.PathLike) -> Path:
 
 
 def load(path: str | os.PathLike) -> xr.Dataset:
-    """Read a result into memory; a damaged or foreign file is refused with one sentence."""
+    """Read a result into memory; a damaged or foreign file is refused with one sentence.
+
+    Args:
+        path: a file that `save` wrote.
+
+    Returns:
+        The dataset, in memory.
+
+    Raises:
+        InputError: no such file, or a damaged or foreign one.
+    """
     try:
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             return dataset.load()
@@ -150,7 +167,17 @@ def keep(folder: str | os.PathLike, name: str, config: dict[str, Any], dataset: 
 
 
 def cached(folder: str | os.PathLike, name: str, config: dict[str, Any], make: Callable[[], xr.Dataset]) -> xr.Dataset:
-    """The result of `make()`, from `folder` if it lies there already (see `find`); made and kept otherwise."""
+    """The result of `make()`, from `folder` if it lies there already (see `find`); made and kept otherwise.
+
+    Args:
+        folder: where results lie.
+        name: begins the file's name.
+        config: everything that determines the result, as plain data.
+        make: called with nothing if the result is not there.
+
+    Returns:
+        The result; its attribute `config` says what made it.
+    """
     found = find(folder, name, config)
     return keep(folder, name, config, make()) if found is None else found
 

@@ -132,7 +132,17 @@ def difficulty(start: str, benchmark: str, prompts: int) -> np.ndarray:
 def run(
     study: Study, seeds: list[int], folder: str | Path, progress: Callable[[int], None] = lambda seeds: None
 ) -> xr.Dataset:
-    """The study for these seeds, one after the other; seeds that lie finished in `folder` are not run again."""
+    """The study for these seeds, one after the other; seeds that lie finished in `folder` are not run again.
+
+    Args:
+        study: its design.
+        seeds: one run of every method for each.
+        folder: where finished seeds are kept.
+        progress: called with the number of seeds just done.
+
+    Returns:
+        Metrics of every method, seed and step; each variable has its unit.
+    """
     program = _program(replace(study, start=Study.start))  # one for all starts: difficulty is an argument
     success = [difficulty(study.start, "MATH" if n == "train" else n, study.size(n)) for n in study.populations]
     links = [link for method in study.methods for link in estimators.get(METHODS[method].estimator).links]

@@ -75,6 +75,9 @@ def check_estimator(
         examples: random batches for the laws that survive the small ones.
         time_limit: seconds that one call may take.
 
+    Returns:
+        The verdict on each law, with the smallest counterexample of a broken one.
+
     Raises:
         InputError: an unknown law, or a callable that cannot be checked: it raises on an ordinary batch, returns the
             wrong shape, changes its input, is random, or hangs.
@@ -111,7 +114,15 @@ def check_estimator(
 def assert_laws(f, laws: str | Iterable[str], **options) -> None:
     """Fail with a test to paste when an estimator breaks one of `laws` (names, or one string of names).
 
-    `options` are those of `check_estimator`. In a trainer's own test suite:
+    In a trainer's own test suite:
+
+    Args:
+        f: a registered name, an `Estimator`, or a callable in any layout.
+        laws: names of laws, or one string of names.
+        options: those of `check_estimator`.
+
+    Raises:
+        AssertionError: a law is broken; the message is a test that shows it.
 
     >>> from symtheory.testing import assert_laws
     >>> def test_our_advantages_keep_the_laws_of_grpo():

@@ -201,6 +201,9 @@ def as_target(
         dtype: judge in this precision only; default: float32 and float64 for torch and jax, float64 for the others.
         time_limit: seconds one call may take.
 
+    Returns:
+        The target: rewards [P, G] -> advantages [P, G].
+
     Raises:
         InputError: it cannot be called, or fails, hangs, changes its input or is random on two mixed groups, or
             nothing decides between two ways of calling it that give different answers.

@@ -1,5 +1,30 @@
 """The symbolic half: closed forms, theorems and verdicts, all derived by running the estimators' own code on symbols.
 
-closed_form, difficulty, objectives, updates, flow and trees hold the mathematics, each with its theorems; proofs and
-certificates hold what is re-checked, and how; ledger joins it with the claims of arXiv:2602.05548.
+`closed_form`, `moments`, `atlas` and `derivation` compute; `theorems` holds the statements and their proofs; `proofs`,
+`certificates`, `recheck` and `kernel` hold what is re-checked, and how. `symtheory.claims` joins it with the paper.
 """
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .closed_form import ClosedForms, closed_forms, display, to_function
+    from .moments import expected_update, second_moment, signal_to_noise, undrawn_drift
+
+__all__ = [
+    "ClosedForms",
+    "closed_forms",
+    "display",
+    "expected_update",
+    "second_moment",
+    "signal_to_noise",
+    "to_function",
+    "undrawn_drift",
+]
+
+__getattr__ = lazily(
+    __name__,
+    closed_form=("ClosedForms", "closed_forms", "display", "to_function"),
+    moments=("expected_update", "second_moment", "signal_to_noise", "undrawn_drift"),
+)

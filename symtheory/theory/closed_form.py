@@ -51,7 +51,12 @@ def raw_forms(estimator: Estimator) -> ClosedForms:
 def closed_forms(estimator: Estimator, *, symbolic_guards: bool = False) -> ClosedForms:
     """The five quantities in the shortest form that `tidy` finds, for a mixed group (and K, F >= k for `passk`).
 
-    `symbolic_guards` leaves parameters below 10^-3, which only guard a division (eps), as symbols of their name.
+    Args:
+        estimator: an `Estimator` that has a theory (`Estimator.two_class`).
+        symbolic_guards: leave parameters below 10^-3, which only guard a division (eps), as symbols of their name.
+
+    Returns:
+        The advantage of a correct and of a wrong rollout, sum A, sum |A| and sum A^2, as sympy expressions in K and F.
 
     >>> from symtheory import estimators
     >>> [display(form) for name, form in closed_forms(estimators.get("grpo")).items()]
@@ -131,7 +136,14 @@ def _one_root(product: Expr) -> Expr:
 
 
 def display(expression: Expr) -> str:
-    """Text of a closed form as it is printed."""
+    """Text of a closed form as it is printed.
+
+    Args:
+        expression: a sympy expression.
+
+    Returns:
+        One line of text.
+    """
     return str(as_printed(expression))
 
 
@@ -139,6 +151,14 @@ def to_function(expression: Expr, arguments: Sequence[Expr] = (K, F, omega), mod
     """A closed form as a function of arrays (jax by default, also under jit, grad and vmap; or "numpy").
 
     Arguments broadcast; give K and F as floats. The result does not check that a group is mixed.
+
+    Args:
+        expression: one of `closed_forms`.
+        arguments: its symbols, in the order of the function's arguments.
+        modules: "jax" or "numpy".
+
+    Returns:
+        The function.
 
     >>> from symtheory import estimators
     >>> round(float(to_function(closed_forms(estimators.get("grpo")).magnitude)(2.0, 6.0, 0.5)), 3)

@@ -14,7 +14,21 @@ from ..metrics.slope import advantage_table, expected_slope
 
 
 def expected_update(estimator: str | Estimator, size: int, policy: Any, correct: Any, omega: float = 0.5) -> np.ndarray:
-    """E g_b = G F'_G(P) pi_b (f_b - P), shape [N]: the master theorem for the logits of a tabular policy."""
+    """E g_b = G F'_G(P) pi_b (f_b - P), shape [N]: the master theorem for the logits of a tabular policy.
+
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in a group.
+        policy: [N] probabilities of the behaviours.
+        correct: [N] 1 for correct behaviours, 0 for wrong ones.
+        omega: mean reward of the batch.
+
+    Returns:
+        [N] mean of g.
+
+    Raises:
+        InputError: a policy that is no distribution, or behaviours of one class only.
+    """
     pi, f = _checked(policy, correct)
     return size * expected_slope(estimator, size, pi @ f, omega) * pi * (f - pi @ f)
 
@@ -24,6 +38,19 @@ def second_moment(estimator: str | Estimator, size: int, policy: Any, correct: A
 
     With q the sum of squared probabilities inside a class, E over K ~ Bin(G, P) of A+^2 (K + K(K-1) q+) +
     A-^2 (F + F(F-1) q-) - 2 C (K A+ P q+ + F A- (1-P) q-) + C^2 (P^2 q+ + (1-P)^2 q-).
+
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in a group.
+        policy: [N] probabilities of the behaviours.
+        correct: [N] 1 for correct behaviours, 0 for wrong ones.
+        omega: mean reward of the batch.
+
+    Returns:
+        E ||g||^2.
+
+    Raises:
+        InputError: a policy that is no distribution, or behaviours of one class only.
     """
     from scipy.stats import binom
 
@@ -42,6 +69,19 @@ def second_moment(estimator: str | Estimator, size: int, policy: Any, correct: A
 def signal_to_noise(estimator: str | Estimator, size: int, policy: Any, correct: Any, omega: float = 0.5) -> float:
     """|E g|^2 / tr Var g of one group.
 
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in a group.
+        policy: [N] probabilities of the behaviours.
+        correct: [N] 1 for correct behaviours, 0 for wrong ones.
+        omega: mean reward of the batch.
+
+    Returns:
+        The ratio.
+
+    Raises:
+        InputError: a policy that is no distribution, or behaviours of one class only.
+
     >>> policy, correct = [0.05, 0.25, 0.45, 0.15, 0.10], [1, 1, 0, 0, 0]
     >>> [round(signal_to_noise(name, 6, policy, correct), 3) for name in ("grpo", "rloo", "negative_dominant")]
     [2.273, 2.065, 0.834]
@@ -57,6 +97,20 @@ def undrawn_drift(
 
     d log pi_b = eta [-C (pi_b - sum pi^2) - sum_i A_i pi(o_i)] for an undrawn b, and the draws follow the policy
     conditioned on not being b.
+
+    Args:
+        estimator: a registered name or an `Estimator`.
+        size: G, rollouts in a group.
+        policy: [N] probabilities of the behaviours.
+        correct: [N] 1 for correct behaviours, 0 for wrong ones.
+        behaviour: b, its number.
+        omega: mean reward of the batch.
+
+    Returns:
+        The drift for a step size of 1.
+
+    Raises:
+        InputError: no correct or no wrong behaviour besides b.
     """
     from scipy.stats import binom
 

@@ -24,6 +24,17 @@ def token_weights(mask: Array, aggregation: Aggregation, longest: int | None = N
 
     Rollouts without a token do not count.
 
+    Args:
+        mask: [B, T] 1 for real tokens.
+        aggregation: one of the above.
+        longest: completion allowed, for dr-grpo; T if not given.
+
+    Returns:
+        [B, T] weights.
+
+    Raises:
+        InputError: an unknown aggregation.
+
     >>> token_weights(jnp.array([[1.0, 1.0], [1.0, 0.0]]), "sequence-mean").tolist()
     [[0.25, 0.25], [0.5, 0.0]]
     """

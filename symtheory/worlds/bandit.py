@@ -175,6 +175,9 @@ def make_bandit(
         lengths: mean tokens of correct and of wrong trajectories, each class spread evenly over half to one and a half
             times its mean; None for trajectories without lengths.
 
+    Returns:
+        The world.
+
     Raises:
         InputError: a success probability outside (0, 1), or no room for correct and wrong trajectories.
 

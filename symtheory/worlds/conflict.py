@@ -27,6 +27,9 @@ def make_conflict(
         owners: number of own directions in the parameters, at least `first` + P; default: just these.
         trajectories: N of each prompt, a quarter of them correct and all of one class equally likely.
 
+    Returns:
+        The world, a bandit with features.
+
     Raises:
         InputError: a success outside (0, 1), or own directions that do not fit.
 

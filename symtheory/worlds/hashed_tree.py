@@ -119,6 +119,9 @@ def make_hashed_tree(
         slots: rows in the table of each prompt, at least 2.
         spread: standard deviation of the drawn logits.
 
+    Returns:
+        The world.
+
     Raises:
         InputError: a tree without choices or solutions, or a success that no common logit can reach.
     """

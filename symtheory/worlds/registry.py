@@ -24,6 +24,11 @@ _registry: dict[str, Population] = {}
 def register(name: str, make: Callable[..., World], **settings: int | float) -> None:
     """Enter a world under `name`, with the usual values of the settings that a sweep file may change.
 
+    Args:
+        name: a new name.
+        make: (key, success [P], **settings) -> the world.
+        settings: usual values of the settings.
+
     Raises:
         InputError: the name is taken.
     """
@@ -35,6 +40,9 @@ def register(name: str, make: Callable[..., World], **settings: int | float) -> 
 def names() -> tuple[str, ...]:
     """Names of the registered worlds.
 
+    Returns:
+        The names, sorted.
+
     >>> names()
     ('bandit', 'tree')
     """
@@ -44,6 +52,12 @@ def names() -> tuple[str, ...]:
 
 def get(name: str) -> Population:
     """How the population of a registered world is drawn.
+
+    Args:
+        name: see `names`.
+
+    Returns:
+        The function that draws a population, and its usual settings.
 
     Raises:
         InputError: no world has this name; the sentence says which one is near.

@@ -345,6 +345,9 @@ def make_tree(
         feature_signal: distance between the feature means of steps that keep a solution within reach and those
             that lose it, in standard deviations, along one direction common to all prompts.
 
+    Returns:
+        The world.
+
     Raises:
         InputError: a tree without choices, without a correct leaf, without a wrong one, or too large to enumerate.
 

@@ -79,6 +79,11 @@ def formats() -> tuple[Format, ...]:
 
 
 def named() -> tuple[str, ...]:
+    """What `audit --log-format` takes.
+
+    Returns:
+        The names, those of formats with the most signs first.
+    """
     return tuple(f.name for f in formats())
 
 

@@ -21,6 +21,13 @@ def load(spec: str, *, isolate: bool = False) -> Any:
 
     Where a file does not import, the function is cut out of it; `isolate` cuts it out at once.
 
+    Args:
+        spec: where it is.
+        isolate: cut the function out of its file without importing the file.
+
+    Returns:
+        The function, method, class or name.
+
     Raises:
         InputError: no such module, file or function, or it cannot be cut out either.
     """
