@@ -250,7 +250,7 @@ def measure_replay(card: bool, dry_run: bool) -> dict[str, Any]:
     return {"command": "symtheory " + " ".join(command), "seconds": time.perf_counter() - start}
 
 
-def rows(found: dict[tuple[str, str], dict[str, Any]]):
+def compared(found: dict[tuple[str, str], dict[str, Any]]):
     """Rows as `symtheory bench` has them; a measurement that is missing says why."""
     import numpy as np
 
@@ -291,7 +291,7 @@ def report(found: dict[tuple[str, str], dict[str, Any]], out: Path, dry_run: boo
 
     devices = [measured["device"] for measured in found.values() if "device" in measured]
     card = "none: a dry run on the CPU" if dry_run else devices[0] if devices else None
-    record = {"rows": list(rows(found)), "machine": {"card": card, **bench.machine()}}
+    record = {"rows": list(compared(found)), "machine": {"card": card, **bench.machine()}}
     name = "dry" if dry_run else "gpu"
     (out / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     (out / f"{name}.md").write_text(bench.table(record) + "\n")

@@ -101,7 +101,7 @@ def test_rows_compare_the_card_with_the_cpu_and_say_what_is_missing(gpu):
         ("tree", "cpu"): {"skipped": "no time was left"},
         ("transformer", "card"): {"skipped": "PyTorch is not installed (pip install torch)"},
     }
-    bandit, tree, transformer = gpu.rows(found)
+    bandit, tree, transformer = gpu.compared(found)
     assert (bandit["ratio"], bandit["low"], bandit["high"]) == (2.0, 1.5, 3.0)
     assert tree["skipped"] == "no time was left"
     assert "pip install torch" in transformer["skipped"]

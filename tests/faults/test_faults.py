@@ -251,6 +251,29 @@ def test_two_processes_of_one_job_give_the_same_bytes(finished, sweep, tmp_path)
     assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
 
 
+@pytest.mark.slow
+def test_a_job_that_lost_a_process_in_mid_sweep_is_started_again_and_gives_the_same_bytes(finished, sweep, tmp_path):
+    """Two processes of two devices. After the kill the other would wait, so it is ended too, as a launcher does."""
+
+    def start():
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        job = ("--coordinator", f"127.0.0.1:{port}", "--process")
+        return [sweep(*job, f"{i}/2", log=f"log{i}", devices=2) for i in (0, 1)]
+
+    job = start()
+    while not tiles(tmp_path / "out"):
+        assert all(command.process.is_alive() for command in job), [command.log.read_text() for command in job]
+        time.sleep(0.005)
+    for command in reversed(job):
+        command.process.kill()
+        command.wait()
+    assert not (tmp_path / "out/small.nc").exists(), "the sweep had ended before the kill: this test tests nothing"
+    assert [command.wait() for command in start()] == [0, 0]
+    assert (tmp_path / "out/small.nc").read_bytes() == finished[2]
+
+
 COMMANDS = {
     "plane": ["plane", "--points", "5", "--seeds", "2"],
     "reproduce": ["reproduce", "--only", "table3", "--seeds", "2"],
