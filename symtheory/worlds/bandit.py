@@ -16,7 +16,7 @@ from ..ops import jax_ops
 from .base import World
 from .registry import register
 
-BLOCK = 16  # trajectories per block of the two-level inverse CDF
+BLOCK, LARGE_BLOCK, MANY = 16, 32, 512  # trajectories per block of the two-level inverse CDF; the larger for many
 
 
 @jax.tree_util.register_dataclass
@@ -121,12 +121,13 @@ def draw(weights, uniforms):
     """Indices with chances proportional to `weights[..., N]` from `uniforms[..., G]`, by an inverse CDF in two levels.
 
     Prefix sums inside blocks and of block totals are products with a triangle of ones, and a draw looks only at the
-    block it falls into: G (N / BLOCK + BLOCK) comparisons in place of G N, and no sequential cumulative sum. Where
+    block it falls into: G (N / block + block) comparisons in place of G N, and no sequential cumulative sum. Where
     blocks are many and draws few, prefix sums are taken only inside the blocks that are drawn.
     """
     *batch, n = weights.shape
-    blocks = jnp.pad(weights, [(0, 0)] * len(batch) + [(0, -n % BLOCK)])
-    blocks = blocks.reshape(*batch, -1, BLOCK)
+    size = BLOCK if n <= MANY else LARGE_BLOCK
+    blocks = jnp.pad(weights, [(0, 0)] * len(batch) + [(0, -n % size)])
+    blocks = blocks.reshape(*batch, -1, size)
     few = blocks.shape[-2] >= 4 * uniforms.shape[-1]
     within = blocks if few else prefix_sums(blocks)
     totals = blocks.sum(-1) if few else within[..., -1]
@@ -137,7 +138,7 @@ def draw(weights, uniforms):
     rows = jnp.take_along_axis(within, block[..., None], axis=-2, mode="promise_in_bounds")
     rows = prefix_sums(rows) if few else rows
     inside = (rest[..., None] >= rows[..., :-1]).sum(-1, dtype=jnp.int32)
-    return jnp.minimum(block * BLOCK + inside, n - 1)
+    return jnp.minimum(block * size + inside, n - 1)
 
 
 def prefix_sums(x):

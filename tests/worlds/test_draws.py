@@ -33,7 +33,7 @@ def weights_of(n):
 
 @pytest.mark.parametrize("total", SIZES)
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(("n", "group"), [(64, 8), (64, 64), (1000, 8), (1024, 8)])
+@pytest.mark.parametrize(("n", "group"), [(64, 8), (64, 64), (1000, 8), (1024, 64)])
 def test_trajectories_are_drawn_with_their_chances(n, group, key, total, single_precision):
     weights, batch = weights_of(n), 500
     rounds = total // (batch * group)
