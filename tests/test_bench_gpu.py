@@ -1,6 +1,7 @@
 """What a card needs, tested as far as a CPU can: programs hold nothing that a GPU cannot run, or would run wrongly."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import optax
 import pytest
 
 from symtheory import InputError, estimators
-from symtheory.dynamics import Update, advantage_of, counter_key, runs_that_fit, train
+from symtheory.dynamics import Update, advantage_of, counter_key, runs_that_fit, train, use_all_cores
 from symtheory.worlds import make_bandit, make_hashed_tree, make_tree
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +82,17 @@ def test_runs_are_sized_by_the_memory_there_is():
     assert 1000 * few <= many <= 1100 * (few + 1)  # free memory moves while the tests run
     with pytest.raises(InputError, match="one run takes"):
         runs_that_fit(1e18)
+
+
+def test_flags_that_a_user_has_set_stay(monkeypatch):
+    mine = "--xla_force_host_platform_device_count=3 --xla_disable_hlo_passes=mine"
+    monkeypatch.setenv("XLA_FLAGS", mine)
+    use_all_cores()
+    assert os.environ["XLA_FLAGS"] == f"{mine} --xla_cpu_enable_concurrency_optimized_scheduler=false"
+    use_all_cores(long_runs=True)
+    use_all_cores(long_runs=True)
+    assert os.environ["XLA_FLAGS"].count("multi_output_fusion=true") == 1
+    assert os.environ["XLA_FLAGS"].count("xla_disable_hlo_passes") == 1
 
 
 @pytest.fixture
