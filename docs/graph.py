@@ -1,6 +1,11 @@
-"""The theory as a picture: theorems, the claims that rest on them, and the worlds that measured a claim."""
+"""The theory as two pictures: which theorem uses which, and the claims that rest on them with the worlds that measured.
+
+What a theorem uses is declared in `theorems.toml`.
+"""
 
 import html
+import tomllib
+from pathlib import Path
 
 ROW, TOP = 21, 40
 COLUMNS = {"theorem": 330, "claim": 400, "world": 900}
@@ -10,6 +15,52 @@ MARKS = {
 }  # fmt: skip
 """Signs beside the colours, for those who do not see these."""
 OTHER = "◆"
+
+
+STEP = 350
+"""Width of a column of theorems."""
+
+
+def declared() -> dict[str, dict]:
+    """`uses`: theorem -> the theorems that it uses; `figures`: theorem -> the figure that shows it."""
+    return tomllib.loads(Path(__file__).with_name("theorems.toml").read_text(encoding="utf-8"))
+
+
+def draw_theorems(statuses: dict[str, str]) -> str:
+    """An SVG of all theorems: each stands to the right of those that it uses, and of the first of them in its row.
+
+    Args:
+        statuses: theorem -> its status, in the order in which unrelated ones are listed.
+    """
+    parents = declared()["uses"]
+    children = {id: [c for c in statuses if parents.get(c, [None])[0] == id] for id in statuses}
+    places: dict[str, tuple[int, int]] = {}  # column, row
+
+    def settle(id: str, column: int, row: int) -> int:
+        """Place a theorem and what hangs on it; the first free row after them."""
+        places[id] = column, row
+        for child in children[id]:
+            row = settle(child, column + 1, row)
+        return row + 1 - bool(children[id])
+
+    row = 0
+    for id in sorted(statuses, key=lambda id: not children[id]):
+        if id not in parents:
+            row = settle(id, 0, row)
+    ends = {id: 10 + STEP * column + 16 + 6.4 * len(id) for id, (column, _) in places.items()}
+    parts = [
+        _edge(ends[used], places[used][1], 4 + STEP * places[id][0], places[id][1], statuses[id])
+        for id, all_used in parents.items()
+        for used in all_used
+    ]
+    parts += [
+        _node(10 + STEP * column, at, id, f"{id}.html", statuses[id], "start") for id, (column, at) in places.items()
+    ]
+    width = STEP * (1 + max(column for column, _ in places.values()))
+    return (
+        f'<svg viewBox="0 16 {width} {TOP + ROW * row - 20}" role="img" aria-label="Which theorem uses which">'
+        f"{''.join(parts)}</svg>"
+    )
 
 
 def draw(claims, findings, statuses: dict[str, str]) -> str:

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -16,12 +17,13 @@ from symtheory import cli
 from symtheory.claims.ledger import committed_figures, load_claims, load_findings
 from symtheory.claims.report import effects_table, experiments_table, markdown_table, settled_table
 from symtheory.page import page as explorable_page
-from symtheory.theory import theorems
-from symtheory.theory.proofs import FAMILIES, THEOREMS, statement_of
+from symtheory.theory import kept, theorems
+from symtheory.theory.proofs import FAMILIES, THEOREMS, record, statement_of
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "docs"))
-import graph  # noqa: E402  # a neighbour of this file, which mkdocs loads by its path
+import article  # noqa: E402  # neighbours of this file, which mkdocs loads by its path
+import graph  # noqa: E402
 
 HOW_TO = "How to"
 
@@ -39,12 +41,13 @@ def on_files(files, config):
     """Add the generated pages to the pages in docs/."""
     pages = {
         "symmetry-plane.html": explorable_page(),
+        "paper.html": article.page(REPOSITORY / "paper"),
         "commands.md": commands_page(),
         "claims.md": claims_page(),
         "cite.md": cite_page(),
         "contributing.md": contributing_page(),
         **api_pages(),
-        **theory_pages(),
+        **theory_pages(certificates()),
         **figure_pages(),
     }
     for path, content in pages.items():
@@ -156,8 +159,17 @@ def proved() -> dict[str, dict]:
     return {row["id"]: row for row in rows}
 
 
-def theory_pages() -> dict[str, str]:
-    """The graph, a page for each theorem and family of theorems, and one for each claim."""
+def certificates() -> dict[str, dict]:
+    """What is kept of each theorem, of a family for GRPO, to re-check it; derived now where the cache has none."""
+    known, kept_before = theorems.theorems(), kept.load()
+    wanted = [*THEOREMS, *(f"{family}:grpo" for family in FAMILIES)]
+    entries = {id: kept_before[id] if id in kept_before else record(known[id], known[id].derive()) for id in wanted}
+    kept.save(kept_before | {id: entry for id, entry in entries.items() if not entry["legacy"]})
+    return entries
+
+
+def theory_pages(entries: Mapping[str, dict]) -> dict[str, str]:
+    """The graph, a page for each theorem and family of theorems, and one for each claim; `entries`: certificates."""
     theorems.theorems()  # registers all of them
     rows, claims, findings = proved(), load_claims(), load_findings()
     uses = {}
@@ -166,22 +178,26 @@ def theory_pages() -> dict[str, str]:
             uses.setdefault(id.partition(":")[0], []).append(claim)
     statements = {id: (t.derive, t.statement, t.source) for id, t in THEOREMS.items()}
     statements |= {id: (function, statement_of(function), source) for id, (function, source) in FAMILIES.items()}
-    pages = {f"theory/{id}.md": theorem_page(id, *about, rows, uses.get(id, [])) for id, about in statements.items()}
+    pages = {
+        f"theory/{id}.md": theorem_page(id, *about, rows, uses.get(id, []), entries) for id, about in statements.items()
+    }
     pages |= {f"theory/claim-{c.id}.md": claim_page(c, findings.get(c.id, ()), rows) for c in claims}
     pages["theory/index.md"] = theory_index(statements, rows, claims, findings)
     return pages
 
 
 def theory_index(statements, rows, claims, findings) -> str:
-    drawn = graph.draw(claims, findings, {id: status(id, rows) for id in statements})
+    statuses = {id: status(id, rows) for id in statements}
     cells = [[f"[{id}]({id}.md)", status(id, rows), graph.shown(told)] for id, (_, told, _) in statements.items()]
     return (
         "---\nhide: [navigation, toc]\n---\n# What rests on what\n\n"
-        "Theorems on the left, claims of the paper in the middle, the worlds that measured a claim on the right. "
-        "Every name leads to its page, with the statement, its status and the code that derives it. The statuses are "
-        "those that `symtheory prove` derived when the article's results were last written; the test suite derives "
-        "each claim that proofs settle again.\n\n"
-        f'<div class="graph">{drawn}</div>\n\n## All theorems\n\n'
+        "Every name leads to its page, with the statement, its status, its certificate and the code that derives it. "
+        "The statuses are those that `symtheory prove` derived when the article's results were last written; the tests "
+        "derive each claim that proofs settle again.\n\n"
+        "## Theorems\n\nA theorem stands to the right of those that it uses.\n\n"
+        f'<div class="graph">{graph.draw_theorems(statuses)}</div>\n\n## Claims of the paper\n\n'
+        "Theorems on the left, claims in the middle, the worlds that measured a claim on the right.\n\n"
+        f'<div class="graph">{graph.draw(claims, findings, statuses)}</div>\n\n## All theorems\n\n'
         + markdown_table(("theorem", "status", "statement"), cells)
     )
 
@@ -195,8 +211,8 @@ def status(id: str, rows) -> str:
     return own[0] if len(own) == 1 else ", ".join(f"{verdict}: {n}" for verdict, n in counts.items())
 
 
-def theorem_page(id: str, function, statement: str, source: str, rows, claims) -> str:
-    """Statement, status, certificate, claims that rest on it, and code."""
+def theorem_page(id: str, function, statement: str, source: str, rows, claims, entries) -> str:
+    """Statement, status, what it uses and what uses it, certificate, code."""
     own = {name: row for name, row in rows.items() if name.partition(":")[0] == id}
     lines = [f"# {id}", graph.shown(statement), f"**Status**: {status(id, rows)}. **Source**: {source}."]
     if id in own:
@@ -209,13 +225,45 @@ def theorem_page(id: str, function, statement: str, source: str, rows, claims) -
     elif own:
         cells = [[n.partition(":")[2], r["verdict"], graph.shown(r["method"])] for n, r in own.items()]
         lines.append(markdown_table(("estimator", "verdict", "how it is certified"), cells))
-    if claims:
-        links = ", ".join(f"[{c.id}](claim-{c.id}.md)" for c in claims)
-        lines.append(f"**Claims that rest on it**: {links}.")
+    used, figure = graph.declared()["uses"], graph.declared()["figures"].get(id)
+    links = {
+        "Uses": [f"[{other}]({other}.md)" for other in used.get(id, ())],
+        "Used by": [f"[{other}]({other}.md)" for other, its in used.items() if id in its],
+        "Claims that rest on it": [f"[{c.id}](claim-{c.id}.md)" for c in claims],
+    }
+    lines += [f"**{title}**: {', '.join(them)}." for title, them in links.items() if them]
+    if figure:
+        lines.append(f"[![{figure}](../figures/{figure}.png)](../figures/{figure}.md)")
     example = next(iter(own), id)
-    lines += [f"Derive and re-check it:\n\n```bash\nsymtheory prove {example}\n```", "## The derivation"]
-    lines.append(f"```python\n{inspect.getsource(function).rstrip()}\n```")
+    lines.append(f"Derive and re-check it:\n\n```bash\nsymtheory prove {example}\n```")
+    entry = entries.get(id) or entries.get(f"{id}:grpo")
+    if entry:
+        lines += ["## The certificate", certificate(entry)]
+    lines += ["## The derivation", f"```python\n{inspect.getsource(function).rstrip()}\n```"]
     return "\n\n".join(lines) + "\n"
+
+
+def certificate(entry: Mapping) -> str:
+    """What the re-check reads: formulas and polynomial identities as text, trials by name, and all of it as JSON."""
+    about = f" of `{entry['id']}`" if ":" in entry["id"] else ""
+    lines = [f"This is what the re-check{about} reads. It expands both sides and compares coefficients, without sympy."]
+    for formula in entry["formulas"]:
+        for part in formula["parts"] or [{}]:
+            sides = f"\n    {part['left']}\n  = {part['right']}" if {"left", "right"} <= set(part) else ""
+            lines.append(f"```text\n{formula['text']}    [{formula['method']}]{sides}\n```")
+    for one in entry["certificates"]:
+        terms = [f"({c}) * ({h})" for c, h in zip(one["cofactors"], one["hypotheses"], strict=True)]
+        terms += [f"({one['square']})^2"] * (one["square"] != "0")
+        told = f"# {one['meaning']}\n" if one["meaning"] else ""
+        lines.append(f"```text\n{told}{one['claim']}\n  = {' + '.join(terms) or '0'}\n```")
+    trials = ", ".join(dict.fromkeys(f"`{t['name']}`" for t in entry["trials"]))
+    if trials:
+        lines.append(f"Trials, run through the estimators' code: {trials}.")
+    if entry["legacy"]:
+        lines.append("Trials stand in the derivation below, and run each time.")
+    kept_text = json.dumps({k: v for k, v in entry.items() if k not in ("digest", "statement", "source")}, indent=1)
+    lines.append(f"<details markdown><summary>All of it</summary>\n\n```json\n{kept_text}\n```\n\n</details>")
+    return "\n\n".join(lines)
 
 
 def claim_page(claim, findings, rows) -> str:

@@ -6,6 +6,7 @@ both.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 from symtheory import paths
@@ -38,3 +39,18 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadScopeScheduling
 
     return LoadScopeScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Headless Chromium, or a skip where it or playwright is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no chromium on this machine")
+    quiet = ["background-networking", "component-update", "sync", "gpu", "quic"]
+    flags = ["--no-sandbox", "--no-first-run", *(f"--disable-{feature}" for feature in quiet)]
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()

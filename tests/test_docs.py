@@ -2,9 +2,12 @@
 
 import contextlib
 import functools
+import graphlib
 import io
+import itertools
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +20,7 @@ from symtheory.cli import main
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```(python|console)\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
 GENERATED = re.compile(
-    r"^(?:api/.*|theory/.*|commands|claims|cite|contributing|figures/.*)\.md$|^symmetry-plane\.html$"
+    r"^(?:api/.*|theory/.*|commands|claims|cite|contributing|figures/.*)\.md$|^symmetry-plane\.html$|^paper\.html$"
 )
 """Pages that docs/hooks.py writes while the site is built; `mkdocs build --strict` follows links to them."""
 
@@ -130,7 +133,7 @@ def test_every_theorem_and_every_claim_is_a_page_and_what_rests_on_it_is_linked(
     from symtheory.claims.ledger import load_claims
     from symtheory.theory.proofs import FAMILIES, THEOREMS
 
-    pages = hooks.theory_pages()
+    pages = hooks.theory_pages({})
     claims = load_claims()
     assert {*THEOREMS, *FAMILIES} == {p[7:-3] for p in pages if not p.startswith(("theory/claim-", "theory/index"))}
     picture = pages["theory/index.md"]
@@ -139,6 +142,38 @@ def test_every_theorem_and_every_claim_is_a_page_and_what_rests_on_it_is_linked(
         for id in claim.proof + claim.refuted_by:
             assert f"]({id.partition(':')[0]}.md)" in pages[f"theory/claim-{claim.id}.md"]
             assert f"claim-{claim.id}.md" in pages[f"theory/{id.partition(':')[0]}.md"]
+
+
+def test_every_theorem_is_drawn_and_none_uses_itself(hooks):
+    from symtheory.claims.ledger import committed_figures
+
+    uses, figures = hooks.graph.declared()["uses"], hooks.graph.declared()["figures"]
+    pages = hooks.theory_pages({})
+    known = {p[7:-3] for p in pages if not p.startswith(("theory/claim-", "theory/index"))}
+    assert {*uses, *itertools.chain(*uses.values()), *figures} <= known
+    assert set(figures.values()) <= set(committed_figures())
+    list(graphlib.TopologicalSorter(uses).static_order())  # raises on a circle
+    drawn = hooks.graph.draw_theorems(dict.fromkeys(known, "exact"))
+    for id in known:
+        assert drawn.count(f'href="{id}.html"') == 1, id
+    assert drawn.count("<path") == sum(map(len, uses.values()))
+    assert "[entanglement](entanglement.md)" in pages["theory/master_theorem.md"]
+    assert "[master_theorem](master_theorem.md)" in pages["theory/entanglement.md"]
+
+
+def test_a_theorems_page_shows_the_certificate_that_is_re_checked(hooks):
+    from symtheory.theory.proofs import record
+    from symtheory.theory.theorems import find
+
+    theorem = find("magnitude_bound")
+    page = hooks.theory_pages({theorem.id: record(theorem, theorem.derive())})["theory/magnitude_bound.md"]
+    assert "(2*f**3*k**2)/((f*k)**1*(f)**1)\n  = (f**2 + k**2)" in page
+
+
+def test_the_article_on_the_site_is_the_articles(hooks):
+    text = hooks.article.plain(ROOT / "paper")
+    assert not re.findall(r"\\(?:val|cmd|prove|gentable|resultfigure|setval|input)\b", text)
+    assert "pandoc" in hooks.article.page(ROOT / "paper") or "<math" in hooks.article.page(ROOT / "paper")
 
 
 def test_the_citation_names_the_authors_of_the_paper(hooks):
@@ -154,12 +189,69 @@ def test_a_page_that_the_navigation_does_not_name_becomes_a_how_to(hooks):
     assert "scale.md" in section
 
 
-@pytest.mark.slow
-def test_site_builds_without_a_warning_loads_nothing_and_every_link_leads_somewhere(tmp_path):
-    pytest.importorskip("mkdocs")
+def test_a_folder_becomes_the_branch_pages_of_a_remote_and_nothing_else_changes(tmp_path, monkeypatch):
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "a")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "a@localhost")
+
+    def git(*arguments, cwd=tmp_path / "repository"):
+        return subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+    (tmp_path / "repository" / "docs").mkdir(parents=True)
+    shutil.copy(ROOT / "docs" / "push.sh", tmp_path / "repository" / "docs")
+    git("init", "-q", "--bare", str(tmp_path / "remote"), cwd=tmp_path)
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "sources")
     site = tmp_path / "site"
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(site)]
+    for words in ("old", "new"):
+        (site / "_assets").mkdir(parents=True, exist_ok=True)
+        (site / "_assets" / f"{words}.html").write_text(words)
+        subprocess.run(["bash", "docs/push.sh", site, tmp_path / "remote"], cwd=tmp_path / "repository", check=True)
+        (site / "_assets" / "old.html").unlink(missing_ok=True)
+    remote = {"cwd": tmp_path / "remote"}
+    assert git("ls-tree", "-r", "--name-only", "pages", **remote).split() == [".nojekyll", "_assets/new.html"]
+    assert git("rev-list", "--count", "pages", **remote).strip() == "1"
+    assert git("status", "--porcelain") == ""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built in strict mode."""
+    pytest.importorskip("mkdocs")
+    folder = tmp_path_factory.mktemp("built") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+QUESTIONS = {
+    "Which estimator for my run?": "start with GRPO or Dr.GRPO",
+    "Is mine symmetric?": "check_estimator(mine",
+    "Why did pass@256 fall?": "A fall needs something that this leaves out",
+    "What is omega?": "mean reward of all rollouts of a batch",
+    "How do I cite it?": "@software{symtheory",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1300, "light"), (390, "dark")])
+def test_a_newcomers_questions_are_answered_one_click_from_the_first_screen(site, chromium, width, scheme):
+    page = chromium.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    outside = []
+    page.on("request", lambda r: outside.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None)
+    for question, answer in QUESTIONS.items():
+        page.goto((site / "index.html").as_uri())
+        link = page.locator("article").get_by_role("link", name=question, exact=True)
+        assert link.bounding_box()["y"] < 844, "not on the first screen"
+        link.click()
+        page.locator("article").get_by_text(answer).first.wait_for(timeout=20_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, question
+    assert not outside
+
+
+@pytest.mark.slow
+def test_site_builds_without_a_warning_loads_nothing_and_every_link_leads_somewhere(site):
     pages = [p for p in site.rglob("*.html") if p.name != "404.html"]
     assert site / "api" / "estimators.html" in pages
     anchors = {p: set(re.findall(r'\s(?:id|name)="?([^"\s>]+)', p.read_text())) for p in pages}

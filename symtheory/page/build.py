@@ -108,6 +108,7 @@ def tables(sizes: tuple[int, ...]) -> tuple[dict, np.ndarray]:
         "steps": SETTING.steps,
         "rate": lab.RATES[SETTING.sharing, SETTING.optimizer],
         "world": world(),
+        "start": list(lab.POPULATIONS).index("MATH, Qwen2.5-Math-7B"),
         "populations": [population(name) for name in lab.POPULATIONS],
         "estimators": [description(name) for name in two_class()],
         "angle": angle() | begins[""],

@@ -7,7 +7,7 @@
   // --- state, and its form in the address ------------------------------------------------------------------------
   const state = {
     choice: {asymmetry: -0.6, tilt: 0}, size: model.sizes.includes(8) ? 8 : model.sizes[0],
-    population: Math.min(2, model.populations.length - 1), shift: 0, rate: 1, k: 256, by: "steps", omega: 0.5, angle: 120, group: "10000000",
+    population: model.start, shift: 0, rate: 1, k: 256, by: "steps", omega: 0.5, angle: 120, group: "10000000",
   };
   const RATES = [0.25, 0.5, 1, 2, 4];
 
@@ -20,7 +20,8 @@
     const number = (key, low, high) => clean(said.has(key) ? parseFloat(said.get(key)) : NaN, low, high, state[key]);
     const among = (key, allowed) => (allowed.includes(number(key, -1e9, 1e9)) ? number(key, -1e9, 1e9) : state[key]);
     state.size = among("size", model.sizes);
-    state.population = among("population", model.populations.map((_, i) => i));
+    const named = model.populations.findIndex(p => p.name === said.get("population"));
+    if (named >= 0) state.population = named;
     state.shift = number("shift", -4, 4);
     state.rate = among("rate", RATES);
     state.k = among("k", model.ks);
@@ -39,7 +40,7 @@
     const {choice, size, population, shift, rate, k, by, omega, angle, group} = state;
     const where = choice.name ? {estimator: choice.name} : {at: `${round(choice.asymmetry, 3)},${round(choice.tilt, 3)}`};
     const embed = document.body.classList.contains("embed") ? {embed: 1} : {};
-    return "#" + new URLSearchParams({...where, size, population, shift: round(shift, 1), rate, k, by, omega, angle, group, ...embed})
+    return "#" + new URLSearchParams({...where, size, population: model.populations[population].name, shift: round(shift, 1), rate, k, by, omega, angle, group, ...embed})
       .toString().replaceAll("%2C", ",");
   }
 

@@ -1,15 +1,12 @@
 """The apps as a user has them: served by `symtheory explore`, opened in headless Chromium."""
 
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import time
 
 import pytest
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +31,6 @@ def served(tmp_path_factory):
     finally:
         server.terminate()
         server.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 class Page:
@@ -95,11 +81,11 @@ class Page:
 
 
 @pytest.fixture
-def open_app(served, browser):
+def open_app(served, chromium):
     opened: list[Page] = []
 
     def open_one(name: str, **options) -> Page:
-        opened.append(Page(browser, served(name), **options))
+        opened.append(Page(chromium, served(name), **options))
         return opened[-1]
 
     yield open_one

@@ -26,7 +26,13 @@ def test_the_command_offers_every_notebook():
     assert set(get_args(Name)) == {"index", *(path.stem for path in NOTEBOOKS)}
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+SLOW = ("difficulty", "estimator", "plane")
+"""Notebooks that compile for some seconds."""
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in SLOW), id=p.stem) for p in NOTEBOOKS]
+)
 def test_a_notebook_runs_as_a_script_and_measures_itself(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where there is no replay to open
     spec = importlib.util.spec_from_file_location(f"notebook_{path.stem}", path)
@@ -40,6 +46,7 @@ def test_a_notebook_runs_as_a_script_and_measures_itself(path, tmp_path, monkeyp
         assert any("svg" in str(getattr(o, "text", "")) for o in outputs)
 
 
+@pytest.mark.slow
 def test_a_notebook_exports_to_html_with_its_charts(tmp_path):
     for name in ("one_step.py", "explore.css"):  # marimo keeps a session beside what it exports
         shutil.copy(paths.notebooks() / name, tmp_path)

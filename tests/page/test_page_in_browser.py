@@ -1,7 +1,6 @@
 """The explorable page as a reader has it: opened from disk in headless Chromium, dragged, held against the package."""
 
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -9,20 +8,12 @@ import pytest
 from symtheory import estimators
 from symtheory.apps import difficulty as lab
 from symtheory.apps import plane as point
+from symtheory.figures.style import look
 from symtheory.metrics.plane import Position
 from symtheory.page import build
+from symtheory.studies import interference_angle as conflict
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
@@ -32,24 +23,13 @@ def address(tmp_path_factory):
     return path.as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def open_page(address, browser):
+def open_page(address, chromium):
     """Open the page at a state; whatever it asks of the network or complains about fails the test."""
     contexts, wrong = [], []
 
     def opened(state="", width=1300, scheme="light", **options):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options))
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options))
         page = contexts[-1].new_page()
         page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: wrong.append(str(e)))
@@ -72,7 +52,7 @@ def trained(page):
 
 
 def test_a_drag_shows_the_mean_field_of_the_package(open_page):
-    page = open_page("#at=0,0&population=1")
+    page = open_page("#at=0,0&population=MATH, Qwen2.5-Math-7B")
     ring = page.locator("#ring").bounding_box()
     x, y = ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2
     page.mouse.move(x, y)
@@ -95,7 +75,7 @@ def test_a_drag_shows_the_mean_field_of_the_package(open_page):
 
 @pytest.mark.parametrize("name", ["hard_focused", "agrae", "w_reinforce"])
 def test_a_state_in_the_address_is_an_estimator_with_its_own_curves(name, open_page):
-    page = open_page(f"#estimator={name}&population=3&shift=-1&rate=2")
+    page = open_page(f"#estimator={name}&population=AMC23, Qwen2.5-Math-7B&shift=-1&rate=2")
     success = lab.population("AMC23, Qwen2.5-Math-7B", -1.0, build.SETTING.prompts)
     exact = lab.expected(build.SETTING, success, [name], 2 * lab.RATES["independent", "sgd"])
     passed, _ = trained(page)
@@ -127,12 +107,32 @@ def test_a_toggled_group_shows_every_estimators_advantages(open_page):
     assert page.locator("#rows tr").count() == len(build.two_class())
 
 
+def test_the_angle_turns_the_order_and_says_where_grpo_falls(open_page):
+    page = open_page("#estimator=hard_focused&angle=120")
+    order = page.locator("#order text").all_text_contents()
+    slider = page.locator("#angle")
+    slider.focus()
+    slider.press("Home")
+    page.wait_for_timeout(100)
+    law = conflict.predicted(build.CONFLICT, degrees=[0.0, 120.0]).slope
+    for texts, degrees in ((page.locator("#order text").all_text_contents(), 0), (order, 120)):
+        at = law.sel(degrees=degrees)
+        names = [name for name in texts if name in {look(n)["label"] for n in conflict.ESTIMATORS}]
+        assert names == [look(str(n))["label"] for n in at.estimator.values[np.argsort(-at.values)]]
+    assert page.evaluate("symtheory.state.angle") == 0
+    said = page.locator("#angleread").inner_text()
+    falls = float(re.search(r"GRPO falls below its base policy from (\d+)°", said)[1])
+    assert falls == pytest.approx(conflict.falling_angle(build.CONFLICT), abs=3)
+    page.wait_for_timeout(400)
+    assert "angle=0" in page.url
+
+
 def test_an_estimator_without_a_place_at_a_group_size_is_left_out(open_page):
     page = open_page("#estimator=passk&size=8")
     page.locator("#size button", has_text=re.compile("^2$")).click()
     page.wait_for_timeout(200)
     assert page.locator("#estimator").input_value() == ""
-    assert page.locator("#rows tr").count() == len(build.two_class()) - 1
+    assert page.locator("#rows tr").count() == sum(build.defined(name, 2) for name in build.two_class())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
