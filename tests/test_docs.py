@@ -62,6 +62,18 @@ def test_a_page_prints_what_it_says(page, tmp_path, monkeypatch):
         ) == expected, code
 
 
+def test_blocks_about_trainers_that_need_no_trainer_run():
+    pytest.importorskip("torch")
+    own = [
+        code for kind, code, _ in blocks("trainers") if kind == "python" and not re.search("trl|tunix|Trainer", code)
+    ]
+    assert len(own) == 2
+    namespace = {}
+    assert run_python(own[0], namespace).startswith("tensor([[")
+    run_python(own[1], namespace)
+    assert namespace["symtheory"].advantages([[1.0, 0, 0, 0]], namespace["clipped"]).shape == (1, 4)
+
+
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("paper/**/*.md")], ids=str)
 def test_relative_links_lead_to_a_file(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
