@@ -44,7 +44,8 @@ def plain(paper: Path) -> str:
     head, body = main.split(r"\begin{document}")
     values = dict(VALUE.findall((paper / "generated" / "values.tex").read_text(encoding="utf-8")))
     body = re.sub(r"\\input\{([^}]*)\}", lambda m: (paper / f"{m[1]}.tex").read_text(encoding="utf-8"), body)
-    body = re.sub(r"\\gentable\{([^}]*)\}", lambda m: table((paper / "generated" / f"{m[1]}.tex").read_text()), body)
+    body = re.sub(r"\\gentable\{([^}]*)\}", lambda m: (paper / "generated" / f"{m[1]}.tex").read_text("utf-8"), body)
+    body = tables(body)
     body = FIGURE.sub(figure, body).replace(r"\paragraph{", r"\paragraph*{")
     body = re.sub(r"\\val\{([^}]*)\}", lambda m: values[m[1]], body)
     body = COMMAND.sub(lambda m: typewriter(f"[{'symtheory prove ' * (m[1] == 'prove')}{m[2]}]"), body)
@@ -65,9 +66,11 @@ def figure(found: re.Match) -> str:
     )
 
 
-def table(text: str) -> str:
-    """A generated table with columns that pandoc knows."""
-    return re.sub(r"L\{[^}]*\}", "l", text)
+def tables(text: str) -> str:
+    """Tables with columns that pandoc knows."""
+    return re.sub(r"(?<=[{}lrc])[Lp]\{[\d.]+(?:cm|\\linewidth)\}", "l", text).replace(
+        r"\renewcommand{\arraystretch}{1.4}", ""
+    )
 
 
 def typewriter(text: str) -> str:

@@ -55,6 +55,15 @@ def on_files(files, config):
     return files
 
 
+def on_page_markdown(markdown, page, **_):
+    """Links of docs/ into the repository: to figures as the site has them, to other files as their names."""
+    if page.file.generated_by is not None:
+        return markdown
+    return re.sub(r"\[([^\]]*)\]\(\.\./(?!figures/)([^)]*)\)", r"\1 (`\2`)", markdown).replace(
+        "](../figures/", "](figures/"
+    )
+
+
 # --- reference -------------------------------------------------------------------------------------------------------
 
 
@@ -233,7 +242,9 @@ def theorem_page(id: str, function, statement: str, source: str, rows, claims, e
     }
     lines += [f"**{title}**: {', '.join(them)}." for title, them in links.items() if them]
     if figure:
-        lines.append(f"[![{figure}](../figures/{figure}.png)](../figures/{figure}.md)")
+        drawn = (REPOSITORY / "figures" / f"{figure}.png").exists()
+        shown = f"![{figure}](../figures/{figure}.png)" if drawn else f"Figure: {figure}"
+        lines.append(f"[{shown}](../figures/{figure}.md)")
     example = next(iter(own), id)
     lines.append(f"Derive and re-check it:\n\n```bash\nsymtheory prove {example}\n```")
     entry = entries.get(id) or entries.get(f"{id}:grpo")
