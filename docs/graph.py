@@ -118,8 +118,17 @@ def summary(findings) -> str:
 
 
 def shown(text: str) -> str:
-    """Plain text for Markdown: what would be a table, emphasis or a tag stays a character."""
-    return html.escape(text, quote=False).replace("|", "&#124;").replace("*", "\\*").replace("_", "\\_")
+    """Plain text for Markdown: what would be a table, emphasis or a tag stays a character; code stays code.
+
+    >>> shown("a_b * `c_d * |e|`")
+    'a\\\\_b \\\\* `c_d * |e|`'
+    """
+    parts = text.split("`")
+    parts[::2] = [
+        html.escape(part, quote=False).replace("|", "&#124;").replace("*", "\\*").replace("_", "\\_")
+        for part in parts[::2]
+    ]
+    return "`".join(parts)
 
 
 def kind(status: str) -> str:

@@ -207,7 +207,7 @@ def theory_index(statements, rows, claims, findings) -> str:
         f'<div class="graph">{graph.draw_theorems(statuses)}</div>\n\n## Claims of the paper\n\n'
         "Theorems on the left, claims in the middle, the worlds that measured a claim on the right.\n\n"
         f'<div class="graph">{graph.draw(claims, findings, statuses)}</div>\n\n## All theorems\n\n'
-        + markdown_table(("theorem", "status", "statement"), cells)
+        + markdown_table(("theorem", "status", "statement"), cells).replace("\\|", "|")  # bars stand in code only
     )
 
 
