@@ -144,7 +144,7 @@ class Adapter:
         """The function; a method with a fresh object of its class, or with the group size set in its own."""
         f, owner = self.signature.function, self.signature.owner
         if owner is not None:
-            return functools.partial(f, filled(owner, size))
+            return functools.partial(f, filled(owner, size, self.signature.settings))
         holder = holder_of(f)
         paths = [] if self.layout == "group" else sized_attributes(holder)
         if not paths:

@@ -44,7 +44,7 @@ def _parts(result: Any) -> list[Any]:
     if isinstance(result, tuple) and hasattr(result, "_fields"):
         return _parts(result._asdict())  # type: ignore[attr-defined]
     if isinstance(result, tuple) and not all(isinstance(item, float | int) for item in result):
-        return [p for item in result for p in _parts(item)]
+        return [*(p for item in result for p in _parts(item)), list(result)]  # a tuple of groups is one answer
     if isinstance(result, list) and result and _is_record(result[0]):
         return [[_field(item) for item in result]]
     if isinstance(result, list) and result and isinstance(result[0], list) and result[0] and _is_record(result[0][0]):

@@ -7,6 +7,7 @@ speak of one group?), and where nothing decides, both answers are shown and the 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -166,11 +167,10 @@ def _matrix_or_group(signature, matrix: Candidate, group: Candidate, name: str) 
     """Whole matrix or row by row, where it makes a difference."""
     text = signature.text
     lists = any("list" in p.annotation.lower() for p in signature.having("rewards"))
-    nested = any(
-        p.annotation.lower().count("list") + p.annotation.lower().count("sequence") > 1 for p in signature.parameters
-    )
+    hints = [p.annotation.lower() for p in signature.parameters]
+    nested = any(sum(h.count(w) for w in ("list", "sequence", "ndarray", "tensor")) > 1 for h in hints)
     for_group = (lists and not nested) + any(
-        w in text for w in ("[g]", "(g,)", "(group_size,)", "one group", "single group")
+        w in text for w in ("[g]", "(g,)", "(group_size,)", "one group", "single group", "per_group", "per-group")
     )
     for_matrix = 2 * nested + any(
         w in text for w in ("[p, g]", "[b, g]", "(p, g)", "[..., g]", "[prompts, g]", "matrix")
@@ -214,10 +214,16 @@ def _given(signature: Signature) -> list[str]:
         "epsilon": f"{EPSILON:g}",
         "flag": "True",
         "one": "1",
-        "config": "a configuration with the usual settings",
+        "config": _told(signature.settings),
     }
     told = [f"{p.name} = {values[p.role]}" for p in passed(signature) if p.role in values]
+    if signature.settings and not signature.has("config"):
+        told.append(f"its configuration = {_told(signature.settings)}")
     return [f"passed: {', '.join(told)}"] if told else []
+
+
+def _told(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{k}: {v}" for k, v in settings.items()).join("{}") if settings else "its defaults"
 
 
 def _refusal(signature: Signature, name: str, error: Exception | None, layout: str | None) -> InputError:

@@ -120,8 +120,9 @@ def _rewards(p: Parameter, signature: Signature, rollouts: Rollouts, forms: Form
         return {f"prompt-{i}": make(row) for i, row in enumerate(np.atleast_2d(rollouts.rewards))}
     if forms.rewards in ("objects", "records"):
         record = _record_maker(p, signature) if forms.rewards == "objects" else dict
+        named = {n: role for n in signature.methods if (role := role_of(n)) in ("rewards", "ids", "lengths")}
         flat = zip(rollouts.flat.tolist(), rollouts.group.tolist(), rollouts.lengths.tolist(), strict=True)
-        return [record(**_fields(*values)) for values in flat]
+        return [record(**_fields(*values, named)) for values in flat]
     if forms.rewards == "functions":
         return make(rollouts.flat[:, None])
     if forms.rewards == "tokens":
@@ -158,14 +159,16 @@ def ids(rollouts: Rollouts, forms: Forms) -> Any:
     return maker("numpy" if forms.backend == "list" else forms.backend)(rows)
 
 
-def _fields(reward: float, group: int, length: int) -> dict[str, Any]:
-    """What a rollout's record may be asked for."""
+def _fields(reward: float, group: int, length: int, asked: dict[str, str]) -> dict[str, Any]:
+    """What a rollout's record may be asked for: what is usual, and by the roles of the names that the code asks for."""
     prompt = f"prompt-{group}"
     same = dict.fromkeys(("reward", "score", "total_reward", "final_reward", "value"), reward)
     named = dict.fromkeys(
         ("prompt", "prompt_id", "group_id", "task_id", "uid", "question_id", "prefix", "index"), prompt
     )
-    return {**same, **named, "length": length, "advantage": 0.0}
+    by_role = {"rewards": reward, "ids": prompt, "lengths": length}
+    usual = {**same, **named, "length": length, "advantage": 0.0}
+    return {n: by_role[role] for n, role in asked.items()} | usual
 
 
 def _record_maker(p: Parameter, signature: Signature) -> Callable[..., Any]:
@@ -208,13 +211,14 @@ class Configuration:
     As an attribute, an item, or by `get`; what it does not know is missing, as in any other configuration.
     """
 
-    def __init__(self, size: int) -> None:
-        self.__dict__["_size"] = size
+    def __init__(self, size: int, asked: dict[str, Any]) -> None:
+        self.__dict__["_size"], self.__dict__["_asked"] = size, asked
 
     def __getattr__(self, key: str) -> Any:
         value = None if key.startswith("__") else _setting(key, self.__dict__["_size"])
         if value is None:
             raise AttributeError(f"the configuration that check passes has no {key!r}")
+        self.__dict__["_asked"][key] = "G" if role_of(key) == "size" else value
         return value
 
     def __setattr__(self, key: str, value: Any) -> None:
@@ -234,9 +238,7 @@ class Configuration:
 
 
 def _setting(key: str, size: int) -> Any:
-    known = {"size": size, "one": 1.0, "epsilon": EPSILON, "device": "cpu"}
-    if key in ("norm_adv_by_std_in_grpo", "normalize_by_std", "normalize_rewards", "use_std_normalization"):
-        return True
+    known = {"size": size, "one": 1.0, "epsilon": EPSILON, "device": "cpu", "flag": True}
     return known.get(role_of(key) or "")
 
 
@@ -244,16 +246,22 @@ def configuration(p: Parameter, signature: Signature, size: int) -> Any:
     """A configuration of the annotated class where that is a dataclass of the file, else one that knows the usual."""
     scope = getattr(signature.function, "__globals__", {})
     kind = scope.get(p.annotation.split("|")[0].strip().strip("\"'"))
-    return filled(kind, size) if dataclasses.is_dataclass(kind) and isinstance(kind, type) else Configuration(size)
+    return (
+        filled(kind, size, signature.settings)
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type)
+        else Configuration(size, signature.settings)
+    )
 
 
-def filled(cls: type, size: int) -> Any:
+def filled(cls: type, size: int, asked: dict[str, Any] | None = None) -> Any:
     """An object of a class, its group size set and the parameters without a default filled by their names.
+
+    What it asks a made-up configuration for is entered in `asked`.
 
     Raises:
         InputError: it asks for something that no name explains.
     """
-    given = {}
+    given, asked = {}, {} if asked is None else asked
     for name, q in inspect.signature(cls).parameters.items():
         role = role_of(name)
         required = q.default is q.empty and q.kind in (q.POSITIONAL_ONLY, q.POSITIONAL_OR_KEYWORD, q.KEYWORD_ONLY)
@@ -262,9 +270,9 @@ def filled(cls: type, size: int) -> Any:
             scope = getattr(cls.__init__, "__globals__", {})
             inner = inner or scope.get(str(q.annotation).strip("\"'"))
             given[name] = (
-                filled(inner, size)
+                filled(inner, size, asked)
                 if isinstance(inner, type) and dataclasses.is_dataclass(inner)
-                else Configuration(size)
+                else Configuration(size, asked)
             )
         elif role == "size" and q.annotation not in (bool, "bool"):
             given[name] = size

@@ -52,7 +52,10 @@ def _load_or_cut_out(place: str, attribute: str) -> Any:
         except (InputError, OSError):
             raise error from None
         module.__why_isolated__ = str(error)  # type: ignore[attr-defined]
-    return loading.attribute_of(module, attribute, place)
+    try:
+        return loading.attribute_of(module, attribute, place)
+    except ImportError as error:
+        raise InputError(f"{attribute} of {place!r} cannot be cut out: {error}") from None
 
 
 def cut_out(path: Path, attribute: str) -> types.ModuleType:
@@ -130,6 +133,12 @@ def _execute(statement: ast.stmt, needed: set[str], path: Path, module: types.Mo
     if isinstance(statement, ast.Import | ast.ImportFrom):
         _import(statement, needed, path, module)
         return
+    if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.dump(statement.test):  # what a lazy module will have
+        for inner in statement.body:
+            _execute(inner, needed, path, module)
+        return
+    if isinstance(statement, ast.ClassDef):
+        statement.bases = [b for b in statement.bases if not _is_missing(b, module)]
     future = ast.ImportFrom("__future__", [ast.alias("annotations")], 0, lineno=1, col_offset=0)
     code = compile(ast.Module([ast.fix_missing_locations(future), statement], []), str(path), "exec")
     try:
@@ -141,6 +150,12 @@ def _execute(statement: ast.stmt, needed: set[str], path: Path, module: types.Mo
             return
         for name in _bound_by(statement):
             module.__dict__.setdefault(name, _Missing(name, f"{type(error).__name__}: {loading.first_line(error)}"))
+
+
+def _is_missing(base: ast.expr, module: types.ModuleType) -> bool:
+    """Whether a base class is one of those that could not be imported: its methods are then left out."""
+    root = next((n.id for n in ast.walk(base) if isinstance(n, ast.Name)), "")
+    return isinstance(module.__dict__.get(root), _Missing)
 
 
 def _import(statement: ast.Import | ast.ImportFrom, needed: set[str], path: Path, module: types.ModuleType) -> None:
@@ -197,7 +212,10 @@ def _member(place: Path, name: str) -> Any:
         return _Cut(module)
     if file is None:
         raise InputError(f"no file {str(place)!r}")
-    return getattr(cut_out(file, name), name)
+    try:
+        return getattr(cut_out(file, name), name)
+    except AttributeError:
+        raise InputError(f"{str(file)!r} does not define {name!r}") from None
 
 
 def _file(place: Path) -> Path | None:

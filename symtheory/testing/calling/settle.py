@@ -53,10 +53,11 @@ def _state_of_one_object(target: Target, adapter: Adapter) -> str:
     method = types.MethodType(adapter.signature.function, filled(adapter.signature.owner, PROBE.shape[1]))
     once = dataclasses.replace(adapter, signature=dataclasses.replace(adapter.signature, function=method, owner=None))
     memory = Memory(method)
-    first = once(PROBE)
+    dtype = numpy_dtype(target.dtype)
     try:
-        once(_other(target))
-        lasts = not same(first, once(PROBE))
+        first = once(PROBE.astype(dtype))
+        once(_other(target).astype(dtype))
+        lasts = not same(first, once(PROBE.astype(dtype)))
     except Exception:  # a second call on one object fails
         lasts = True
     return ", ".join(sorted(memory.changed())) if lasts else ""

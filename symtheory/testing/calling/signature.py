@@ -34,7 +34,7 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("weights", r".*weights?"),
     ("config", r".*(config|cfg|conf|args|hparams|hyperparams|opts|options|params)"),
     ("epsilon", r"(.*_)?eps(ilon)?(_.*)?"),
-    ("flag", r"(norm|normali[sz]e|use|with|do|is|should|scale|by|std|unbiased|whiten)(_.*)?|.*_(std|norm)"),
+    ("flag", r"(norm|normali[sz]e|use|with|do|is|should|scale|by|std|unbiased|whiten|minus)(_.*)?|.*_(std|norm)"),
     ("one", r"gamma|lam|lambda_?|lambd"),
     ("device", r"device"),
     ("dtype", r"dtype"),
@@ -79,6 +79,8 @@ class Signature:
     """Its name, docstring, annotations and parameter names, in lower case."""
     methods: frozenset[str] = field(default_factory=frozenset)
     """Attributes that its code asks for."""
+    settings: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What it asked a made-up configuration for, and was told."""
 
     def having(self, role: str) -> tuple[Parameter, ...]:
         return tuple(p for p in self.parameters if p.role == role)
@@ -292,11 +294,13 @@ def _reads(f: Any) -> tuple[bool, set[str]]:
         tree = ast.parse(textwrap.dedent(inspect.getsource(f)))
     except (OSError, TypeError, SyntaxError, IndentationError):
         return bool(AXIS_WORDS & set(_keywords(f.__code__))), _names_in(f.__code__)
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    body = [n for part in getattr(tree.body[0], "body", tree.body) if isinstance(part, ast.AST) for n in ast.walk(part)]
+    body = body if isinstance(tree.body[0], ast.FunctionDef) else list(ast.walk(tree))  # annotations apart
+    calls = [n for n in body if isinstance(n, ast.Call)]
     named = any(k.arg in AXIS_WORDS for c in calls for k in c.keywords)
     placed = any(isinstance(c.func, ast.Attribute) and c.func.attr in REDUCTIONS and _axis_given(c) for c in calls)
-    sliced = any(isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple) for n in ast.walk(tree))
-    return named or placed or sliced, {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    sliced = any(isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple) for n in body)
+    return named or placed or sliced, {n.attr for n in body if isinstance(n, ast.Attribute)}
 
 
 def _axis_given(call: ast.Call) -> bool:

@@ -73,10 +73,10 @@ def constants(f: Any) -> list[Place]:
     >>> [place.name for place in constants(lambda rewards: rewards.reshape(-1, NUM_GENERATIONS))]
     ['NUM_GENERATIONS']
     """
-    return list({place.name: place for one in _functions(plain_function(f), 2) for place in _places(one)}.values())
+    return list({place.name: place for one in functions_of(plain_function(f)) for place in _places(one)}.values())
 
 
-def _functions(f: Any, depth: int) -> Iterator[types.FunctionType]:
+def functions_of(f: Any, depth: int = 2) -> Iterator[types.FunctionType]:
     """A function and those of its file that it calls."""
     if not isinstance(f, types.FunctionType):
         return
@@ -84,7 +84,7 @@ def _functions(f: Any, depth: int) -> Iterator[types.FunctionType]:
     called = (f.__globals__.get(n) for n in f.__code__.co_names) if depth else ()
     for value in called:
         if inspect.isfunction(value) and value.__module__ == f.__module__ and value is not f:
-            yield from _functions(value, depth - 1)
+            yield from functions_of(value, depth - 1)
 
 
 def _places(f: types.FunctionType) -> Iterator[Place]:

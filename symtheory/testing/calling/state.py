@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .signature import plain_function
-from .sizes import holder_of
+from .sizes import functions_of, holder_of
 
 
 class Memory:
@@ -66,8 +66,10 @@ def _places(f: Callable):
     plain = plain_function(f)
     if not isinstance(plain, types.FunctionType):
         return
-    for name in set(_names(plain.__code__)) & set(plain.__globals__):
-        if _may_change(plain.__globals__[name], plain.__module__):
+    read = set().union(*(_names(one.__code__) for one in functions_of(plain)))
+    for name in read & set(plain.__globals__):
+        value = plain.__globals__[name]
+        if value is None or _may_change(value, plain.__module__):  # None: an object made at the first call, perhaps
             yield name, (_getter(plain.__globals__, name), _setter(plain.__globals__, name))
     for name, cell in zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True):
         if _may_change(cell.cell_contents, plain.__module__):
