@@ -139,6 +139,7 @@ def as_dict(report, place=None, formula=None, known=()) -> dict:
         "dtype": report.dtype,
         "notes": list(report.notes),
         "invariants": [_finding(f) for f in report.findings if f.holds is not None],
+        "bfloat16": [_finding(f) for f in report.bfloat16 if f.holds is not None],
         "fit": formula and {**dataclasses.asdict(formula), "formula": formula.describe()},
         "conformance": [dataclasses.asdict(c) for c in known],
         "plane": place and place._asdict(),

@@ -53,3 +53,18 @@ def large_batches() -> list[np.ndarray]:
     batches += [np.full((1, size), value) for size, value in ((16, 0.97), (16, 0.98), (64, 0.1))]
     batches.append((np.arange(16.0)[None] * 7 % 16) / 16)
     return [*batches, np.zeros((1, 1)), np.ones((1, 1))]
+
+
+def bfloat16_batches() -> list[np.ndarray]:
+    """A few batches that bfloat16 holds exactly, but for the groups that are all alike."""
+    exact = [
+        [[0, 1]],
+        [[0, 0, 1]],
+        [[0, 0.5, 1]],
+        [[1, 1, 0, 0]],
+        [[1, 1, 1, 0]],
+        [[0, 1], [1, 1]],
+        [[0.0, 0.0], [0, 1]],
+    ]
+    alike = [np.full((1, size), value) for size in (3, 8) for value in (0.6992, 0.8984, 0.1)]
+    return [*(np.array(r, dtype=np.float64) for r in exact), *alike]

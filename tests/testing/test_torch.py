@@ -47,6 +47,17 @@ def test_what_rewards_do_not_give_is_asked_for_by_name():
         as_target(verl_like.remax)
 
 
+def test_what_only_bfloat16_breaks_is_told_apart():
+    report = check_estimator(verl_like.sums_one_by_one, laws=["degenerate_zero", "zero_sum"], examples=0)
+    assert report["degenerate_zero"].holds
+    found = next(f for f in report.bfloat16 if f.name == "degenerate_zero")
+    assert (found.verdict, found.dtype) == ("fails", "bfloat16")
+    assert "in bfloat16 these fail besides: degenerate_zero" in report.notes[-1]
+    right = check_estimator(verl_like.rewards_only, laws=["degenerate_zero", "zero_sum"], examples=0)
+    assert [f.holds for f in right.bfloat16] == [True, True]
+    assert right.notes[-1] == "in bfloat16 no further law fails"
+
+
 def test_torch_is_not_imported_unless_the_callable_needs_it():
     code = (
         "import sys, numpy; from symtheory.testing import check_estimator; "

@@ -173,11 +173,28 @@ def test_state_across_calls_is_found_and_named(place, where):
     assert target(place).state == where
 
 
-def test_what_rewards_do_not_give_is_refused_with_an_adapter_to_paste():
-    with pytest.raises(Refusal, match="also asks for critic_estimates") as error:
-        target("wild_lists.py:asks_for_a_critic")
-    compile(error.value.adapter, "adapter.py", "exec")
-    assert "critic_estimates=..." in error.value.adapter
+REFUSED = {  # place: what the user would fill in; what then comes out
+    "wild_lists.py:asks_for_a_critic": (["[0.0] * len(rewards)"], "reinforce"),
+    "wild_lists.py:WithCritic.advantages": (["0.5", "[0.0] * len(rewards)"], "reinforce"),
+    "verl_like.py:remax": (["torch.zeros_like(rewards)"], "reinforce"),
+}
+
+
+@pytest.mark.parametrize("place", REFUSED)
+def test_what_rewards_do_not_give_is_refused_with_an_adapter_that_works_once_it_is_filled_in(place, tmp_path):
+    filling, name = REFUSED[place]
+    if "verl" in place:
+        pytest.importorskip("torch")
+    with pytest.raises(Refusal, match="asks for") as error:
+        target(place)
+    text = error.value.adapter
+    assert text.count("...,  # fill in") == len(filling)
+    for value in filling:
+        text = text.replace("...,  # fill in", f"{value},", 1)
+    (tmp_path / "adapter.py").write_text(text)
+    subject = as_target(load(f"{tmp_path}/adapter.py:advantages"))
+    assert subject.layout == "flat"
+    assert name in [c.name for c in compare(subject) if c.equal]
 
 
 def test_options_overrule_what_was_found():

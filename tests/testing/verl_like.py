@@ -43,3 +43,12 @@ def rewards_only(rewards: "torch.Tensor"):
 
 def untyped(rewards):
     return rewards.sub(rewards.mean(dim=1, keepdim=True))
+
+
+def sums_one_by_one(rewards: "torch.Tensor"):
+    """A sum in the rewards' own precision, where `sum` would add up in float32."""
+    total = torch.zeros_like(rewards[:, :1])
+    for column in rewards.split(1, dim=1):
+        total = total + column
+    centred = rewards - total / rewards.shape[1]
+    return centred / (centred.pow(2).mean(dim=1, keepdim=True).sqrt() + 1e-4)

@@ -160,3 +160,11 @@ def raises_at_the_second_call(rewards, seen=[]):  # noqa: B006
     if len(seen) > 1:
         raise RuntimeError("only once")
     return rewards
+
+
+class WithCritic:
+    def __init__(self, temperature, eps):
+        self.temperature, self.eps = temperature, eps
+
+    def advantages(self, rewards, critic_estimates, group_size):
+        return [r - v for r, v in zip(rewards, critic_estimates, strict=True)]

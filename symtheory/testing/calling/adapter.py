@@ -83,7 +83,8 @@ class Adapter:
         if self.layout == "flat":
             text += f" ({self._told_size()})"
         if self.layout in ("ids", "tokens"):
-            text += f" ({', '.join(p.name for p in self.signature.having('ids')) or 'none'})"
+            named = ", ".join(p.name for p in self.signature.having("ids"))
+            text += f" ({named})" if named else " (read off the rollouts)" if self.layout == "ids" else " (not read)"
         form = {
             "objects": ", rollouts as objects with .reward",
             "records": ", rollouts as dicts",
