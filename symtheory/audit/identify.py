@@ -1,5 +1,6 @@
 """Which estimator the logged advantages come from: each registered one, with the constants implementations use."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ FLOAT32 = 5e-7
 """Relative distance below which the float32 noise of a log does not allow a choice: the simplest estimator is named."""
 TRIAL, FINALISTS = 64, 4
 """Batches after which only so many of the nearest candidates, as they are and up to a factor, stay in the race."""
+EARLY, SURE = 2, 64
+"""Batches and rollouts after which the others leave the race where a candidate made every advantage so far."""
 
 
 @dataclass(eq=False)
@@ -66,8 +69,13 @@ class Candidate:
 
 def candidates() -> list[Candidate]:
     """Every registered estimator with every variant, those that compute the same as one; simplest first."""
+    return [Candidate(c.estimator, c.changed, c.names) for c in _variants(estimators.names("rewards"))]
+
+
+@functools.cache
+def _variants(names: tuple[str, ...]) -> tuple[Candidate, ...]:
     found: dict[tuple, Candidate] = {}
-    for name in estimators.names("rewards"):
+    for name in names:
         default = estimators.get(name)
         options = {p: dict.fromkeys((v, *VARIANTS[p])) for p, v in default.params.items() if p in VARIANTS}
         for values in itertools.product(*options.values()):
@@ -80,7 +88,7 @@ def candidates() -> list[Candidate]:
                 found[key] = Candidate(estimator, changed, [name])
             elif len(changed) == len(known.changed):
                 known.names.append(name)
-    return sorted(found.values(), key=lambda c: (len(c.changed), len(c.estimator.links)))
+    return tuple(sorted(found.values(), key=lambda c: (len(c.changed), len(c.estimator.links))))
 
 
 @dataclass
@@ -93,6 +101,7 @@ class Identification:
     excluded: dict[str, str] = field(default_factory=dict)
     """estimator -> why it cannot have made this log"""
     seen: int = 0
+    narrowed: bool = False
     tolerance: tuple[float, float] | None = None
     usual: float = 0.0
     """the median |A| other than 0 of the batch"""
@@ -115,10 +124,13 @@ class Identification:
                 self.excluded[candidate.estimator.name] = str(reason)
         self.pool = staying
         self.seen += 1
-        if self.seen == TRIAL:
+        found = self.seen >= EARLY and any(c.first is None and c.rows >= SURE for c in self.pool)
+        if not self.narrowed and (found or self.seen == TRIAL):
             nearest = sorted(self.pool, key=lambda c: c.distance)[:FINALISTS]
             shaped = sorted(self.pool, key=lambda c: c.distance_scaled)[:FINALISTS]
-            self.pool = [c for c in self.pool if c in nearest or c in shaped]
+            staying = {id(c) for c in (*nearest, *shaped)} | {id(c) for c in self.pool if c.first is None}
+            self.pool = [c for c in self.pool if id(c) in staying]
+            self.narrowed = True
 
     def _compare(self, candidate: Candidate, batch: Batch, logged: np.ndarray, expected: np.ndarray) -> None:
         both = np.isfinite(logged) & np.isfinite(expected)

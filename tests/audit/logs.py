@@ -17,7 +17,7 @@ def write_rows(path, rows) -> Path:
     return path
 
 
-def run(estimator="grpo", steps=6, prompts=24, size=8, seed=0, advantages=True, factor=None, lengths=None, **params):
+def run(estimator="grpo", steps=4, prompts=24, size=8, seed=0, advantages=True, factor=None, lengths=None, **params):
     """Rows of a synthetic run: fresh prompts of Beta-distributed success, advantages as float32."""
     rng = np.random.default_rng(seed)
     rows = []

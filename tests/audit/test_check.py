@@ -10,7 +10,7 @@ import pytest
 
 import symtheory
 from symtheory import InputError, estimators
-from symtheory.audit import audit, read
+from symtheory.audit import audit, identify, read
 from symtheory.audit.identify import tolerance
 from symtheory.audit.rows import batches, row_type
 
@@ -51,10 +51,11 @@ def test_the_constants_of_an_estimator_are_found(tmp_path, name, params):
     assert {key: identified["params"][key] for key in params} == params
 
 
-def test_the_race_between_estimators_keeps_the_right_one_over_many_steps(tmp_path):
-    found = report(tmp_path, run("hard_focused", steps=70, prompts=3))
+def test_the_race_between_estimators_keeps_the_right_one_over_many_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(identify, "TRIAL", 8)
+    found = report(tmp_path, run("hard_focused", steps=12, prompts=8))
     assert (found["nearest_estimator"], found["identification"]["equal"]) == ("hard_focused", True)
-    factor = report(tmp_path, run("hard_focused", steps=70, prompts=3, factor=lambda reward: 1 / (1 + reward.mean())))
+    factor = report(tmp_path, run("hard_focused", steps=12, prompts=8, factor=lambda reward: 1 / (1 + reward.mean())))
     assert factor["nearest_estimator"] == "hard_focused"
     assert factor["identification"]["proportional"]
 
