@@ -175,6 +175,10 @@ def _bases(path: Path, cell, seeds: int):
 
     if not hasattr(cell, "base"):
         raise InputError("model is a base model of the transformer; it needs the world transformer")
+    if not path.is_file():
+        raise InputError(
+            f"model must be a file that `symtheory.storage.checkpoint.save` wrote, got {path}: no such file"
+        )
     like = jax.eval_shape(lambda: model.init(jax.random.key(0), cell.base.model_config()))
     params = checkpoint.load(path, like)
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (seeds, *x.shape)), params)

@@ -107,8 +107,11 @@ def sentence(dataset: xr.Dataset, k: int) -> str:
         order = f"{leader} focus keeps more pass@{k} here"
     else:
         order = f"no focus keeps clearly more pass@{k} here"
-    verb = "gains" if grpo > 0 else "loses"
-    return f"At equal pass@1, {order}; GRPO {verb} about {abs(grpo):.2g} points of it per point of training pass@1."
+    moved = "hardly moves it"
+    if abs(grpo) >= 0.005:
+        verb = "gains" if grpo > 0 else "loses"
+        moved = f"{verb} about {abs(grpo):.2g} points of it per point of training pass@1"
+    return f"At equal pass@1, {order}; GRPO {moved}."
 
 
 def law_caption(dataset: xr.Dataset) -> str:
@@ -136,7 +139,7 @@ def angle(predicted: xr.Dataset, measured: xr.Dataset, config: Angle) -> Figure:
                 line.degrees, line.slope.sel(estimator=name), color=color, ls=style["linestyle"], label=style["label"]
             )
             mean, low, high = over_seeds(points.slope.sel(estimator=name))
-            ax.errorbar(points.degrees, mean, [mean - low, high - mean], fmt=marker, color=color, ms=4, capsize=2)
+            ax.errorbar(points.degrees, mean, [mean - low, high - mean], fmt=marker, color=color, ms=2.5, capsize=3)
         ax.set_xlabel("angle between the pulls of easy and hard prompts (degrees)")
         ax.set_xticks(range(0, 181, 30))
     turn, fall = turning_angle(config), falling_angle(config)

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 
 from ..studies.interference.cells import world_of
 from ..studies.interference.judge import agreement, failures
@@ -67,8 +68,10 @@ def _square(ax) -> None:
     ax.axhline(0, color="#555555", lw=0.8)
     ax.axvline(0, color="#555555", lw=0.8)
     ax.axline((0, 0), slope=1, color="#555555", ls=":", lw=1)
-    ax.set_xscale("symlog", linthresh=0.5)
-    ax.set_yscale("symlog", linthresh=0.5)
+    for scale, axis in ((ax.set_xscale, ax.xaxis), (ax.set_yscale, ax.yaxis)):
+        scale("symlog", linthresh=0.5)
+        axis.set_major_locator(FixedLocator([-10, -3, -1, -0.3, 0, 0.3, 1, 3, 10]))
+        axis.set_major_formatter("{x:g}")
 
 
 def table(outcome: xr.Dataset) -> list[list[str]]:

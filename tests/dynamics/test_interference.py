@@ -57,16 +57,19 @@ def test_slopes_are_the_finite_differences_of_a_step_of_training(name):
         use = interference.preconditioned(diagonal, rate)
         after = expected.step(State(params, use.init(params)), trained, estimator, use, SIZE).params
         passed = pass_at_k(watched.success(after)[:, None], jnp.array([1, 16])).mean(0)
-        return jnp.array([*passed, watched.entropy(after).mean()]), trained.success(after).mean()
+        seen = jnp.array([*passed, watched.entropy(after).mean()])
+        return seen, trained.success(after).mean(), jnp.concatenate([w.success(after) for w in (trained, watched)])
 
     kernel_of = jax.jit(partial(interference.kernel, entropy=True))
     for diagonal in (jax.tree.map(jnp.ones_like, params), uneven):
-        (up, gain_up), (down, gain_down) = step(1e-5, diagonal), step(-1e-5, diagonal)
+        (up, gain_up, high), (down, gain_down, low) = step(1e-5, diagonal), step(-1e-5, diagonal)
         measured = (up - down) / (gain_up - gain_down)
         kernel = kernel_of(params, trained, watched, diagonal)
         weight = expected.slope(estimator, SIZE, kernel.trained)
         slopes = [interference.slope(kernel, weight, k) for k in (1, 16)] + [interference.entropy_slope(kernel, weight)]
         assert np.allclose(slopes, measured, rtol=1e-6, atol=1e-6)
+        moved = jnp.concatenate([kernel.within, kernel.across]) @ (weight * trained.prompt_weight)
+        assert np.allclose(moved, (high - low) / 2e-5, rtol=1e-6, atol=1e-6 * np.abs(moved).max())
 
 
 def test_without_a_preconditioner_the_kernel_is_that_of_ones():
