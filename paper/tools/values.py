@@ -343,6 +343,8 @@ def _law(results: Results) -> Iterator[tuple[str, str]]:
                 yield f"law.{_key(predictor)}.{key}{at}", _interval(found[reading].sel(predictor=predictor).values)
         for quantity in ("order", "level"):
             yield f"law.{quantity}.clear{at}", f"{found.attrs[f'{quantity}_clear']:.0f}"
+            yield f"law.{quantity}.cells{at}", f"{found.attrs[f'{quantity}_cells']:.0f}"
+            yield f"law.{quantity}.usual{at}", number(found.attrs[f"{quantity}_usual"])
     known = {target.id: target for target in ours.targets()}
     yield "law.target.signs", number(known["law_order"].bound)
     yield "law.target.size", number(known["law_size"].bound)

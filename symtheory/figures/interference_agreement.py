@@ -91,6 +91,17 @@ def _text(interval: xr.DataArray) -> str:
     return "none" if np.isnan(mean) else f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def _usual(outcome: xr.Dataset) -> str:
+    """From how many cells the signs are, and what a guess without any predictor would get."""
+    about = agreement(outcome).attrs
+    told = [
+        f"the {about[f'{q}_clear']:.0f} {q} signs are from {about[f'{q}_cells']:.0f} cells, and the commoner sign, "
+        f"guessed everywhere, is right in {about[f'{q}_usual']:.2f}"
+        for q in ("order", "level")
+    ]
+    return "; ".join(told)
+
+
 def caption(outcome: xr.Dataset) -> str:
     """What was predicted, how it came out, and every failure, in words."""
     kept = outcome.seeds.isel(mark=-1)
@@ -102,7 +113,8 @@ def caption(outcome: xr.Dataset) -> str:
         f"triangle 64, diamond 256. Seeds that reached the reading: {int(kept.min())} to {int(kept.max())} a cell.",
         "",
         "Signs are judged where the measured interval excludes 0; *explained* takes predictions as they are, *R2* and "
-        "*slope* are of measured on predicted; intervals from a bootstrap over cells.",
+        "*slope* are of measured on predicted; intervals from a bootstrap over cells. The four k of a cell are not "
+        f"independent: {_usual(outcome)}.",
         "",
     ]
     header, *rows = table(outcome)

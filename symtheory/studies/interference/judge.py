@@ -102,7 +102,9 @@ def agreement(outcome: xr.Dataset, mark: float = MARKS[-1]) -> xr.Dataset:
     Dims (statistic, predictor): `order_signs` and `level_signs`, share of signs right where the measured one is clear
     of zero, at `mark` and over all k; `rank`, mean over cells and k of the rank correlation of the six estimators;
     `explained`, 1 - sum (m - p)^2 / sum (m - mean m)^2 of the differences from GRPO as they are predicted; `r2` and
-    `factor`, squared correlation and slope of measured on predicted. `clear` has the number of signs judged.
+    `factor`, squared correlation and slope of measured on predicted. Attributes: `order_clear` has the number of signs
+    judged, `order_cells` that of cells they are from, and `order_usual` the share that is right if the commoner sign is
+    guessed everywhere; `level_...` likewise.
     """
     at = outcome.sel(mark=mark)
     runs = at.sel(predictor="runs")
@@ -115,7 +117,12 @@ def agreement(outcome: xr.Dataset, mark: float = MARKS[-1]) -> xr.Dataset:
         resampled = _readings({key: x[draws].sum(1) for key, x in sums.items()})
         whole = _readings({key: x.sum(0) for key, x in sums.items()})
         found[predictor] = {key: [float(whole[key]), *np.nanquantile(resampled[key], [0.025, 0.975])] for key in whole}
-    clear = {f"{q}_clear": float(sum(c[f"{q}_clear"] for c in per_cell)) for q in ("order", "level")}
+    total = {key: sum(cell[key] for cell in per_cell) for key in per_cell[0]}
+    clear = {}
+    for q in ("order", "level"):
+        clear[f"{q}_clear"] = count = total[f"{q}_clear"]
+        clear[f"{q}_cells"] = float(sum(cell[f"{q}_clear"] > 0 for cell in per_cell))
+        clear[f"{q}_usual"] = max(total[f"{q}_up"], count - total[f"{q}_up"]) / count if count else np.nan
     names = list(found)
     variables = {key: (("predictor", "statistic"), [found[n][key] for n in names]) for key in found[names[0]]}
     return xr.Dataset(variables, {"predictor": names, "statistic": list(Interval._fields)}, clear)
@@ -128,7 +135,8 @@ def _cell_sums(runs: xr.Dataset, own: xr.Dataset) -> dict[str, float]:
         mean, low, high = (runs[quantity].sel(statistic=s).values for s in Interval._fields)
         clear = (low > 0) | (high < 0)
         right = np.sign(own[quantity].sel(statistic="mean").values) == np.sign(mean)
-        sums |= {f"{quantity}_clear": float(clear.sum()), f"{quantity}_right": float((clear & right).sum())}
+        counts = {"clear": clear, "right": clear & right, "up": clear & (mean > 0)}
+        sums |= {f"{quantity}_{key}": float(x.sum()) for key, x in counts.items()}
     m, p = (x.beside.sel(statistic="mean").transpose("k", "estimator").values for x in (runs, own))
     ranks = [_rank(a, b) for a, b in zip(m, p, strict=True)]
     ranks = [r for r in ranks if np.isfinite(r)]
