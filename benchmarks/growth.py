@@ -131,6 +131,17 @@ def fitted(sizes, costs) -> tuple[float, str]:
     return abs(round(slope, 2)), where
 
 
+def shown(values) -> str:
+    """Numbers with three figures, without powers of ten; whole ones in full.
+
+    >>> shown([16384, 0.01234, 2698.7])
+    '16384, 0.0123, 2700'
+    """
+    whole = [isinstance(x, int) for x in values]
+    positional = functools.partial(np.format_float_positional, precision=3, fractional=False, trim="-")
+    return ", ".join(str(x) if exact else positional(x) for x, exact in zip(values, whole, strict=True))
+
+
 def table(record: dict) -> str:
     """The points and their exponents, in Markdown."""
     lines = [
@@ -146,9 +157,9 @@ def table(record: dict) -> str:
             continue
         columns = {name: [p[name] for p in points] for name in points[0]}
         (cost, linear), (memory, _) = fitted(sizes, columns["step"]), fitted(sizes, columns["mib"])
-        shown = [", ".join(f"{x:.3g}" for x in values) for values in (sizes, 1e3 * np.array(columns["step"]))]
-        mib, compiling = (", ".join(f"{x:.2g}" for x in columns[name]) for name in ("mib", "compile"))
-        lines.append(f"| {axis} | {shown[0]} | {shown[1]} | {cost} | {linear} | {mib} | {memory} | {compiling} |")
+        per_step = shown(1e3 * np.array(columns["step"]))
+        mib, compiling = shown(columns["mib"]), shown(columns["compile"])
+        lines.append(f"| {axis} | {shown(sizes)} | {per_step} | {cost} | {linear} | {mib} | {memory} | {compiling} |")
     facts = ", ".join(f"{key} {value}" for key, value in record["machine"].items() if value is not None)
     return "\n".join([*lines, "", facts])
 

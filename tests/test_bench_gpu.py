@@ -140,7 +140,9 @@ def test_without_a_card_the_command_says_so(gpu, monkeypatch):
         gpu.main([])
 
 
-def test_a_dry_run_measures_and_reports(gpu, tmp_path, capsys):
+def test_a_dry_run_measures_and_reports(gpu, tmp_path, capsys, monkeypatch, single_precision):
+    here = {"device": "this", **gpu.measure_bandit(True, dry_run=True)}
+    monkeypatch.setattr(gpu, "kept", lambda *which: here)
     gpu.main(["--dry-run", "--out", str(tmp_path), "--only", "bandit"])
     record = json.loads((tmp_path / "dry.json").read_text())
     (row,) = record["rows"]
