@@ -349,7 +349,7 @@
     const style = one => (one === choice ? {color: ink.accent, width: 2.8} : one.name === START ? {color: ink.ink, width: 1.6, dash: "5 3"} : {color: paint(model.byName[one.name].color), width: 1.3});
     dial(angle);
     chart($("turning"), {
-      title: `held-out pass@${k} per training pass@1`, x: "angle between what easy and hard prompts want (degrees)", xlim: [0, 180],
+      title: `held-out pass@${k} per training pass@1`, x: "angle between easy and hard (degrees)", xlim: [0, 180],
       xticks: [0, 30, 60, 90, 120, 150, 180], zero: true, rule: angle,
       series: curves.map(({one, y}) => ({x: degrees, y, ...style(one)})),
       alt: `at ${angle} degrees ${curves.map(c => `${label(c.one)} ${plain(c.y[at])}`).join(", ")}`,
@@ -376,7 +376,7 @@
 
   /* Bars to both sides of zero, the largest value on top. */
   function bars(svg, rows, title) {
-    const width = svg.clientWidth || 340, line = 27, top = 30, left = 132, right = 46;
+    const width = svg.clientWidth || 340, line = 27, top = 30, left = 142, right = 40;
     const limit = Math.max(...rows.map(r => Math.abs(r.value)).filter(Number.isFinite), 1e-9);
     const zero = left + (width - left - right) / 2, unit = (width - left - right) / 2 / limit;
     const ordered = [...rows].sort((a, b) => (b.value || -1e9) - (a.value || -1e9));

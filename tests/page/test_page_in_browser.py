@@ -11,7 +11,7 @@ from symtheory.apps import plane as point
 from symtheory.figures.style import look
 from symtheory.metrics.plane import Position
 from symtheory.page import build
-from symtheory.studies import interference_angle as conflict
+from symtheory.studies.interference import angle as conflict
 
 pytestmark = pytest.mark.slow
 
