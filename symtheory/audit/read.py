@@ -214,7 +214,7 @@ def _readable(
             if single:
                 raise
             refused[file] = reason
-        except (ValueError, RecursionError, MemoryError, TypeError) as error:
+        except (OSError, ValueError, RecursionError, MemoryError, TypeError) as error:
             refused[file] = InputError(f"{file} cannot be read: {first_line(error)}")
     return found, refused
 

@@ -1,5 +1,6 @@
 """Hostile and damaged files: one sentence, nothing executed, and no memory or time beyond bounds."""
 
+import importlib
 import json
 import os
 import pickle
@@ -13,9 +14,11 @@ import pytest
 
 from symtheory import InputError
 from symtheory.audit import audit, read
-from symtheory.audit.files import pickles
+from symtheory.audit.files import documents, pickles
 
 from . import shapes
+
+module = importlib.import_module("symtheory.audit.read")
 
 
 class Calls:
@@ -174,6 +177,33 @@ def test_pipes_and_devices_are_refused_and_links_in_circles_are_not_followed(tmp
         read(tmp_path)
     shapes.lines(tmp_path / "c.jsonl", [shapes.plain(r) for r in shapes.made()])
     assert audit(read(tmp_path))["groups"] == 12
+
+
+def test_a_file_without_permission_is_left_out_of_a_folder_and_refused_alone(tmp_path, monkeypatch):
+    shapes.lines(tmp_path / "a.jsonl", [shapes.plain(r) for r in shapes.made()])
+    shapes.lines(tmp_path / "b.jsonl", [shapes.plain(r) for r in shapes.made()])
+    whole = module.sample
+
+    def denied(path):
+        if path.name == "b.jsonl":
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(module, "sample", denied)  # the superuser may read everything
+    log = read(tmp_path)
+    assert audit(log)["groups"] == 12
+    assert any("b.jsonl" in note and "Permission denied" in note for note in log.notes)
+    with pytest.raises(InputError, match="Permission denied"):
+        read(tmp_path / "b.jsonl")
+
+
+def test_an_endless_first_line_costs_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(documents, "MAX_LINE", 1 << 16)
+    rows = "".join(json.dumps(shapes.plain(r)) + "\n" for r in shapes.made())
+    (tmp_path / "a.jsonl").write_text('{"x": "' + "x" * (1 << 17) + '"}\n' + rows)
+    log = read(tmp_path / "a.jsonl")
+    assert audit(log)["groups"] == 12
+    assert log.skipped.total == 1
 
 
 def test_numbers_beyond_all_bounds_are_no_numbers_and_those_below_are_zero(tmp_path):

@@ -47,13 +47,17 @@ def _damage(error: BaseException) -> str:
 
 def is_by_line(path: Path) -> bool:
     """Whether the first line with content is a whole JSON object that is no table: JSON Lines."""
+    long = False
     for _, line in lines(path, Skipped()):
+        if line is None:  # one endless array, or a damaged line before others
+            long = True
+            continue
         try:
-            value = json.loads(line or b"0")
+            value = json.loads(line)
         except (ValueError, RecursionError):
-            return line is not None and line.lstrip()[:1] == b"{" and line.rstrip()[-1:] != b"{" and len(line) > 2
+            return line.lstrip()[:1] == b"{" and line.rstrip()[-1:] != b"{" and len(line) > 2
         return isinstance(value, dict) and not is_table(value) and not is_by_step(value)
-    return True
+    return not long
 
 
 def records(path: Path, skipped: Skipped, keys: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
