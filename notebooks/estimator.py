@@ -117,7 +117,7 @@ def _(InputError, code, estimator, mo, lab):
     with mo.status.spinner("deriving closed forms"):
         try:
             _forms = "\n".join(f"| {name} | ${tex}$ |" for name, tex in lab.closed_forms(estimator))
-            _forms = f"| quantity | K right and F wrong of G |\n|---|---|\n{_forms}"
+            _forms = f"| quantity | K correct and F wrong of G |\n|---|---|\n{_forms}"
         except InputError as error:
             _forms = str(error)
         except Exception as error:

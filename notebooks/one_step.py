@@ -29,12 +29,12 @@ def _(mo):
     mo.md("""
     # One step
 
-    Eight rollouts are drawn from twelve behaviours, a verifier marks the right ones, and the logits take one step
+    Eight rollouts are drawn from twelve behaviours, a verifier marks the correct ones, and the logits take one step
     along the sum of A log pi. Theorem 1 of the paper predicts it: the rings are the formula, the bars what happened.
 
     **Try this.** With *grpo* the pale bars of the second chart are zero: logits that were not drawn stay. In the
     third chart they move, all by one factor. Choose *negative_dominant*: pale logits rise, likely ones most. Now tick
-    behaviour **1** as right: the same logits rise, and the probabilities of the rare ones **fall**; what is rare is
+    behaviour **1** as correct: the same logits rise, and the probabilities of the rare ones **fall**; what is rare is
     lifted only where wrong answers are likely. Raise the *step size*: the formula for logits stays exact, that for
     probabilities is a first order.
     """)
@@ -50,12 +50,12 @@ def _(estimators, mo):
     omega = mo.ui.slider(0, 1, 0.05, value=0.5, label="omega of the batch", show_value=True)
     verifier = mo.ui.array(
         [mo.ui.checkbox(value=b in (1, 4, 7, 8), label=str(b + 1)) for b in range(12)],
-        label="behaviours that are right",
+        label="behaviours that are correct",
     )
     mo.vstack(
         [
             mo.hstack([estimator, seed, concentration, eta, omega], justify="start", wrap=True, gap=1.5),
-            mo.hstack([mo.md("right behaviours:"), *verifier.elements], justify="start", wrap=True),
+            mo.hstack([mo.md("correct behaviours:"), *verifier.elements], justify="start", wrap=True),
         ]
     )
     return concentration, estimator, eta, omega, seed, verifier

@@ -33,12 +33,12 @@ def _(mo):
     mo.md("""
     # The symmetry plane
 
-    Two numbers place any advantage estimator: how much more it pushes right answers up than wrong ones down
+    Two numbers place any advantage estimator: how much more it pushes correct answers up than wrong ones down
     (*asymmetry*), and how much more it weighs hard prompts than easy ones (*tilt*). GRPO is the origin.
 
     **Try this.** Set *asymmetry* to -0.8, as Negative-Dominant has it. With *base success* at 0.1 it **hurts**:
     pass@1 stays far below GRPO's. Move *base success* to 0.8: now it **helps**. Turn the asymmetry to +0.8 and both
-    turn round: on the axis of asymmetry the expected step is GRPO's times 1 + asymmetry (1 - 2p), so that right
+    turn round: on the axis of asymmetry the expected step is GRPO's times 1 + asymmetry (1 - 2p), so that correct
     against wrong is easy against hard in disguise.
     """)
     return

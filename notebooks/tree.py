@@ -29,13 +29,13 @@ def _(mo):
     mo.md("""
     # A reasoning tree
 
-    A rollout is a path of four choices; green leaves are right answers, and rollouts that share a prefix share
+    A rollout is a path of four choices; green leaves are correct answers, and rollouts that share a prefix share
     parameters. So a step moves leaves that nobody drew, which Theorem 1 of the paper excludes: blue edges gain,
     orange ones lose.
 
-    **Try this.** Drag *step* and watch the mass flow into one or two green leaves while others, as right, dry up: the
-    most likely right answer wins. Then *draw of the tree*: another tree, another winner. Choose *negative_dominant*:
-    with few right leaves it stays near the start for long.
+    **Try this.** Drag *step* and watch the mass flow into one or two green leaves while others, as correct, dry up: the
+    most likely correct answer wins. Then *draw of the tree*: another tree, another winner. Choose *negative_dominant*:
+    with few correct leaves it stays near the start for long.
     """)
     return
 

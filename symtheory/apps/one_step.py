@@ -104,11 +104,11 @@ def summary(result: xr.Dataset) -> str:
     )
 
 
-PALE = {True: "#7FCFB9", False: "#B9BDC4"}  # behaviours that were not drawn: right, wrong
+PALE = {True: "#7FCFB9", False: "#B9BDC4"}  # behaviours that were not drawn: correct, wrong
 
 
 def advantages(result: xr.Dataset) -> str:
-    """One bar for each rollout, green for a right one."""
+    """One bar for each rollout, green for a correct one."""
     right = result.right.values[result.drawn.values]
     values = result.advantage.values
     labels = [
@@ -140,9 +140,9 @@ def changes(result: xr.Dataset, what: str) -> str:
 def key() -> str:
     """What the colours mean."""
     entries = (
-        (GREEN, "drawn, right"),
+        (GREEN, "drawn, correct"),
         (RED, "drawn, wrong"),
-        (PALE[True], "not drawn, right"),
+        (PALE[True], "not drawn, correct"),
         (PALE[False], "not drawn, wrong"),
     )
     small = '<svg width="14" height="14" aria-hidden="true">{}</svg> {}'

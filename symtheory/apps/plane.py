@@ -25,9 +25,9 @@ def member(at: Position, size: int) -> dict[str, float]:
 
 
 def groups(estimator: Estimator, size: int, omega: float = 0.5) -> xr.Dataset:
-    """A+ and A- of one rollout and sum |A|, for each number `correct` = 0..size of right rollouts, dims (correct,).
+    """A+ and A- of one rollout and sum |A|, for each number `correct` = 0..size of correct rollouts, dims (correct,).
 
-    A+ is nan in groups without a right rollout, A- in groups without a wrong one.
+    A+ is nan in groups without a correct rollout, A- in groups without a wrong one.
 
     >>> groups(estimators.get("grpo"), 2).sum_abs.values.tolist()
     [0.0, 2.0, 0.0]
@@ -93,7 +93,7 @@ def plane_map(at: Position, places: xr.DataArray, diagram: xr.Dataset | None = N
     return chart(
         title,
         marks,
-        x="← wrong ones down \u2003 asymmetry \u2003 right ones up →",
+        x="← wrong ones down \u2003 asymmetry \u2003 correct ones up →",
         y="← easy \u2003 tilt \u2003 hard →",
         x_limits=(-1.08, 1.08),
         y_limits=(-0.48, 0.48),

@@ -29,7 +29,7 @@ def tree(now: xr.Dataset, what: str, largest: float) -> str:
     height = max((HEIGHT - 28) / leaves * 0.8, 1.5)
     bars = "".join(
         f'<rect x="{LEAVES + 6}" y="{b - height / 2:.1f}" width="{1 + 150 * m / largest:.1f}" height="{height:.1f}" '
-        f'fill="{GREEN if r else WRONG}"><title>{"right" if r else "wrong"} leaf, probability {m:.4f}</title></rect>'
+        f'fill="{GREEN if r else WRONG}"><title>{"correct" if r else "wrong"} leaf, probability {m:.4f}</title></rect>'
         for b, m, r in zip(y[-leaves:], mass, right, strict=True)
     )
     marks = "".join(
@@ -40,7 +40,7 @@ def tree(now: xr.Dataset, what: str, largest: float) -> str:
     )
     title = "the policy" if what == "mass" else "what the step changes"
     hit = int((count * right).sum())
-    drawn = f"{hit} of {int(count.sum())} drawn leaves right"
+    drawn = f"{hit} of {int(count.sum())} drawn leaves correct"
     alt = f"{title}: tree of depth {depth}, success {float(now.success):.2f}, {drawn}"
     return (
         f'<svg class="chart" role="img" aria-label="{html.escape(alt)}" viewBox="0 -22 {WIDTH} '
