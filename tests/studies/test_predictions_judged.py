@@ -7,6 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
 from symtheory import InputError
 from symtheory.cli import main
@@ -77,6 +78,73 @@ def test_a_wrong_sign_is_reported_as_a_failure(written):
     turned.level.loc[{"predictor": "mean field"}] = -guess
     wrong = {f["k"] for f in judge.failures(turned) if f["predictor"] == "mean field" and f["quantity"] == "level"}
     assert wrong == set(cells.KS)
+
+
+def told(seeds, predictors, scale=1.0):
+    """Predictions (or, with the predictor "runs", measurements) that grow with seed, estimator, mark and k."""
+    sizes = (len(predictors), len(seeds), len(cells.ESTIMATORS), len(cells.MARKS), len(cells.KS))
+    gain = scale * 0.01 * (1 + np.indices(sizes).sum(0) + np.array(seeds)[:, None, None, None] % 7)
+    one = np.ones((len(seeds), len(cells.ESTIMATORS)))
+    return xr.Dataset(
+        {
+            "gain": (("predictor", *cells.AXES), gain),
+            "entropy": (("predictor", *cells.AXES[:-1]), -gain[..., 0]),
+            "rate": (("seed", "estimator"), one),
+            "base": (("seed", "k"), np.ones((len(seeds), len(cells.KS)))),
+            "start": ("seed", one[:, 0]),
+            "passed": (("seed", "estimator", "record"), one[..., None]),
+        },
+        {"predictor": list(predictors), **cells.coordinates(seeds, cells.ESTIMATORS)},
+    )
+
+
+@pytest.fixture
+def grown(tmp_path, monkeypatch):
+    """A file of two seeds' predictions, then of three; the first two would now be predicted otherwise."""
+    path, runs = tmp_path / "predictions.json", tmp_path / "runs.json"
+    asked = []
+
+    def measured(cell, predicted, folder):
+        asked.append(predicted.seed.values.tolist())
+        return told(asked[-1], ["runs"], scale=2.0).isel(predictor=0, drop=True)
+
+    monkeypatch.setattr(design, "cells", lambda: {CELL.name: CELL})
+    monkeypatch.setattr(design, "FIRST_SEED", SEEDS[0])
+    monkeypatch.setattr(files, "measurements", measured)
+    for count in (2, 3):
+        monkeypatch.setattr(design, "SEEDS", {"SimulatedCell": count})
+        scale = 1.0 if count == 2 else 5.0
+        monkeypatch.setattr(files, "predictions", lambda c, seeds, f, s=scale: told(seeds, cells.PREDICTORS, s))
+        files.write_predictions(path, tmp_path)
+        files.write_runs(path, runs, tmp_path)
+    return path, runs, asked
+
+
+def test_seeds_are_added_to_a_file_and_what_it_has_stays(grown):
+    path, runs, asked = grown
+    found = files.read_predictions(path)[CELL.name]
+    assert found.seed.values.tolist() == SEEDS
+    expected = xr.concat([told(SEEDS[:2], cells.PREDICTORS), told(SEEDS[2:], cells.PREDICTORS, 5.0)], "seed")
+    assert np.allclose(found.gain, expected.gain.transpose(*found.gain.dims))
+    assert asked == [SEEDS[:2], SEEDS[2:]]
+    assert files.read_runs(runs)[CELL.name].seed.values.tolist() == SEEDS
+
+
+def test_entropy_and_noise_are_judged_where_they_were_followed(grown, tmp_path, monkeypatch):
+    path, runs, _ = grown
+    content = json.loads(path.read_text())
+    content["cells"][0]["entropy"]["tangent kernel"] = np.full((3, 6, 2), None).tolist()  # which does not follow it
+    path.write_text(json.dumps(content))
+    entropy = judge.judge(path, runs, of="entropy")
+    assert entropy.predictor.values.tolist() == ["base kernel", "mean field", "runs"]
+    assert (entropy.level.sel(predictor="runs", statistic="mean") < 0).all()
+    monkeypatch.setattr(
+        files, "noisy_predictions", lambda c, p, f: told(SEEDS, [cells.NOISY], 2.0)[["gain", "entropy"]]
+    )
+    files.write_noise(path, tmp_path / "noise.json", tmp_path)
+    found = judge.agreement(judge.judge(path, runs, noise=tmp_path / "noise.json"))
+    assert found.predictor.values.tolist() == [*cells.PREDICTORS, cells.NOISY]
+    assert found.attrs["order_usual"] == 1.0  # all measured orders have one sign here
 
 
 def test_a_damaged_file_of_predictions_is_refused(tmp_path):
