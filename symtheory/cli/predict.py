@@ -123,6 +123,8 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
         if not registered.get(name).two_class:
             raise InputError(f"estimators must see rewards only, {name!r} sees more: its F' is not defined")
     dataset = study.law(cell, seeds, usable, ks=ks, group_size=group_size, bases=bases)
+    if bases is not None:
+        dataset.attrs["cell"] = f"a given model, {cell.base.task}, {cell.optimizer}"
     dataset.attrs |= {"title": "The interference law at a base policy", "command": _command()}
     dataset.attrs["caption"] = figures.law_caption(dataset)
     publish(dataset, figures.law(dataset), out / "law")
@@ -180,7 +182,14 @@ def _bases(path: Path, cell, seeds: int):
             f"model must be a file that `symtheory.storage.checkpoint.save` wrote, got {path}: no such file"
         )
     like = jax.eval_shape(lambda: model.init(jax.random.key(0), cell.base.model_config()))
-    params = checkpoint.load(path, like)
+    try:
+        params = checkpoint.load(path, like)
+    except InputError:
+        b = cell.base
+        raise InputError(
+            f"model must hold the parameters of task {b.task} with layers {b.layers} and width {b.width}, {path} does "
+            "not: name the task, layers and width that it was trained with"
+        ) from None
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (seeds, *x.shape)), params)
 
 

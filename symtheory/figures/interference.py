@@ -105,8 +105,11 @@ def sentence(dataset: xr.Dataset, k: int) -> str:
     if dataset.sizes["seed"] > 1 and bool(interval.excludes_zero()):
         leader = "hard" if interval.mean > 0 else "easy"
         order = f"{leader} focus keeps more pass@{k} here"
-    else:
+    elif dataset.sizes["seed"] > 1:
         order = f"no focus keeps clearly more pass@{k} here"
+    else:
+        more = "hard" if interval.mean > 0 else "easy"
+        order = f"{more} focus keeps more pass@{k} in this one seed, which has no interval"
     moved = "hardly moves it"
     if abs(grpo) >= 0.005:
         verb = "gains" if grpo > 0 else "loses"

@@ -13,7 +13,10 @@ from symtheory import InputError
 from symtheory.cli import main
 from symtheory.figures import interference as figures
 from symtheory.figures import interference_agreement
+from symtheory.storage import checkpoint
 from symtheory.studies.interference import angle, cells, design, files, judge, law, predictions
+from symtheory.studies.transformer.base import Base
+from symtheory.transformer import model
 
 CELL = cells.SimulatedCell("bandit", (0.5, 2.0), "sgd", 0.05, steps=40, records=5, prompts=12)
 SEEDS = [4900, 4901, 4902]
@@ -200,6 +203,8 @@ def test_the_command_says_it_in_one_sentence(tmp_path, monkeypatch, capsys):
         (["--prompts", "0"], "seeds and prompts must be at least 1"),
         (["--world", "tree", "--mix", "0", "1"], r"mix must be two positive numbers"),
         (["judge", "--predictions", "nowhere.json"], "not a file of"),
+        (["--model", "nowhere.npz"], "got nowhere.npz: no such file"),
+        (["--model", "nowhere.npz", "--world", "tree"], "needs the world transformer"),
     ],
 )
 def test_bad_input_is_answered_in_one_sentence(arguments, words, tmp_path, monkeypatch):
@@ -208,6 +213,16 @@ def test_bad_input_is_answered_in_one_sentence(arguments, words, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["symtheory", "predict", *arguments])
     with pytest.raises(InputError, match=words):
+        _parsed(run, arguments)
+
+
+def test_a_base_model_of_another_size_is_refused_and_the_options_are_named(tmp_path):
+    from symtheory.cli.predict import run
+
+    base = Base("congruence", 1, 8)
+    checkpoint.save(model.init(jax.random.key(0), base.model_config()), tmp_path / "base.npz")
+    arguments = ["--model", str(tmp_path / "base.npz"), "--task", "congruence", "--width", "16", "--out", str(tmp_path)]
+    with pytest.raises(InputError, match="name the task, layers and width"):
         _parsed(run, arguments)
 
 
