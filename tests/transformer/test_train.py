@@ -64,8 +64,8 @@ def test_mean_of_many_updates_is_the_expected_update(tiny):
     def success(params):
         return train.observe(params, config, asked, prompts).success[0]
 
-    slopes = slope(estimators.get("grpo"), update.group_size, success(params)[None])
-    expected = slopes * jax.jit(jax.grad(success))(params)["head"]
+    reached, uphill = jax.jit(jax.value_and_grad(success))(params)
+    expected = slope(estimators.get("grpo"), update.group_size, reached[None]) * uphill["head"]
     error = (many.mean(0) - expected) / (many.std(0) / np.sqrt(draws))
     assert np.sqrt((error**2).mean()) < 1.6  # about 1 for 32 correlated entries; a wrong constant gives tens
     assert jnp.abs(expected).max() / (many.std(0) / np.sqrt(draws)).max() > 10
@@ -95,7 +95,8 @@ def test_one_sgd_step_is_minus_the_gradient_times_the_rate(tiny):
     order = jax.random.choice(key_prompts, 8, (8,), replace=False)
     advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
     prompts = task.pick(asked.prompts(), order)
-    rollouts, _ = train.collect(key_rollouts, params, config, asked, prompts, advantage, update)
+    collect = jax.jit(lambda key: train.collect(key, params, config, asked, prompts, advantage, update)[0])
+    rollouts = collect(key_rollouts)
     for by_step, gradient in zip(
         jax.tree.leaves(moved), jax.tree.leaves(gradient_of(config, update)(params, rollouts)), strict=True
     ):
@@ -126,7 +127,7 @@ def test_mini_batches_and_epochs_take_as_many_optimiser_steps(tiny):
 
 def test_the_kl_term_pulls_towards_the_base_policy(tiny):
     asked, config, params = tiny
-    base = model.init(jax.random.key(9), config)
+    base = jax.jit(lambda key: model.init(key, config))(jax.random.key(9))
     update = train.Update(batch=8, mini_batches=1, kl=100.0, optimizer="sgd", learning_rate=1e-3)
 
     @jax.jit
@@ -232,7 +233,7 @@ def test_a_step_spread_over_devices_is_the_step_of_one():
     program = """
         import jax, numpy as np
         jax.config.update("jax_num_cpu_devices", 4)
-        import sys; sys.path.insert(0, "tests/replay")
+        import sys; sys.path.insert(0, "tests/transformer")
         from conftest import Tiny
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
         from symtheory import estimators
