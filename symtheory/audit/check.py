@@ -38,11 +38,14 @@ class Sums:
     """steps seen"""
     steps: dict[int, Entry] = field(default_factory=dict)
     width: int = 1
+    span: tuple[int, int] = (2**62, -(2**62))
+    """the first and the last step"""
     """steps in each entry of `steps`"""
     undefined: dict[str, str] = field(default_factory=dict)
     """estimator -> why it is not defined for this log"""
 
     def add(self, batch: Batch, counts: Census, weights: dict[str, Weight]) -> None:
+        self.span = min(self.span[0], batch.step), max(self.span[1], batch.step)
         key = batch.step - batch.step % self.width
         self.steps[key] = _merge(self.steps[key], (counts, weights)) if key in self.steps else (counts, weights)
         while len(self.steps) > STEPS:
@@ -141,7 +144,7 @@ def _report(
         "columns": dict(log.columns),
         "reward": _reward(log),
         "steps": sums.distinct,
-        "step_range": [min(sums.steps), max(sums.steps)],
+        "step_range": list(sums.span),
         "groups": int(groups),
         "rollouts": int(counts.rollouts.sum()),
         "skipped_rows": log.skipped.total,

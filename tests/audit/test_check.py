@@ -266,6 +266,7 @@ def test_a_long_run_is_reported_by_ranges_of_steps_and_loses_nothing(tmp_path):
     rows = [{"step": s, "prompt_id": s, "reward": float(i)} for s in range(1100) for i in (0, 1)]
     found = report(tmp_path, rows)
     assert (found["steps_per_entry"], len(found["per_step"])) == (2, 550)
+    assert found["step_range"] == [0, 1099]
     assert sum(s["groups"] for s in found["per_step"]) == found["steps"] == 1100
 
 

@@ -83,7 +83,7 @@ def test_the_noise_of_a_step_is_that_of_a_policy_whose_answers_all_differ():
 
 def test_the_bandit_moves_as_planned():
     """Steps of a bandit whose questions share one logit, sampled: live groups, mean, variance and noise of a step."""
-    size, groups, runs = 8, 16, 40_000
+    size, groups, runs = 8, 16, 16_000
     population = exact_population([0.02, 0.1, 0.5, 0.9])
     features = jnp.broadcast_to(jnp.array([[1.0], [0.0]]), (groups, 2, 1))
     advantage = advantage_of([estimators.get("grpo")], 0)
