@@ -57,6 +57,9 @@ COUNTERPARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "verl_rloo_vectorized": ("rloo", {}),
 }
 """Golden file -> the registered estimator and its parameters that give the same values."""
+RECORDED_ONLY = frozenset({"verl_grpo_vectorized"})
+"""Files whose formula holds for the recorded batches, but not beside tiny spreads (there its std has a floor of 1e-3):
+an estimator is compared with what was recorded."""
 RANGES = ("real", "unit", "binary")
 
 
@@ -132,7 +135,8 @@ def compare(target: Target) -> list[Comparison]:
     asked = probes(target.rewards, lengths=target.has_lengths)
     ours = answers(precise, asked)
     tolerance = equality(precise.unit_roundoff)
-    formulas = {name: (name, {}) for name in estimators.names("rewards")} | COUNTERPARTS
+    exact = {name: made for name, made in COUNTERPARTS.items() if name not in RECORDED_ONLY}
+    formulas = {name: (name, {}) for name in estimators.names("rewards")} | exact
     found = [
         made
         for name, (formula, parameters) in formulas.items()
@@ -176,7 +180,7 @@ def _nearness(c: Comparison) -> tuple:
     order = ("verl", "trl", *frameworks())
     framework = c.name.split("_")[0] if c.name in golden() else ""
     rank = order.index(framework) if framework else len(order)
-    recorded = framework != "" and c.name not in COUNTERPARTS and c.distance > 1e-6
+    recorded = framework != "" and (c.name not in COUNTERPARTS or c.name in RECORDED_ONLY) and c.distance > 1e-6
     return not c.equal, recorded, round(c.distance, 9), round(abs(np.log(abs(c.factor) or 1e-9)), 3), rank, c.name
 
 
