@@ -154,7 +154,8 @@ class Adapter:
         return getattr(sized, f.__name__) if hasattr(f, "__self__") else sized  # type: ignore[return-value]
 
     def _answer(self, result: Any, given: dict[str, Any], rollouts: Rollouts) -> np.ndarray:
-        if result is None and self.forms.rewards in ("objects", "records"):
+        written = result is None or isinstance(result, int | float)  # into the objects; a count comes back, or nothing
+        if written and self.forms.rewards in ("objects", "records"):
             result = given[self.signature.having("rewards")[0].name]
         last = rollouts.lengths - 1 if self.has_lengths else None
         if rollouts.rewards.ndim == 1 or self.layout in ("matrix", "lists"):

@@ -16,7 +16,7 @@ from typing import Any
 
 ROLLOUTS = r"(generations?|samples?|rollouts?|responses?|completions?|outputs?|trajector(y|ies)|candidates|answers)"
 PER = r"(_per_(prompt|group|question|problem|query|input|instance|task|example))"
-PROMPT = r"(group|prompt|problem|question|task|query|instance|sample_group|episode_group)"
+PROMPT = r"(group|prompt_group|prompt|problem|question|task|query|instance|sample_group|episode_group)"
 ROLES: tuple[tuple[str, str], ...] = (
     ("tokens", r"token_level_(rewards?|scores?)|token_(rewards|scores)"),
     ("functions", r"(rewards?|scores?)_per_(reward_)?func(tion)?s?|(rewards?|scores?)_by_func(tion)?"),
@@ -29,7 +29,7 @@ ROLES: tuple[tuple[str, str], ...] = (
         "ids",
         rf"{PROMPT}s?(_?(ids?|idxs?|index|indexes|indices|uids?|keys?|hash(es)?))?|uids?|index|indices|ids?|inputs",
     ),
-    ("mask", r".*mask"),
+    ("mask", r".*masks?"),
     ("lengths", r".*(length|len)s?"),
     ("weights", r".*weights?"),
     ("config", r".*(config|cfg|conf|args|hparams|hyperparams|opts|options|params)"),
