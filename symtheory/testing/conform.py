@@ -17,7 +17,7 @@ import numpy as np
 from .. import estimators
 from ..errors import no_such
 from .fit import fit
-from .probes import Probe, answers, probes, within
+from .probes import Probe, answers, probes, smallest_gap, within
 from .target import Target, as_target
 
 ALIASES = {"agrae-release": "agrae", "prime-rl": "primerl", "nemo-rl": "nemo", "grpo-lead": "lead", "dr-grpo": "oat"}
@@ -57,9 +57,8 @@ COUNTERPARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "verl_rloo_vectorized": ("rloo", {}),
 }
 """Golden file -> the registered estimator and its parameters that give the same values."""
-RECORDED_ONLY = frozenset({"verl_grpo_vectorized"})
-"""Files whose formula holds for the recorded batches, but not beside tiny spreads (there its std has a floor of 1e-3):
-an estimator is compared with what was recorded."""
+FLOORED = frozenset({"verl_grpo_vectorized"})
+"""Files whose std has a floor (1e-3) that their formula lacks: compared where no spread is that small."""
 RANGES = ("real", "unit", "binary")
 
 
@@ -135,8 +134,7 @@ def compare(target: Target) -> list[Comparison]:
     asked = probes(target.rewards, lengths=target.has_lengths)
     ours = answers(precise, asked)
     tolerance = equality(precise.unit_roundoff)
-    exact = {name: made for name, made in COUNTERPARTS.items() if name not in RECORDED_ONLY}
-    formulas = {name: (name, {}) for name in estimators.names("rewards")} | exact
+    formulas = {name: (name, {}) for name in estimators.names("rewards")} | COUNTERPARTS
     found = [
         made
         for name, (formula, parameters) in formulas.items()
@@ -180,7 +178,7 @@ def _nearness(c: Comparison) -> tuple:
     order = ("verl", "trl", *frameworks())
     framework = c.name.split("_")[0] if c.name in golden() else ""
     rank = order.index(framework) if framework else len(order)
-    recorded = framework != "" and (c.name not in COUNTERPARTS or c.name in RECORDED_ONLY) and c.distance > 1e-6
+    recorded = framework != "" and c.name not in COUNTERPARTS and c.distance > 1e-6
     return not c.equal, recorded, round(c.distance, 9), round(abs(np.log(abs(c.factor) or 1e-9)), 3), rank, c.name
 
 
@@ -190,6 +188,8 @@ def _with_formula(
     """Compare with a registered estimator on the probes that both answer."""
     theirs = _known_answers(formula, tuple(parameters.items()), target.rewards, target.has_lengths)
     both = [(p, t, o) for p, t, o in zip(asked, theirs, ours, strict=True) if t is not None and o is not None]
+    if name in FLOORED:
+        both = [(p, t, o) for p, t, o in both if smallest_gap(p.rewards) >= 1 / 16]
     if not both:
         return None
     parts = [p for p, t, o in both if np.abs(t - o).max() > tolerance * max(1, np.abs(t).max())]

@@ -42,7 +42,9 @@ def answers(target: Target, asked: list[Probe]) -> list[np.ndarray | None]:
     found: list[np.ndarray | None] = []
     for probe in asked:
         try:
-            seen = target.admits(probe.rewards) and (target.unit_roundoff < 1e-5 or _gap(probe.rewards) >= 1 / 16)
+            seen = target.admits(probe.rewards) and (
+                target.unit_roundoff < 1e-5 or smallest_gap(probe.rewards) >= 1 / 16
+            )
             a = target(probe.rewards, lengths=probe.lengths) if seen else None
         except InputError:
             a = None
@@ -50,7 +52,8 @@ def answers(target: Target, asked: list[Probe]) -> list[np.ndarray | None]:
     return found
 
 
-def _gap(rewards: np.ndarray) -> float:
+def smallest_gap(rewards: np.ndarray) -> float:
+    """The smallest difference of two rewards of a group, at most 1."""
     gaps = np.diff(np.sort(rewards, axis=-1), axis=-1)
     return float(gaps[gaps > 0].min(initial=1.0))
 
