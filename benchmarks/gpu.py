@@ -238,7 +238,7 @@ def measure_replay(card: bool, dry_run: bool) -> dict[str, Any]:
     """Wall time of `symtheory replay`, preset gpu, with fewer seeds and steps."""
     import tempfile
 
-    given = "ci --seeds 2 --steps 2 --pretraining 2" if dry_run else "gpu --seeds 4 --steps 50 --pretraining 200"
+    given = "ci --seeds 2 --steps 10 --pretraining 2" if dry_run else "gpu --seeds 4 --steps 50 --pretraining 200"
     command = ["replay", *given.split(), "--part", "training", "--estimators", "grpo", "rloo"]
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

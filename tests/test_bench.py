@@ -106,12 +106,12 @@ def test_a_later_run_is_worse_only_where_the_ranges_do_not_touch():
     ]
     compared = bench.compare(before, now)
     assert {row["name"]: row["verdict"] for row in compared} == {"a": "within noise", "b": "worse", "c": "better"}
-    assert "| b | C | 2 (1.8 to 2.2) | 1.5 (1.4 to 1.7) | 0.75 | worse |" in bench.comparison_table(compared, {})
+    assert "| b | C | 2 (1.8 to 2.2) | 1.5 (1.4 to 1.7) | 0.75 | worse |" in bench.comparison_table(compared, {}, True)
 
 
 def test_ratios_by_cpu_time_are_compared_where_there_are_some():
     before = [bench_row("a", 2, 1.8, 2.2, cpu_ratio=1.0)]
-    now = [bench_row("a", 1, 0.9, 1.1, cpu_ratio=1.2, cpu_low=1.1, cpu_high=1.3)]
+    now = [bench_row("a", 1, 0.9, 1.1, cpu_ratio=1.4, cpu_low=1.3, cpu_high=1.5)]
     assert [row["verdict"] for row in bench.compare(before, now)] == ["better"]
 
 
@@ -126,12 +126,19 @@ def test_a_row_that_was_skipped_is_compared_with_nothing():
 
 def test_against_compares_with_a_kept_record_and_its_exit_status_says_worse(checkout, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(bench, "benchmarks_in", lambda folder: ["some"])
-    record = {"rows": [bench_row("some", 5, 4, 6)], "machine": {"cpu": "an old one"}}
+    record = {"rows": [bench_row("some", 5, 4, 6)], "machine": bench.machine()}
     (tmp_path / "before.json").write_text(json.dumps(record))
     for ratio, status in ((2, 1), (5, 0)):
         monkeypatch.setattr(bench, "rows_of", lambda *a, r=ratio: [bench_row("some", r, r - 0.5, r + 0.5)])
         assert bench.run(("some",), against=tmp_path / "before.json") == status
-    assert "Then: cpu an old one" in capsys.readouterr().out
+    record["machine"]["cpu"] = "an old one"
+    (tmp_path / "before.json").write_text(json.dumps(record))
+    monkeypatch.setattr(bench, "rows_of", lambda *a: [bench_row("some", 2, 1.5, 2.5)])
+    assert bench.run(("some",), against=tmp_path / "before.json") == 0
+    out = capsys.readouterr().out
+    assert "| worse |" in out
+    assert "Then: cpu an old one" in out
+    assert "another processor" in out
     (tmp_path / "before.json").write_text("[1]")
     with pytest.raises(InputError, match="against must be a file"):
         bench.run(("some",), against=tmp_path / "before.json")

@@ -23,8 +23,8 @@ def run(
         format: table, or json: {"rows": [{"name", "ratio", "low", "high", "against", "unit", ...}], "machine": ...}.
         rounds: Rounds of each benchmark; the slow ones take fewer.
         out: Also write the JSON to this file.
-        against: JSON of an earlier run, as in benchmarks/history, to compare with: exit status 1 if a ratio by CPU time
-            (where there is none, by wall time) is worse, and its range does not touch the earlier one.
+        against: JSON of an earlier run, as in benchmarks/history, to compare with: exit status 1 if, on the same
+            processor, a ratio by CPU time (else by wall time) is worse and its range does not touch the earlier one.
     """
     import json
     import sys
@@ -55,8 +55,11 @@ def run(
     if before is None:
         return None
     compared = compare(before["rows"], found)
-    print("\n" + comparison_table(compared, before["machine"]), file=sys.stderr if format == "json" else sys.stdout)
-    return int(any(row["verdict"] == "worse" for row in compared))
+    same = all(before["machine"].get(fact) == record["machine"][fact] for fact in ("cpu", "cores", "vectors"))
+    print(
+        "\n" + comparison_table(compared, before["machine"], same), file=sys.stderr if format == "json" else sys.stdout
+    )
+    return int(same and any(row["verdict"] == "worse" for row in compared))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -73,14 +76,15 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def measured(row: dict[str, Any]) -> tuple[float, float, float] | None:
-    """Ratio, least and greatest, by CPU time where the row has it; None for a row that was not measured."""
-    by_cpu = [row.get(name) for name in ("cpu_ratio", "cpu_low", "cpu_high")]
-    by_wall = [row.get(name) for name in ("ratio", "low", "high")]
-    found = by_cpu if by_cpu[0] is not None else by_wall
-    if found[0] is None:
+    """Ratio, least and greatest, by CPU time where the row has it; None for a row that was not measured.
+
+    An early record has no range by CPU time: the relative one by wall time stands for it.
+    """
+    ratio, low, high = row["ratio"], row["low"], row["high"]
+    if ratio is None:
         return None
-    ratio, low, high = (found[0] if x is None else x for x in found)
-    return ratio, low, high
+    cpu = row.get("cpu_ratio", ratio)
+    return cpu, row.get("cpu_low", low * cpu / ratio), row.get("cpu_high", high * cpu / ratio)
 
 
 def compare(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -99,7 +103,7 @@ def compare(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dic
     return compared
 
 
-def comparison_table(compared: list[dict[str, Any]], machine: dict[str, Any]) -> str:
+def comparison_table(compared: list[dict[str, Any]], machine: dict[str, Any], same: bool) -> str:
     """What `compare` found, in Markdown."""
     lines = ["| what | against | then | now | change | |", "| --- | --- | ---: | ---: | ---: | --- |"]
     for row in compared:
@@ -107,7 +111,8 @@ def comparison_table(compared: list[dict[str, Any]], machine: dict[str, Any]) ->
         change = f"{row['now'][0] / row['then'][0]:.2f}"
         lines.append(f"| {row['name']} | {row['against']} | {then} | {now} | {change} | {row['verdict']} |")
     facts = ", ".join(f"{key} {value}" for key, value in machine.items() if value is not None)
-    return "\n".join([*lines, "", f"Then: {facts}"])
+    other = [] if same else ["That is another processor than this one, which alone can change ratios."]
+    return "\n".join([*lines, "", f"Then: {facts}", *other])
 
 
 def benchmarks_in(folder: Path) -> list[str]:
