@@ -20,10 +20,9 @@ def check(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-def test_json_names_every_law_and_a_failing_required_one_gives_status_1():
-    done = check(CALLABLES + "std_without_eps", "--format", "json", "--require", "zero_sum", "degenerate_zero")
-    assert done.returncode == 1, done.stderr
-    report = json.loads(done.stdout)
+def test_json_names_every_law_and_a_failing_required_one_gives_status_1(capsys):
+    assert run(CALLABLES + "std_without_eps", format="json", require=("zero_sum", "degenerate_zero")) == 1
+    report = json.loads(capsys.readouterr().out)
     assert report["estimator"].endswith("callables.py:std_without_eps")
     found = {i["name"]: i for i in report["invariants"]}
     assert set(found) == set(INVARIANTS)
@@ -40,18 +39,17 @@ def test_a_required_law_that_holds_gives_status_0_and_noise_on_stdout_stays_out_
     json.loads(done.stdout)
 
 
-def test_the_table_ends_in_tests_to_paste():
-    done = check(CALLABLES + "sign_slip", "--require", "sign_correct", "--conform", "verl")
-    assert done.returncode == 1
-    assert "assert invariants.sign_correct(load(" in done.stdout
-    assert "required but broken: sign_correct" in done.stdout
-    assert "equals none of" in done.stdout
+def test_the_table_ends_in_tests_to_paste(capsys):
+    assert run(CALLABLES + "sign_slip", require=("sign_correct",), conform="verl") == 1
+    printed = capsys.readouterr().out
+    assert "assert invariants.sign_correct(load(" in printed
+    assert "required but broken: sign_correct" in printed
+    assert "equals none of" in printed
 
 
-def test_a_registered_name_is_compared_with_the_published_ones():
-    done = check("dr_grpo", "--conform", "openrlhf")
-    assert done.returncode == 0, done.stderr
-    assert "equals openrlhf_dr_grpo: " in done.stdout
+def test_a_registered_name_is_compared_with_the_published_ones(capsys):
+    assert run("dr_grpo", conform="openrlhf") == 0
+    assert "equals openrlhf_dr_grpo: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
