@@ -1,4 +1,4 @@
-"""The index of `symtheory explore`: six cards, each with a picture of its app, what it is, and a question to try."""
+"""The index of `symtheory explore`: seven cards, each with a picture of its app, what it is, and a question to try."""
 
 import html
 import tempfile
@@ -58,6 +58,12 @@ CARDS = (
         "Type five lines; get curves, a place on the plane, the laws it obeys and its closed forms.",
         "Can you write one that favours hard prompts and is symmetric in every group?",
     ),
+    Card(
+        "regimes",
+        "Regimes of training",
+        "A verifier that errs, groups drawn again, copies, stale rollouts, entropy bonus and KL, with exact curves.",
+        "Dynamic sampling takes larger steps on hard prompts. Does it learn them with fewer rollouts?",
+    ),
 )
 
 
@@ -74,7 +80,7 @@ def page() -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>symtheory explore</title><style>{STYLE}</style></head>'
         "<body><header><h1>Explore</h1>"
-        "<p>What does a group-relative advantage really reward? Six laboratories that answer while you move a slider. "
+        "<p>What does a group-relative advantage really reward? Seven labs that answer while you move a slider. "
         "The first chart takes some seconds, while its program is compiled.</p>"
         f"</header><main>{cards}</main></body></html>\n"
     )
@@ -92,7 +98,7 @@ def draw() -> dict[str, Callable[[], str]]:
     from .. import estimators
     from ..figures import tree_picture
     from ..metrics.plane import Position
-    from . import difficulty, estimator, one_step, plane, replay, tree
+    from . import difficulty, estimator, one_step, plane, regimes, replay, tree
 
     def of_difficulty():
         setting = difficulty.Setting()
@@ -119,6 +125,10 @@ def draw() -> dict[str, Callable[[], str]]:
         own = estimator.read(estimator.EXAMPLE)
         return plane.update_curves(plane.groups(own, 8), plane.groups(estimators.get("grpo"), 8))
 
+    def of_regimes():
+        setting = regimes.Setting(false_positive=0.1, false_negative=0.1, tries=4)
+        return regimes.weight_chart(setting, regimes.curves(setting))
+
     return {
         "plane": lambda: plane.plane_map(Position(-0.45, 0.12), plane.places(8, 0.5)),
         "difficulty": of_difficulty,
@@ -126,6 +136,7 @@ def draw() -> dict[str, Callable[[], str]]:
         "tree": of_tree,
         "replay": of_replay,
         "estimator": of_estimator,
+        "regimes": of_regimes,
     }
 
 

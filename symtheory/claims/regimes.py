@@ -13,6 +13,7 @@ import numpy as np
 
 from ..studies.regimes import Config
 from .judge import Cell, Margin, judge
+from .ledger import cell_text
 
 HERE = Path(__file__).parent
 EFFECTS = HERE / "seeds" / "regimes.json"
@@ -45,3 +46,8 @@ def save(found: dict[str, dict[str, np.ndarray]], config: Config, path: Path) ->
     plain = {world: {id: rounded(x) for id, x in own.items()} for world, own in found.items()}
     content = {"command": "symtheory regimes --run", "seeds": config.seeds, "effects": plain}
     path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def told(cell: Cell, question: dict[str, Any]) -> str:
+    """A cell in words: verdict, effect with its interval, margin and seeds."""
+    return cell_text(cell, question.get("parts", ("",)))

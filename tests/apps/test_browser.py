@@ -19,6 +19,7 @@ SLIDERS = {
     "tree": "step",
     "estimator": "omega",
     "replay": "record",
+    "regimes": "false positives",
 }
 
 

@@ -1,0 +1,116 @@
+# /// script
+# [tool.marimo.display]
+# theme = "system"
+# ///
+"""Regimes: verifiers that err, redrawn groups, copies, stale rollouts, entropy bonus and KL, with exact curves."""
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="full", app_title="symtheory: regimes", css_file="explore.css")
+
+
+@app.cell
+def _():
+    import time
+
+    import marimo as mo
+
+    from symtheory import estimators
+    from symtheory.apps import regimes as lab
+    from symtheory.apps import svg as page
+
+    return estimators, lab, mo, page, time
+
+
+@app.cell
+def _(mo):
+    mo.md("""
+    # Regimes of training
+
+    A step moves a prompt by F'(P) grad P. The dashed line is the plain setting: fresh independent groups and a perfect
+    verifier. The full line is yours. Everything here is exact; the last chart follows one prompt in the mean field.
+
+    **Try this.** Set both error rates to 0.5: rewards at random, and the step is zero at every difficulty. Set *draws
+    until mixed* to 8: hard and easy prompts take larger steps, and pay for each of them; against rollouts spent the two
+    paths are close. Make *copies* as many as the group has rollouts: nothing is left to compare.
+    """)
+    return
+
+
+@app.cell
+def _(estimators, mo):
+    _names = [n for n in estimators.names("two_class") if "batch_independence" in estimators.get(n).laws]
+    estimator = mo.ui.dropdown(_names, value="grpo", label="estimator")
+    size = mo.ui.slider(4, 16, 4, value=8, label="group size", show_value=True)
+    positive = mo.ui.slider(0, 0.5, 0.05, value=0.1, label="false positives", show_value=True)
+    negative = mo.ui.slider(0, 0.5, 0.05, value=0.1, label="false negatives", show_value=True)
+    tries = mo.ui.slider(0, 16, 1, value=0, label="draws until mixed (0: off)", show_value=True)
+    copies = mo.ui.slider(steps=[1, 2, 4], value=1, label="copies", show_value=True)
+    lag = mo.ui.slider(0, 50, 5, value=0, label="lag", show_value=True)
+    entropy = mo.ui.slider(0, 0.5, 0.05, value=0, label="entropy bonus", show_value=True)
+    kl = mo.ui.slider(0, 1, 0.05, value=0, label="KL penalty", show_value=True)
+    start = mo.ui.slider(0.02, 0.9, 0.02, value=0.1, label="base success", show_value=True)
+    run = mo.ui.run_button(label="Sample groups")
+    mo.vstack(
+        [
+            mo.hstack([estimator, size, positive, negative, tries, copies], justify="start", wrap=True, gap=1.5),
+            mo.hstack([lag, entropy, kl, start, run], justify="start", wrap=True, gap=1.5),
+        ]
+    )
+    return copies, entropy, estimator, kl, lag, negative, positive, run, size, start, tries
+
+
+@app.cell
+def _(copies, entropy, estimator, kl, lab, lag, negative, positive, size, start, tries):
+    setting = lab.Setting(
+        estimator.value,
+        size.value,
+        positive.value,
+        negative.value,
+        tries.value,
+        copies.value,
+        lag.value,
+        entropy.value,
+        kl.value,
+        start.value,
+    )
+    return (setting,)
+
+
+@app.cell
+def _(lab, mo, run, setting):
+    dotted = None
+    if run.value:
+        with mo.status.spinner("sampling 4,000 groups at ten difficulties"):
+            dotted = lab.sample(setting)
+    return (dotted,)
+
+
+@app.cell
+def _(dotted, lab, mo, page, setting, time):
+    _begin = time.perf_counter()
+    curves = lab.curves(setting)
+    path = lab.path(setting, curves)
+    _charts = [
+        lab.weight_chart(setting, curves, dotted),
+        lab.cost_chart(setting, curves),
+        lab.path_chart(setting, path),
+    ]
+    _pictures = mo.Html(page.row(_charts))
+    seconds = time.perf_counter() - _begin
+    _dots = "" if dotted is None else " Dots: sampled groups, bars two standard errors."
+    mo.vstack(
+        [
+            _pictures,
+            mo.md(
+                f"{lab.summary(setting, curves, path)}{_dots} <small>Slider to picture: {1000 * seconds:.0f} ms of "
+                "computing and drawing.</small>"
+            ),
+        ]
+    )
+    return (seconds,)
+
+
+if __name__ == "__main__":
+    app.run()
