@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional
 
-Name = Literal["index", "plane", "difficulty", "one_step", "tree", "replay", "estimator"]
+Name = Literal["index", "plane", "difficulty", "one_step", "tree", "replay", "estimator", "regimes"]
 
 
 def run(name: Annotated[Name, Positional] = "index", browser: bool = True, port: int | None = None) -> None:
