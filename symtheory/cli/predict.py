@@ -206,13 +206,16 @@ def _write(path: Path, out: Path) -> None:
 def _judge(path: Path, runs: Path, out: Path, cells: tuple[str, ...], slower: int) -> None:
     from ..figures import interference_agreement as figures
     from ..figures.publish import publish
-    from ..studies.interference.files import write_runs
+    from ..studies.interference.files import read_runs, write_runs
     from ..studies.interference.judge import judge
 
     write_runs(path, runs, out / "cache", print, only=cells, slower=slower)
     dataset = judge(path, runs)
     dataset.attrs |= {"title": "The interference law, predicted and measured", "command": _command()}
     dataset.attrs["caption"] = figures.caption(dataset)
+    if any(own.entropy.notnull().any() for own in read_runs(runs).values()):
+        entropy = figures.entropy_table(judge(path, runs, of="entropy"))
+        dataset.attrs["caption"] += f"\n\nEntropy, where it was followed:\n\n{entropy}"
     publish(dataset, figures.draw(dataset), out / "test")
     print(dataset.attrs["caption"])
 

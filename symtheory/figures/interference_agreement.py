@@ -102,6 +102,14 @@ def _usual(outcome: xr.Dataset) -> str:
     return "; ".join(told)
 
 
+def entropy_table(outcome: xr.Dataset) -> str:
+    """The outcome of `judge(..., of="entropy")` as Markdown: nats, in the cells and seeds in which it was followed."""
+    header, *rows = table(outcome)
+    header = ["entropy of", *header[1:]]
+    lines = [f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
+    return "\n".join(lines + [f"| entropy, {' | '.join(row)} |" for row in rows])
+
+
 def caption(outcome: xr.Dataset) -> str:
     """What was predicted, how it came out, and every failure, in words."""
     kept = outcome.seeds.isel(mark=-1)

@@ -32,7 +32,7 @@ def judged(predicted: xr.Dataset, measured: xr.Dataset) -> xr.Dataset:
     are left. `order`, `level` and `beside` are those of the module's docstring, on a first dimension `statistic`.
     """
     runs = measured.gain.expand_dims(predictor=["runs"])
-    gain = xr.concat([predicted.gain, runs], "predictor")
+    gain = xr.concat([predicted.gain, runs], "predictor", join="inner")
     kept = gain.notnull().all(dim=("predictor", "estimator", "k"))
     gain = gain.where(kept)
     order = gain.sel(estimator=list(HARD)).mean("estimator") - gain.sel(estimator=list(EASY)).mean("estimator")
