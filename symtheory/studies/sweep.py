@@ -22,7 +22,7 @@ import optax
 import xarray as xr
 
 from .. import __version__, estimators, worlds
-from ..dynamics import Update, train
+from ..dynamics import Regime, Update, train
 from ..estimators import Estimator, make_group
 from ..estimators.plane import PLANE
 from ..ops import jax_ops
@@ -53,11 +53,14 @@ class Sweep:
     tile: int = 256
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: usual_settings())
     """Of each world, as keywords of the function that makes it."""
+    regimes: Mapping[str, Regime] = field(default_factory=dict)
+    """By name; an axis of its own if there are any."""
 
     @property
     def cells(self) -> list["Cell"]:
         """What needs a program of its own, in the order of the result's first axes."""
-        return [Cell(*c) for c in itertools.product(self.worlds, self.estimators, self.group_sizes, self.optimizers)]
+        axes = (self.worlds, self.estimators, self.group_sizes, self.optimizers, self.regimes or ("",))
+        return [Cell(*c) for c in itertools.product(*axes)]
 
     @property
     def axes(self) -> dict[str, tuple[float, ...]]:
@@ -78,6 +81,8 @@ class Cell(NamedTuple):
     estimator: Estimator
     group_size: int
     optimizer: str
+    regime: str = ""
+    """Its name, "" for the plain setting."""
 
 
 def plan(sweep: Sweep) -> list[tiles.Tile]:
@@ -111,6 +116,7 @@ def gather(sweep: Sweep, parts: Sequence[xr.Dataset]) -> xr.Dataset:
         "estimator": rows,
         "group_size": sweep.group_sizes,
         "optimizer": sweep.optimizers,
+        **({"regime": list(sweep.regimes)} if sweep.regimes else {}),
         **sweep.axes,
     }
     sizes = [len(values) for values in axes.values()]
@@ -170,16 +176,20 @@ def _program(sweep: Sweep, cell: Cell) -> Callable[[dict[str, jax.Array]], dict[
             observe=lambda params: observe_world(world, params, sweep.ks),
             records=sweep.steps // sweep.stride,
             stride=sweep.stride,
+            regime=sweep.regimes.get(cell.regime),
         )
-        return {**observed, **batches._asdict()}
+        told = {name: x for name, x in batches._asdict().items() if name in UNITS}
+        return {**observed, **told}
 
     return one
 
 
-def advantage_with(estimator: Estimator, parameters: dict[str, jax.Array], rewards: jax.Array) -> jax.Array:
+def advantage_with(
+    estimator: Estimator, parameters: dict[str, jax.Array], rewards: jax.Array, weight: jax.Array | None = None
+) -> jax.Array:
     """Advantages [P, G] with some parameters replaced; "omega" stands in for the batch mean reward."""
     op = jax_ops()
-    group = make_group(op, rewards)
+    group = make_group(op, rewards) if weight is None else make_group(op, rewards, weight)
     if "omega" in parameters:
         omega = parameters["omega"]
         group = group._replace(batch=group.batch._replace(omega=omega, omega_prompts=omega))
@@ -197,6 +207,7 @@ def _label(sweep: Sweep, cell: Cell, runs: dict[str, np.ndarray], values: dict[s
 
     coords: dict[str, Any] = {"world": cell.world, "estimator": row(cell.estimator)}
     coords |= {"group_size": cell.group_size, "optimizer": cell.optimizer}
+    coords |= {"regime": cell.regime} if cell.regime else {}
     coords |= {name: ("run", x) for name, x in runs.items()}
     coords |= {"k": list(sweep.ks), "step": ("record", steps), "batch_step": ("interval", steps[1:])}
     return xr.Dataset({name: named(name, x) for name, x in values.items()}, coords)
@@ -219,5 +230,6 @@ def _config(sweep: Sweep, cell: Cell) -> dict[str, Any]:
         "axes": list(sweep.axes),
         "group_size": cell.group_size,
         "optimizer": cell.optimizer,
+        **({"regime": repr(sweep.regimes[cell.regime])} if cell.regime else {}),
         **provenance.made_by(_program, worlds.get(cell.world).make, *cell.estimator.links),
     }

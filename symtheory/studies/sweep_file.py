@@ -13,6 +13,8 @@ import jax
 import numpy as np
 
 from .. import estimators, worlds
+from ..dynamics.drawing import check as check_regime
+from ..dynamics.regime import parse as parse_regime
 from ..errors import InputError, no_such
 from ..estimators import Estimator
 from .sweep import OPTIMIZERS, Sweep, advantage_with, changed, find, row
@@ -42,6 +44,12 @@ stride = 20                        # steps between records; memory grows with th
 prompts = 1                        # prompts of a batch, all of one difficulty; they share omega, not parameters
 ks = [1, 16, 256]                  # pass@k
 tile = 64                          # runs in one program and one file; its width is part of a result's identity
+
+# Regimes are a dimension of the result; each table is a row (docs/regimes.md). For instance:
+# [regimes]
+# plain = {}
+# noisy = {verifier = {false_positive = 0.1, false_negative = 0.1}}
+# dapo = {redraw = {tries = 8}, kl = 0.01}
 
 # Swept parameters are dimensions of the result. Every estimator above must take them ("omega", the batch mean
 # reward, can be fixed for all). For instance, with estimators = ["plane"]:
@@ -95,6 +103,10 @@ def parse(given: Mapping[str, Any], name: str = "sweep") -> Sweep:
     values["seeds"] = _seeds(given["seeds"], given.get("first_seed"))
     values["parameters"] = {
         key: _list(key, numbers, *_FINITE) for key, numbers in _table("parameters", given.get("parameters", {})).items()
+    }
+    values["regimes"] = {
+        key: parse_regime(_table(f"regimes.{key}", table))
+        for key, table in _table("regimes", given.get("regimes", {})).items()
     }
     values["settings"] = {world: _world_settings(world, given.get(world, {})) for world in worlds.names()}
     values["estimators"] = tuple(_estimator(entry) for entry in _entries("estimators", given["estimators"]))
@@ -202,12 +214,18 @@ def _check(sweep: Sweep) -> None:
     rows = [row(e) for e in sweep.estimators]
     if len(set(rows)) < len(rows):
         raise InputError(f"estimators must not repeat a row, got {max(rows, key=rows.count)!r} twice")
-    taken = {"world", "estimator", "group_size", "optimizer", "difficulty", "learning_rate", "seed", "k"}
+    taken = {"regime", "world", "estimator", "group_size", "optimizer", "difficulty", "learning_rate", "seed", "k"}
     for name, values in sweep.parameters.items():
         if name in taken:
             raise InputError(f"parameter {name!r} has the name of an axis")
         if name == "omega" and not all(0 <= x <= 1 for x in values):
             raise InputError(f"parameter 'omega' must be a mean reward in [0, 1], got {list(values)}")
+    for world, regime, size in itertools.product(sweep.worlds, sweep.regimes.values(), sweep.group_sizes):
+        made = jax.eval_shape(
+            lambda p, world=world: worlds.get(world).make(jax.random.key(0), p, **sweep.settings[world]),
+            jax.ShapeDtypeStruct((sweep.prompts,), float),
+        )
+        check_regime(made, size, regime)
     for estimator, size in itertools.product(sweep.estimators, sweep.group_sizes):
         _check_estimator(sweep, estimator, size)
     observed = (sweep.steps // sweep.stride + 1) * (len(sweep.ks) + 7)
