@@ -97,7 +97,7 @@ def _draws(redraw, size, success, copies=1):
     """Mean number of draws of a group, 1 + (1 - s) + ... with s the chance that it is kept, [P] -> [P]."""
     kept = redraw.keeps(copies * jnp.arange(size // copies + 1), size)
     share = (expected.binomial(size // copies, success) * kept).sum(-1)
-    return sum((1 - share) ** i for i in range(redraw.tries))
+    return sum(((1 - share) ** i for i in range(redraw.tries)), jnp.zeros_like(share))
 
 
 def slope(estimator: Estimator, size: int, success: Array, regime: Regime, batch: Any = "mean") -> Array:

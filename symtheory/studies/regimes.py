@@ -117,7 +117,7 @@ def _all_seeds(seeds, *, config, world, arm):
         def observe(params):
             p = w.success(params)
             return {
-                "passed": pass_at_k(p[:, None], jnp.array(KS)).mean(0),
+                "passed": jnp.mean(pass_at_k(p[:, None], jnp.array(KS)), axis=0),
                 "success": p,
                 "entropy": w.entropy(params).mean(),
             }
