@@ -75,7 +75,7 @@ def step(
     moved = jax.nn.log_softmax(logits + change) - jax.nn.log_softmax(logits)
     behaviours = {
         "probability": probabilities,
-        "right": correct,
+        "correct": correct,
         "count": count,
         "logit_predicted": eta * logit_change(probabilities, pull),
         "logit_measured": np.asarray(change),
@@ -94,13 +94,13 @@ def summary(result: xr.Dataset) -> str:
     unseen = result["count"].values == 0
     logit, log_prob = result.logit_measured.values[unseen], result.log_prob_measured.values[unseen]
     p, after = result.probability.values, result.probability.values * np.exp(result.log_prob_measured.values)
-    right = result.right.values
+    correct = result.correct.values
     up = int((log_prob > 1e-9).sum())
     still = bool((np.abs(logit) < 1e-6).all())
     return (
         f"C = {result.attrs['imbalance']:+.2f}. Of {unseen.sum()} behaviours that were not drawn the logits "
         f"{'stay' if still else 'move'}, and the probabilities of {up} rise. "
-        f"Success {p[right].sum():.3f} becomes {after[right].sum():.3f}."
+        f"Success {p[correct].sum():.3f} becomes {after[correct].sum():.3f}."
     )
 
 
@@ -109,14 +109,14 @@ PALE = {True: "#7FCFB9", False: "#B9BDC4"}  # behaviours that were not drawn: co
 
 def advantages(result: xr.Dataset) -> str:
     """One bar for each rollout, green for a correct one."""
-    right = result.right.values[result.drawn.values]
+    correct = result.correct.values[result.drawn.values]
     values = result.advantage.values
     labels = [
         f"rollout {i + 1}: behaviour {b + 1}, A = {a:.2f}"
         for i, (b, a) in enumerate(zip(result.drawn.values, values, strict=True))
     ]
     ticks = [(i, str(b + 1)) for i, b in enumerate(result.drawn.values)]
-    marks = [bars(range(len(values)), values, [GREEN if r else RED for r in right], labels=labels)]
+    marks = [bars(range(len(values)), values, [GREEN if r else RED for r in correct], labels=labels)]
     alt = "advantages " + ", ".join(f"{a:.2f}" for a in values)
     return chart("advantage of each rollout", marks, x="behaviour that was drawn", x_ticks=ticks, zero=True, alt=alt)
 
@@ -124,8 +124,8 @@ def advantages(result: xr.Dataset) -> str:
 def changes(result: xr.Dataset, what: str) -> str:
     """Measured change of each behaviour as a bar, predicted as a ring; `what` is "logit" or "log_prob"."""
     measured, predicted = result[f"{what}_measured"].values, result[f"{what}_predicted"].values
-    seen, right = result["count"].values > 0, result.right.values
-    colours = [(GREEN if r else RED) if s else PALE[bool(r)] for s, r in zip(seen, right, strict=True)]
+    seen, correct = result["count"].values > 0, result.correct.values
+    colours = [(GREEN if r else RED) if s else PALE[bool(r)] for s, r in zip(seen, correct, strict=True)]
     places = range(len(measured))
     labels = [
         f"behaviour {b + 1}: {m:+.3f}, predicted {q:+.3f}" for b, m, q in zip(places, measured, predicted, strict=True)

@@ -25,21 +25,21 @@ def tree(now: xr.Dataset, what: str, largest: float) -> str:
     colours = _change(now) if what == "change" else np.full(len(reach), "currentColor", object)
     order = 1 + np.argsort(reach[1:], kind="stable")
     edges = "".join(_edge(x, y, int(parent[v]), v, reach[v], str(colours[v]), what) for v in order.tolist())
-    right, mass, count = now.correct.values, reach[-leaves:], seen[-leaves:]
+    correct, mass, count = now.correct.values, reach[-leaves:], seen[-leaves:]
     height = max((HEIGHT - 28) / leaves * 0.8, 1.5)
     bars = "".join(
         f'<rect x="{LEAVES + 6}" y="{b - height / 2:.1f}" width="{1 + 150 * m / largest:.1f}" height="{height:.1f}" '
         f'fill="{GREEN if r else WRONG}"><title>{"correct" if r else "wrong"} leaf, probability {m:.4f}</title></rect>'
-        for b, m, r in zip(y[-leaves:], mass, right, strict=True)
+        for b, m, r in zip(y[-leaves:], mass, correct, strict=True)
     )
     marks = "".join(
         f'<circle cx="{LEAVES + 14 + 150 * m / largest:.1f}" cy="{b:.1f}" r="5" fill="{GREEN if r else RED}" '
         f'stroke="currentColor"><title>drawn {n:.0f} times</title></circle>'
-        for b, m, r, n in zip(y[-leaves:], mass, right, count, strict=True)
+        for b, m, r, n in zip(y[-leaves:], mass, correct, count, strict=True)
         if n
     )
     title = "the policy" if what == "mass" else "what the step changes"
-    hit = int((count * right).sum())
+    hit = int((count * correct).sum())
     drawn = f"{hit} of {int(count.sum())} drawn leaves correct"
     alt = f"{title}: tree of depth {depth}, success {float(now.success):.2f}, {drawn}"
     return (

@@ -31,7 +31,7 @@ def why_not(world: World, estimator: Estimator, update: Update, regime: Regime) 
     group = regime.group or Group()
     if update.epochs > 1:
         return "from the second epoch on the policy depends on the batch it is trained on"
-    if update.aggregation == "token_mean":
+    if update.aggregation == "token-mean":
         return "the mean length of a batch is in the denominator of every rollout of it"
     if group.hot:
         return "rollouts at another temperature have another success than the policy"
@@ -42,15 +42,15 @@ def why_not(world: World, estimator: Estimator, update: Update, regime: Regime) 
     changes_batch = regime.redraw is not None or group.sizes or group.copies > 1
     if changes_batch and "batch_independence" not in estimator.laws:
         return f"{estimator.name} looks at the rewards of all prompts, and their law is not the binomial one here"
-    if update.aggregation == "sequence_mean" and getattr(world, "length", None) is None:
+    if update.aggregation == "sequence-mean" and getattr(world, "length", None) is None:
         return "the trajectories of this world have no lengths"
-    if (_needs_listing(update, regime) or regime.entropy) and not hasattr(world, "right"):
+    if (_needs_listing(update, regime) or regime.entropy) and not hasattr(world, "correct"):
         return "trajectories must be listed for this, and this world cannot list them"
     return ""
 
 
 def _needs_listing(update: Update, regime: Regime) -> bool:
-    return bool(_lag(regime) or update.aggregation == "sequence_mean" or regime.kl)
+    return bool(_lag(regime) or update.aggregation == "sequence-mean" or regime.kl)
 
 
 def _lag(regime: Regime) -> int:
@@ -177,9 +177,9 @@ def _coefficients(params, world, estimator, update, regime, memory, batch, liste
     log_new, log_old = _log_policy(world, params), _log_policy(world, source)
     new, old = jnp.exp(log_new), jnp.exp(log_old)
     corrected = _lag(regime) > 0 and regime.stale.corrected
-    verifier, right = regime.verifier or Verifier(), world.right()  # type: ignore[attr-defined]
+    verifier, correct = regime.verifier or Verifier(), world.correct
     seen = verifier.observed(world.success(source))
-    accepted = jnp.where(right, 1 - verifier.false_negative, verifier.false_positive)
+    accepted = jnp.where(correct, 1 - verifier.false_negative, verifier.false_positive)
     mass = new if corrected else old
 
     def of_class(plus, minus):
@@ -193,7 +193,7 @@ def _coefficients(params, world, estimator, update, regime, memory, batch, liste
             ratio = jnp.exp(log_new - log_old)
             plus, minus = plus * (ratio <= 1 + update.clip_high), minus * (ratio >= 1 - update.clip_low)
         c = of_class(plus, minus)
-        if update.aggregation == "sequence_mean":
+        if update.aggregation == "sequence-mean":
             c = c / world.length
     if regime.entropy or regime.kl:
         plus, minus, _ = (x[:, None] for x in class_means(None, update.group_size, seen, regime))

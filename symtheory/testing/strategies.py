@@ -115,7 +115,7 @@ def worlds(arms: int = 5) -> SearchStrategy:
     """Bandits of one prompt (`symtheory.worlds.Bandit`) with `arms` trajectories, 1 to `arms` - 1 of them correct.
 
     >>> from hypothesis import find
-    >>> find(worlds(arms=3), lambda world: True).correct.tolist()
+    >>> find(worlds(arms=3), lambda world: True).n_correct.tolist()
     [1]
     """
 

@@ -25,8 +25,8 @@ class Bandit(World):
     """P prompts with N trajectories each. Parameters are logits [P, N], or the shared W [m] if it has features."""
 
     logits: Array
-    """[P, N] logits of the base policy; trajectory j is correct iff j < correct."""
-    correct: Array
+    """[P, N] logits of the base policy; trajectory j is correct iff j < n_correct."""
+    n_correct: Array
     """[P] number of correct trajectories of each prompt"""
     features: Array | None = None
     """[P, N, m] features phi of each trajectory, or None for independent prompts"""
@@ -60,7 +60,7 @@ class Bandit(World):
         return jnp.take_along_axis(log_policy, rollouts, axis=-1)
 
     def reward(self, rollouts):
-        return (rollouts < self.correct[:, None]).astype(self.logits.dtype)
+        return (rollouts < self.n_correct[:, None]).astype(self.logits.dtype)
 
     def rollout_length(self, rollouts):
         """Tokens of each rollout, [P, size]."""
@@ -81,16 +81,17 @@ class Bandit(World):
             return gradient
         return gradient.reshape(-1) @ self.features.reshape(-1, self.features.shape[-1])
 
-    def right(self):
+    @property
+    def correct(self):
         """[P, N] True for correct trajectories."""
-        return jnp.arange(self.logits.shape[-1]) < self.correct[:, None]
+        return jnp.arange(self.logits.shape[-1]) < self.n_correct[:, None]
 
     def success(self, params):
-        return jnp.where(self.right(), self.policy(params), 0).sum(-1)
+        return jnp.where(self.correct, self.policy(params), 0).sum(-1)
 
     def success_gradient(self, params, slopes):
         """Gradient of sum(slopes * success), `slopes[P]` fixed: pi_j (1[j correct] - P) for each trajectory."""
-        from_mean = self.right() - self.success(params)[:, None]
+        from_mean = self.correct - self.success(params)[:, None]
         return self.pull_back(slopes[:, None] * self.policy(params) * from_mean)
 
     def entropy(self, params):
@@ -104,7 +105,7 @@ class Bandit(World):
 
     def greedy(self, params):
         """[P] whether the most likely trajectory is correct."""
-        return self.policy(params).argmax(-1) < self.correct
+        return self.policy(params).argmax(-1) < self.n_correct
 
     def rare_coverage(self, params, draws=256):
         """Chance that a rare correct trajectory turns up in `draws` rollouts, mean over the rare ones, [P].
@@ -112,7 +113,7 @@ class Bandit(World):
         Rare are the less likely half of the correct trajectories under the base policy.
         """
         index = jnp.arange(self.logits.shape[-1])
-        rare = (index >= self.correct[:, None] // 2) & (index < self.correct[:, None])
+        rare = (index >= self.n_correct[:, None] // 2) & self.correct
         seen = -jnp.expm1(draws * jnp.log1p(-jnp.minimum(self.policy(params), 1 - 1e-6)))
         return jnp.where(rare, seen, 0).sum(-1) / rare.sum(-1)
 

@@ -134,10 +134,6 @@ class Tree(World):
         """Probability of every leaf, [P, leaves]."""
         return jnp.exp(self.enumerate(params))
 
-    def right(self):
-        """[P, leaves] True for correct leaves"""
-        return self.correct
-
     def levels(self, nodes):
         """[P, nodes, b] as a list over levels of [P, b^l, b]."""
         starts = level_starts(self.depth, self.branching)

@@ -236,7 +236,7 @@ def test_sampled_runs_agree_with_an_exact_markov_chain_of_two_arms(single_precis
     error = final.std() / math.sqrt(runs)
     assert abs(final.mean() - exact) < 4 * error
     _, path = mean_field(
-        Bandit(w.logits[:1], w.correct[:1]),
+        Bandit(w.logits[:1], w.n_correct[:1]),
         estimators.get("grpo"),
         optimizer,
         size,

@@ -75,7 +75,7 @@ CASES = {
         Regime(Verifier(0.1, 0.2), Redraw(0.2, 0.8, 2), entropy=0.1, kl=0.2),
         Update(G),
     ),
-    "lengths": ("tree", Regime(entropy=0.05), Update(G, aggregation="sequence_mean")),
+    "lengths": ("tree", Regime(entropy=0.05), Update(G, aggregation="sequence-mean")),
     "stale with ratios and clipping": (
         "bandit",
         Regime(Verifier(0.1, 0.1), stale=Stale(2), entropy=0.1),
@@ -230,7 +230,7 @@ def test_a_mean_field_remembers_what_the_regime_asks_for():
     state, _ = mean_field(w, GRPO, optax.sgd(0.01), G, observe=w.success, steps=3, regime=regime)
     base = expected.slope(GRPO, G, w.success(w.init()))
     policy = w.policy(w.init())
-    first = base[:, None] * policy * (w.right() - w.success(w.init())[:, None])
+    first = base[:, None] * policy * (w.correct - w.success(w.init())[:, None])
     np.testing.assert_allclose(state.params - w.init(), 0.03 * first, rtol=0.05, atol=1e-5)
     assert np.asarray(state.memory["past"]).shape[0] == 2
 
@@ -257,7 +257,7 @@ BAD = {
         world("bandit").init(), world("bandit"), GRPO, Update(G, 2), Regime(kl=0.1)
     ),
     "mean length of a batch": lambda: expected_regime.gradient(
-        world("bandit").init(), world("bandit"), GRPO, Update(G, aggregation="token_mean"), Regime(kl=0.1)
+        world("bandit").init(), world("bandit"), GRPO, Update(G, aggregation="token-mean"), Regime(kl=0.1)
     ),
     "no key of a regime 'verifer'": lambda: parse({"verifer": {}}),
     "kind of admit must be one of": lambda: parse({"admit": {"low": 0.1}}),
@@ -278,11 +278,11 @@ def test_lengths_tell_the_three_aggregations_apart():
     w = world("bandit")
     rollouts, rewards = jnp.array([[0, 6], [0, 6]]), jnp.array([[1.0, 0.0]] * 2)
     a = advantage()(rewards)
-    shares = {n: sampled.token_share(w, rollouts, n) for n in ("trajectory", "sequence_mean", "token_mean")}
+    shares = {n: sampled.token_share(w, rollouts, n) for n in ("sequence-sum", "sequence-mean", "token-mean")}
     sums = {n: float((a * s).sum(-1)[0]) for n, s in shares.items()}
-    assert sums["trajectory"] == pytest.approx(0)
-    assert sums["token_mean"] == pytest.approx(0)
-    assert sums["sequence_mean"] > 0.01
+    assert sums["sequence-sum"] == pytest.approx(0)
+    assert sums["token-mean"] == pytest.approx(0)
+    assert sums["sequence-mean"] > 0.01
     with pytest.raises(InputError, match="has no lengths"):
         bare = replace(w, length=None)
-        sampled.token_share(bare, rollouts, "sequence_mean")
+        sampled.token_share(bare, rollouts, "sequence-mean")
