@@ -11,6 +11,7 @@ from .. import formats
 from ..formats import Format
 from ..formats.base import only
 from ..grouping import fitting_size, uneven
+from .arranging import Arrangement, arranged, arrangement
 from .fields import Refusal, Sample, Wishes, choose, seen
 from .opening import Shape, dig, flatten, opened, shape, unnested
 from .rewards import Terms, choose_reward
@@ -39,6 +40,8 @@ class Plan(NamedTuple):
     step: int
     """Step of a file without a step column"""
     where: Mapping[str, str]
+    order: Arrangement = Arrangement()
+    """What is put in order in a record before it is opened"""
 
     @property
     def columns(self) -> list[str]:
@@ -62,7 +65,10 @@ def plan(path: Path, records: Sequence[dict], wishes: Wishes, inside: str) -> Pl
     """
     if not records:
         raise Refusal(f"{path} holds no row that is a JSON object: not a rollout log, or damaged from the start")
-    own = shape(records, wishes.columns.get("reward") or (wishes.reward or "").split("+")[0])
+    told = wishes.columns.get("reward") or (wishes.reward or "").split("+")[0]
+    order = arrangement(records, told)
+    records = [arranged(record, order) for record in records] if any(order) else records
+    own = shape(records, told)
     sample = _sample(records, own)
     form = _recognise(path, sample, wishes.log_format)
     if form.rows and own != Shape(form.rows):
@@ -85,7 +91,7 @@ def plan(path: Path, records: Sequence[dict], wishes: Wishes, inside: str) -> Pl
         )
     if form.one and block is None:
         _must_fit(path, form, sample, fields, parts)
-    return Plan(form, fields, parts, terms, free, own, block, _step_in(inside), wishes.where)
+    return Plan(form, fields, parts, terms, free, own, block, _step_in(inside), wishes.where, order)
 
 
 def _must_fit(path: Path, form: Format, sample: Sample, fields: Mapping[str, str], parts: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from ..files import documents, parquet
 from ..files.sources import kind, records
 from ..rows import Skipped, row_type
+from .arranging import arranged
 from .mapping import Plan
 from .opening import Shape, dig, opened, unnested
 from .turns import Turns
@@ -49,7 +50,7 @@ def read_rows(
 
 
 def _is_flat_parquet(path: Path, plan: Plan) -> bool:
-    if kind(path) != "parquet" or plan.shape != Shape():
+    if kind(path) != "parquet" or plan.shape != Shape() or any(plan.order):
         return False
     kinds = parquet.schema(path)
     return all(c in kinds and parquet.is_flat(kinds[c]) for c in plan.columns if c != "#")
@@ -66,7 +67,7 @@ def _parquet_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
 
 def _is_flat_lines(path: Path, plan: Plan) -> bool:
     """Whether a file has an object a line, with all that is needed in its top-level keys."""
-    if kind(path) != "json" or plan.shape != Shape() or any("." in c for c in plan.columns):
+    if kind(path) != "json" or plan.shape != Shape() or any(plan.order) or any("." in c for c in plan.columns):
         return False
     return documents.is_by_line(path)
 
@@ -86,7 +87,7 @@ def _record_parts(path: Path, plan: Plan, skipped: Skipped) -> Iterator[Part]:
     record_of: list[int] = []
     simple = plan.shape == Shape()
     place = -1
-    for number_, line, record in _unnested(_numbered(path, plan, skipped), plan.shape):
+    for number_, line, record in _unnested(_ordered(path, plan, skipped), plan.shape):
         if simple:
             place = number_
             for name in names:
@@ -128,11 +129,18 @@ def _unnested(found: Iterator[tuple[int, int, dict]], form: Shape) -> Iterator[t
         yield place, line, inner
 
 
+def _ordered(path: Path, plan: Plan, skipped: Skipped) -> Iterator[tuple[int, int, dict]]:
+    """(place, line, record) with what the plan puts in order."""
+    found = _numbered(path, plan, skipped)
+    return ((place, line, arranged(r, plan.order)) for place, line, r in found) if any(plan.order) else found
+
+
 def _numbered(path: Path, plan: Plan, skipped: Skipped) -> Iterator[tuple[int, int, dict]]:
     """(place, line, record); places count damaged lines too, so that blocks of rows stay what they are."""
     if kind(path) == "parquet":
         start = 0
         names = list(dict.fromkeys(_top(path, c) for c in plan.columns if c != "#"))
+        names = list(parquet.schema(path)) if any(plan.order) else names
         for columns in parquet.columns(path, names, skipped, 512):
             size = columns.pop("")
             values = {n: c.plain() if isinstance(c, Coded) else list(c) for n, c in columns.items()}
@@ -140,7 +148,7 @@ def _numbered(path: Path, plan: Plan, skipped: Skipped) -> Iterator[tuple[int, i
                 yield start + i, start + i + 1, {n: v[i] for n, v in values.items()}
             start += size
         return
-    keys = list(dict.fromkeys([c.partition(".")[0] for c in plan.columns] + plan.columns))
+    keys = None if any(plan.order) else list(dict.fromkeys([c.partition(".")[0] for c in plan.columns] + plan.columns))
     before = skipped.total
     for place, (line, record) in enumerate(records(path, skipped, keys)):
         yield place + skipped.total - before, line, record
