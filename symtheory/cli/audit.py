@@ -1,5 +1,6 @@
 """`symtheory audit`: whether a log can be trusted, and what symmetry the training run has."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import tyro
@@ -28,7 +29,7 @@ def run(
     parquet, packed or not, with a reward a rollout under one of the usual names. Nothing in a log is executed.
 
     Args:
-        logs: files, folders and globs.
+        logs: files, folders, globs and pipes; - is standard input.
         log_format: name of the format, if it is not recognised.
         group_size: rollouts per prompt, where the log does not tell.
         reward: column of the reward, or a weighted sum such as correct+0.2*brevity.
@@ -44,9 +45,8 @@ def run(
     """
     import json
 
-    from ..audit import audit, read
+    from ..audit.files.spool import is_pipe, spooled
     from ..audit.trend import failing
-    from ..audit.watching import first_of_last
     from ..errors import InputError
 
     if last is not None and last < 1:
@@ -60,13 +60,12 @@ def run(
         where=_pairs("where", where),
     )
 
-    def report() -> dict:
-        first = None if last is None else first_of_last(read(logs, **wishes), last)  # type: ignore[arg-type]
-        return audit(read(logs, **wishes, first_step=first), estimator, against)  # type: ignore[arg-type]
-
+    if follow and any(map(is_pipe, logs)):
+        raise InputError("--follow must have files or folders that grow, got a pipe")
     if follow:
-        return _follow(logs, report, fail_if)
-    found = report()
+        return _follow(logs, lambda: _report(logs, wishes, last, estimator, against), fail_if)
+    with spooled(logs) as paths:
+        found = _report(paths, wishes, last, estimator, against)
     failed = failing(fail_if, found)
     if format == "json":
         print(json.dumps(found, indent=1, allow_nan=False))
@@ -77,6 +76,14 @@ def run(
     else:
         _show(found)
     return _end(failed)
+
+
+def _report(logs: Sequence[str], wishes: dict, last: int | None, estimator: str, against: tuple[str, ...]) -> dict:
+    from ..audit import audit, read
+    from ..audit.watching import first_of_last
+
+    first = None if last is None else first_of_last(read(logs, **wishes), last)
+    return audit(read(logs, **wishes, first_step=first), estimator, against)
 
 
 def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:

@@ -25,7 +25,7 @@ def run(
     tabs, | (markdown) or & (LaTeX), with or without percent signs.
 
     Args:
-        table: file with a pass@k table; without it, tables 3 to 7 of arXiv:2602.05548.
+        table: file with a pass@k table, - for standard input; without it, tables 3 to 7 of arXiv:2602.05548.
         samples: samples per question; the largest k of each row if not given.
         rounding: half a unit of the last printed digit, in percentage points; as the table prints if not given.
         questions: questions per benchmark, as pairs such as AMC23 40, for the granularity of pass@k at k = samples.
@@ -40,6 +40,7 @@ def run(
     from rich.console import Console
 
     from .. import evidence
+    from ..audit.files.spool import spooled
     from ..errors import InputError
 
     if rounding is not None and not 0 <= rounding < 50:
@@ -54,7 +55,8 @@ def run(
     if table is None:
         rows = evidence.other_papers() if other_papers else evidence.published()
     else:
-        rows, notes = evidence.read(table, unit)
+        with spooled([table]) as (path,):
+            rows, notes = evidence.read(path, unit)
     half = None if rounding is None else rounding / 100
     with Console(stderr=True).status(f"testing {len(rows)} rows"):
         found = {**evidence.evidence(rows, samples, half, questions, base), "notes": notes}

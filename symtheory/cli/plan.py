@@ -35,7 +35,7 @@ def run(
 
     Args:
         source: a rollout log, a pass@k table, or a file of pass rates (numbers; columns success, or correct and total;
-            JSON lists of 0 and 1).
+            JSON lists of 0 and 1); - is standard input.
         success: success probabilities of the questions, in place of a source.
         measured: tries of each question behind the pass rates of a file.
         method: row of a pass@k table; the first if not given.
@@ -56,6 +56,7 @@ def run(
     """
     import json
 
+    from ..audit.files.spool import spooled
     from ..errors import InputError
     from ..plan.report import ESTIMATORS, plan
     from ..plan.source import from_file, from_success
@@ -69,15 +70,16 @@ def run(
     if source is None:
         found = from_success(success)
     else:
-        found = from_file(
-            source,
-            measured=measured,
-            method=method,
-            dataset=dataset,
-            reward=reward,
-            group_size=group_size,
-            last=last,
-        )
+        with spooled([source]) as (path,):
+            found = from_file(
+                Path(path),
+                measured=measured,
+                method=method,
+                dataset=dataset,
+                reward=reward,
+                group_size=group_size,
+                last=last,
+            )
     size = group_size or found.group_size or 8
     report = plan(
         found.population,

@@ -65,7 +65,8 @@ def shown(path: Path) -> str:
 def _expand(path: Path) -> list[Path]:
     if path.exists():
         return [no_stream(path)]
-    matches = sorted((Path(p) for p in glob.glob(str(path), recursive=True)), key=natural)
+    matches = [Path(p) for p in glob.glob(str(path), recursive=True)]
+    matches = sorted((p for p in matches if p.is_file() or p.is_dir()), key=natural)
     if not matches:
         raise InputError(f"no log at {shown(path)}")
     return matches
