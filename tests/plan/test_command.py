@@ -19,13 +19,14 @@ def run(monkeypatch, capsys, *arguments):
 
 
 def test_the_answer_comes_first_and_says_what_json_says(monkeypatch, capsys):
-    status, text, _ = run(monkeypatch, capsys, "--success", 0.02, 0.4, 0.9)
+    options = ["--success", 0.02, 0.4, 0.9, "--group-sizes", 8, 16, "--estimators", "grpo", "dr_grpo"]
+    status, text, _ = run(monkeypatch, capsys, *options)
     assert status == 0
-    report = json.loads(run(monkeypatch, capsys, "--success", 0.02, 0.4, 0.9, "--format", "json")[1])
+    report = json.loads(run(monkeypatch, capsys, *options, "--format", "json")[1])
     now, larger = (g["live"] for g in report["group_sizes"] if g["group_size"] in (8, 16))
     flat = " ".join(text.split())
     assert f"G = 16: {100 * larger:.0f}% of the groups live instead of {100 * now:.0f}% at G = 8" in flat
-    lost = report["group_sizes"][2]["estimators"]["grpo"]["filter"]["gain_lost"]
+    lost = report["group_sizes"][0]["estimators"]["grpo"]["filter"]["gain_lost"]
     assert f"costs {100 * lost:.0f}% of the gain of grpo." in flat
     assert text.index("G = 16") < text.index("questions  live")
 
@@ -45,7 +46,8 @@ def test_options_reach_the_plan(monkeypatch, capsys):
 def test_a_table_compares_its_rows_and_draws_a_picture(monkeypatch, capsys, tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("method,pass@1,pass@8,pass@64\nBase,30.1,60.2,80.0\nRL,50.3,61.0,70.0\n")
-    status, text, _ = run(monkeypatch, capsys, table, "--out", tmp_path / "p.png")
+    options = ["--group-sizes", 8, 16, "--estimators", "grpo", "dr_grpo", "--out", tmp_path / "p.png"]
+    status, text, _ = run(monkeypatch, capsys, table, *options)
     assert status == 0
     assert "the curves cross between k = 8 and 64" in " ".join(text.split())
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")

@@ -17,13 +17,14 @@ def evaluations(other, k, questions, samples, times, seed, new):
     """Estimated differences of pass@k in simulated evaluations, [times], and their true standard errors squared."""
     rng = np.random.default_rng(seed)
     fixed = rng.integers(0, len(other), questions)
-    values = []
-    for _ in range(times):
-        q = rng.integers(0, len(other), questions) if new else fixed
-        counts = [rng.binomial(samples, p[q]) for p in (POPULATION.success, other)]
-        first, second = (unbiased_pass_at_k(samples, c, k) for c in counts)
-        values.append(second - first)
-    return np.array(values)
+    q = rng.integers(0, len(other), (times, questions)) if new else np.broadcast_to(fixed, (times, questions))
+    first, second = (estimates(rng.binomial(samples, p[q]), samples, k) for p in (POPULATION.success, other))
+    return second - first
+
+
+def estimates(counts, samples, k):
+    """Unbiased pass@k of counts of correct samples."""
+    return unbiased_pass_at_k(samples, np.arange(samples + 1), k)[counts]
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (6, 1), (6, 3), (6, 6), (40, 25)])
@@ -50,13 +51,9 @@ def test_a_difference_is_seen_as_often_as_promised_on_the_same_questions():
     found = compare(POPULATION, other, 16, 60, 24, 0.8)
     for samples in (24, found["samples_needed"]):
         error = compare(POPULATION, other, 16, 60, samples, 0.8)
-        drawn = [
-            unbiased_pass_at_k(
-                samples, np.random.default_rng(i).binomial(samples, np.stack([other, POPULATION.success])), 16
-            )
-            for i in range(1500)
-        ]
-        gaps = np.array([(b - a).mean() for b, a in drawn])  # all 60 questions of the population, once each
+        rng = np.random.default_rng(0)
+        b, a = (estimates(rng.binomial(samples, p, (1500, 60)), samples, 16) for p in (other, POPULATION.success))
+        gaps = (b - a).mean(1)  # all 60 questions of the population, once each
         seen = gaps / error["standard_error"]["same_questions"] > LEVEL
         assert gaps.mean() == pytest.approx(0.04, abs=4 * gaps.std() / 1500**0.5)
         assert gaps.std() == pytest.approx(error["standard_error"]["same_questions"], rel=0.08)
@@ -71,16 +68,14 @@ def test_a_crossing_has_the_size_that_was_asked_for_and_is_seen_in_the_promised_
     assert gaps == pytest.approx([0.03, -0.03], abs=1e-9)
     ends = [compare(POPULATION, other, k, 60, 64, 0.9) for k in (1, 64)]
     questions = max(end["questions_needed"] for end in ends)
-    rng, both = np.random.default_rng(5), []
-    for _ in range(400):
-        q = rng.integers(0, 60, questions)
-        counts = [rng.binomial(64, p[q]) for p in (POPULATION.success, other)]
-        z = []
-        for k in (1, 64):
-            d = unbiased_pass_at_k(64, counts[1], k) - unbiased_pass_at_k(64, counts[0], k)
-            z.append(d.mean() / (d.std(ddof=1) / questions**0.5))
-        both.append(z[0] > LEVEL and z[1] < -LEVEL)
-    assert np.mean(both) > 0.8 - 3 * 0.02
+    rng = np.random.default_rng(5)
+    q = rng.integers(0, 60, (400, questions))
+    counts = [rng.binomial(64, p[q]) for p in (POPULATION.success, other)]
+    z = []
+    for k in (1, 64):
+        d = estimates(counts[1], 64, k) - estimates(counts[0], 64, k)
+        z.append(d.mean(1) / (d.std(1, ddof=1) / questions**0.5))
+    assert ((z[0] > LEVEL) & (z[1] < -LEVEL)).mean() > 0.8 - 3 * 0.02
 
 
 def test_differences_that_no_shift_can_make_are_none():
