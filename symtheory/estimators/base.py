@@ -209,7 +209,8 @@ def get(name: str, **params) -> Estimator:
     >>> get("positive_dominant", beta=5).params["beta"]
     5
     """
-    _discover()
+    if name not in _registry:
+        _discover()
     if name not in _registry:
         raise no_such("estimator", name, _registry)
     return _registry[name].with_params(**params)

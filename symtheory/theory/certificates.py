@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-Polynomial = dict[tuple[tuple[str, int], ...], Fraction]
-"""Coefficient of each monomial, a monomial being the sorted pairs (variable, exponent)."""
+Polynomial = dict[tuple[tuple[str, int], ...], int | Fraction]
+"""Coefficient of each monomial, a monomial being the sorted pairs (variable, exponent); whole ones are ints, for speed."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def add(*polynomials: Polynomial) -> Polynomial:
     total: Polynomial = {}
     for polynomial in polynomials:
         for monomial, c in polynomial.items():
-            total[monomial] = total.get(monomial, Fraction(0)) + c
+            total[monomial] = total.get(monomial, 0) + c
     return {monomial: c for monomial, c in total.items() if c}
 
 
@@ -76,7 +76,7 @@ def multiply(a: Polynomial, b: Polynomial) -> Polynomial:
             for variable, e in n:
                 exponents[variable] = exponents.get(variable, 0) + e
             key = tuple(sorted(exponents.items()))
-            product[key] = product.get(key, Fraction(0)) + c * d
+            product[key] = product.get(key, 0) + c * d
     return {monomial: c for monomial, c in product.items() if c}
 
 
@@ -123,29 +123,31 @@ def _in_z3(text: str, z3: Any) -> Any:
 
 
 def _power(base: Polynomial, exponent: Polynomial) -> Polynomial:
-    result: Polynomial = {(): Fraction(1)}
-    for _ in range(int(_constant(exponent))):
+    result: Polynomial = {(): 1}
+    for _ in range(int(_only_number(exponent))):
         result = multiply(result, base)
     return result
 
 
-def _constant(p: Polynomial) -> Fraction:
+def _only_number(p: Polynomial) -> int | Fraction:
     if set(p) - {()}:
         raise ValueError("only numbers may divide or be an exponent in a certificate")
-    return p.get((), Fraction(0))
+    return p.get((), 0)
 
 
-def _number(value) -> Polynomial:
-    return {(): Fraction(value)} if value else {}
+def constant(value: int | Fraction) -> Polynomial:
+    """A number as a polynomial."""
+    value = Fraction(value)
+    return {(): value.numerator if value.denominator == 1 else value} if value else {}
 
 
 _NUMBERS = (lambda *terms: sum(terms, Fraction(0)), lambda a, b: a * b, lambda a, b: a / b, lambda a, b: a ** int(b))
 _POLYNOMIALS = (
-    lambda name: {((name, 1),): Fraction(1)},
-    _number,
+    lambda name: {((name, 1),): 1},
+    constant,
     add,
     multiply,
-    lambda a, b: multiply(a, _number(1 / _constant(b))),
+    lambda a, b: multiply(a, constant(1 / Fraction(_only_number(b)))),
     _power,
 )
 

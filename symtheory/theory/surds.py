@@ -7,6 +7,7 @@ beside numpy, jax and sympy, and a second opinion on a derivation made with the 
 
 import functools
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -26,13 +27,13 @@ class Surd:
 
     __slots__ = ("terms",)
 
-    def __init__(self, terms: dict[int, Fraction]) -> None:
+    def __init__(self, terms: Mapping[int, int | Fraction]) -> None:
         self.terms = {n: q for n, q in terms.items() if q}
 
     def __add__(self, other):
         if isinstance(other, np.ndarray):
             return NotImplemented  # numpy then adds element by element
-        terms = dict(self.terms)
+        terms: dict[int, int | Fraction] = dict(self.terms)
         for n, q in surd(other).terms.items():
             terms[n] = terms.get(n, 0) + q
         return Surd(terms)
@@ -40,12 +41,13 @@ class Surd:
     def __mul__(self, other):
         if isinstance(other, np.ndarray):
             return NotImplemented
-        terms: dict[int, Fraction] = {}
+        terms: dict[int, int | Fraction] = {}
+        others = surd(other).terms.items()
         for n, q in self.terms.items():
-            for m, r in surd(other).terms.items():
+            for m, r in others:
                 common = math.gcd(n, m)
                 root = n * m // common**2
-                terms[root] = terms.get(root, Fraction(0)) + q * r * common
+                terms[root] = terms.get(root, 0) + q * r * common
         return Surd(terms)
 
     def __neg__(self):
@@ -82,7 +84,7 @@ class Surd:
             raise ZeroDivisionError("division by an exact zero")
         largest = max(self.terms)
         if largest == 1:
-            return Surd({1: 1 / self.terms[1]})
+            return Surd({1: 1 / Fraction(self.terms[1])})
         prime = _smallest_prime(largest)
         conjugate = Surd({n: -q if n % prime == 0 else q for n, q in self.terms.items()})
         return conjugate * (self * conjugate).inverse()
@@ -130,10 +132,10 @@ class Surd:
         return text.replace("+ -", "- ")
 
 
-def _term(n: int, q: Fraction) -> str:
+def _term(n: int, q: int | Fraction) -> str:
     if n == 1:
         return str(q)
-    return {Fraction(1): "", Fraction(-1): "-"}.get(q, f"{q}*") + f"sqrt({n})"
+    return {1: "", -1: "-"}.get(q, f"{q}*") + f"sqrt({n})"
 
 
 def surd(x) -> Surd:
@@ -142,7 +144,7 @@ def surd(x) -> Surd:
         return x
     if isinstance(x, float):
         return Surd({1: Fraction(repr(float(x)))})
-    return Surd({1: Fraction(int(x) if isinstance(x, np.integer) else x)})
+    return Surd({1: int(x) if isinstance(x, int | np.integer) else Fraction(x)})
 
 
 def sqrt(x) -> Surd:
@@ -150,7 +152,7 @@ def sqrt(x) -> Surd:
     x = surd(x)
     if set(x.terms) - {1} or x.sign() < 0:
         raise ValueError(f"no exact square root of {x}")
-    value = x.terms.get(1, Fraction(0))
+    value = x.terms.get(1, 0)
     outside, inside = _square_part(value.numerator * value.denominator)
     return Surd({inside: Fraction(outside, value.denominator)})
 

@@ -32,7 +32,7 @@ def derivative_is(objective: str, slope: str) -> bool:
     """
     a, b = derivative(tree(_text(objective))), value(tree(_text(slope)))
     gap = _ARITHMETIC.difference(a, b)
-    return not reduce(gap, _TABLE.rules())
+    return not reduce(gap, _TABLE.rules)
 
 
 def _text(text: str) -> str:

@@ -13,6 +13,7 @@ brackets, `grpo[ddof, eps]: sum A = 0` or `passk[k:2]: ...`, or in front of a qu
 """
 
 import ast
+import functools
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -103,11 +104,13 @@ def python(text: str) -> str:
     return "".join(tokens)
 
 
+@functools.cache
 def tree(text: str) -> ast.expr:
     """Syntax tree of a Python expression."""
     return ast.parse(text, mode="eval").body
 
 
+@functools.cache
 def estimators_in(formula: Formula) -> list[str]:
     """Estimators that a formula is about, with their parameters as text."""
     nodes = [n for side in (formula.left, formula.right) for n in ast.walk(tree(side))]

@@ -17,8 +17,9 @@ from ..surds import Surd, exp, sqrt, surd
 from .formulas import Formula, estimators_in, name_and_parameters, tree, walk
 
 LARGEST = 200
-EVERY = 16
-"""Up to this size every group is tried; above it every size, with K = 1, G/2, G - 1 and two random ones."""
+EVERY, MANY = 16, 64
+"""Up to the first size every group is tried; above it every size, with K = 1, G - 1 and random ones: three up to the
+second, then one."""
 EDGE = 1e-6
 """How near the batch mean omega comes to 0 and 1."""
 EXACT = 6
@@ -114,14 +115,14 @@ class Draws:
 
 @functools.cache
 def all_sizes(seed: int, largest: int = LARGEST) -> Draws:
-    """Every group up to `EVERY`, and about five of each size up to `largest`."""
+    """Every group up to `EVERY`, and three to five of each size up to `largest`."""
     rng = np.random.default_rng(seed)
     pairs = []
     for size in range(2, largest + 1):
         if size <= EVERY:
             chosen = range(1, size)
         else:
-            chosen = sorted({1, size // 2, size - 1, *rng.integers(1, size, 2).tolist()})
+            chosen = sorted({1, size - 1, *rng.integers(1, size, 1 + 2 * (size <= MANY)).tolist()})
         pairs += [(k, size - k) for k in chosen]
     correct, wrong = np.array(pairs).T
     omega = rng.random(len(pairs))

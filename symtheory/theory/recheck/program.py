@@ -157,7 +157,7 @@ def _settled(state: _State, formula: Formula, claims: Mapping[str, Any]) -> bool
             state.complaints.append(f"the claim of `{formula.text}` is not what the formula says")
         if add(parse(claims["left"]), _negative(parse(claims["right"]))) != claim:
             state.complaints.append(f"the two sides of `{formula.text}` do not have its difference")
-        rules = state.table.rules()
+        rules = state.table.rules
         parts = [multiply(parse(q), add(parse(f"{v}**2"), _negative(rules[v]))) for v, q in claims["cofactors"].items()]
         if add(*parts) != claim:
             state.complaints.append(f"the cofactors of `{formula.text}` do not give its claim")
@@ -177,7 +177,7 @@ def claims_of(formula: Formula, table: Table) -> dict[str, Any]:
     left, right, claim = cross_products(formula, table)
     if len(left) + len(right) > LONGEST:
         return {"lean": True}
-    cofactors, _ = divide(claim, table.rules())
+    cofactors, _ = divide(claim, table.rules)
     return {"left": left, "right": right, "cofactors": {v: text_of(q) for v, q in cofactors.items()}}
 
 

@@ -7,17 +7,18 @@ Functions such as exp and min are variables of their own, one for each argument.
 """
 
 import ast
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from ..certificates import Polynomial, add, parse
+from ..certificates import Polynomial, add, constant, parse
 from ..certificates import multiply as _multiply
 from .formulas import Formula, tree, walk
 
-Frozen = tuple[tuple[tuple[tuple[str, int], ...], Fraction], ...]
-ONE: Polynomial = {(): Fraction(1)}
+Frozen = tuple[tuple[tuple[tuple[str, int], ...], int | Fraction], ...]
+ONE: Polynomial = {(): 1}
 RULES: dict[str, Polynomial] = {"g": parse("k**2 + f**2")}
 """variable -> the polynomial that its square is."""
 
@@ -58,7 +59,9 @@ class Table:
     forms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """estimator -> {"Aplus": text, "Aminus": text}, as the code gives them on symbols."""
 
+    @functools.cached_property
     def rules(self) -> dict[str, Polynomial]:
+        """The square of every root variable."""
         return RULES | {variable: parse(square) for variable, square in self.squares.items()}
 
 
@@ -116,7 +119,7 @@ def divide(p: Polynomial, rules: Mapping[str, Polynomial]) -> tuple[dict[str, Po
                 powers = dict(m)
                 powers[variable] -= 2
                 key = tuple(sorted((v, n) for v, n in powers.items() if n))
-                quotient[key] = quotient.get(key, Fraction(0)) + c
+                quotient[key] = quotient.get(key, 0) + c
             cofactors[variable] = add(cofactors.get(variable, {}), quotient)
             low = {m: c for m, c in p.items() if m not in high}
             p = add(low, multiply(quotient, rules[variable]))
@@ -158,7 +161,7 @@ class Symbols:
         return self.at(self.add(n["K"], minus), self.add(n["F"], self.number(Fraction(1))), n["w"], n["v"])
 
     def number(self, value: Fraction) -> Ratio:
-        return Ratio({(): value} if value else {})
+        return Ratio(constant(value))
 
     def name(self, name: str) -> Ratio:
         n = self.names
@@ -168,7 +171,7 @@ class Symbols:
             return self.add(n["K"], n["F"])
         if name == "p":
             return self.divide(n["K"], self.name("G"))
-        return Ratio({((name, 1),): Fraction(1)})
+        return Ratio({((name, 1),): 1})
 
     def quantity(self, spec: str, name: str) -> Ratio:
         spec = spec or self.estimator
@@ -184,7 +187,7 @@ class Symbols:
 
     def _made(self, num: Polynomial, den: Mapping[Frozen, int]) -> Ratio:
         if self.lean:
-            num = reduce(num, self.table.rules())
+            num = reduce(num, self.table.rules)
         return Ratio(num, den) if num else Ratio({})
 
     def add(self, a: Ratio, b: Ratio) -> Ratio:
@@ -212,7 +215,7 @@ class Symbols:
             raise ZeroDivisionError("division by an expression that is 0")
         below = {} if b.num == ONE else {freeze(b.num): 1}
         if set(b.num) == {()}:  # a number
-            inverse = Ratio({(): 1 / b.num[()]}, {})
+            inverse = Ratio({(): 1 / Fraction(b.num[()])}, {})
             below = {}
         else:
             inverse = Ratio(ONE, below)
@@ -242,7 +245,7 @@ class Symbols:
             if function == name and len(texts) == len(args):
                 listed = [walk(tree(t), replace(self, names={})) for t in texts]
                 if all(self.same(x, y) for x, y in zip(listed, args, strict=True)):
-                    return Ratio({((variable, 1),): Fraction(1)})
+                    return Ratio({((variable, 1),): 1})
         raise Missing(name, [ratio_text(x) for x in args])
 
     def difference(self, a: Ratio, b: Ratio) -> Polynomial:
@@ -251,11 +254,11 @@ class Symbols:
 
     def same(self, a: Ratio, b: Ratio) -> bool:
         lean = replace(self, lean=True)
-        return not reduce(lean.difference(a, b), self.table.rules())
+        return not reduce(lean.difference(a, b), self.table.rules)
 
     def sign(self, x: Ratio) -> int:
         """1 if x >= 0 shows in its coefficients, -1 if x <= 0; raises `Unsigned` otherwise."""
-        rules = self.table.rules()
+        rules = self.table.rules
         sign = polynomial_sign(reduce(x.num, rules), self.least)
         for factor, power in x.den.items():
             if power % 2:
@@ -336,7 +339,7 @@ def _moved(p: Polynomial, move: Mapping[str, Any]) -> Polynomial:
                 for _ in range(power):
                     term = multiply(term, new)
             elif power:
-                term = multiply(term, {((variable, power),): Fraction(1)})
+                term = multiply(term, {((variable, power),): 1})
         total = add(total, term)
     return total
 
@@ -369,7 +372,7 @@ def settled(formula: Formula, table: Table, lean: bool = False) -> bool:
     Raises `Unsigned` where no sign shows, and `Missing` where the table lacks a root or a function.
     """
     left, right, arithmetic = sides(formula, table, lean)
-    rules = table.rules()
+    rules = table.rules
     if formula.relation == "=":
         return not reduce(arithmetic.difference(left, right), rules)
     if formula.relation == "!=":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....ops import numpy_ops
-from ...exact import exact_advantages
+from ...exact import exact_advantages, exact_two_outcomes
 from ...surds import Surd, surd
 from .. import groups
 from ..groups import resolve
@@ -17,8 +17,12 @@ from ..groups import resolve
 
 def table(name: str, size: int, omega: Any, **params: Any) -> tuple[np.ndarray, np.ndarray]:
     """A+(K) and A-(K), K = 0..G, from the code on groups written out; 0 for an empty class. omega may be [G + 1]."""
+    return at_counts(name, np.arange(size + 1), size, omega, **params)
+
+
+def at_counts(name: str, k: np.ndarray, size: int, omega: Any, **params: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The same for some numbers k[n] of correct rollouts."""
     code = resolve(name).with_params(**params) if params else resolve(name)
-    k = np.arange(size + 1)
     w = np.broadcast_to(np.asarray(omega, dtype=float), k.shape)
     with np.errstate(all="ignore"):
         plus, minus = groups.written_out(code, numpy_ops(), k, size, w, np.arange(size))
@@ -26,13 +30,20 @@ def table(name: str, size: int, omega: Any, **params: Any) -> tuple[np.ndarray, 
 
 
 def exact_table(name: str, size: int, omega: Any) -> list[tuple[Surd, Surd]]:
-    """The same in exact numbers; `omega` a number or a function of K."""
-    found = []
+    """The same in exact numbers, above `WRITTEN_OUT` by counts; `omega` a number or a function of K."""
+    code, found = resolve(name), []
     for k in range(size + 1):
         w = omega(k) if callable(omega) else omega
-        a = exact_advantages(resolve(name), [1] * k + [0] * (size - k), omega=w)
+        if size > WRITTEN_OUT:
+            found.append(exact_two_outcomes(code, k, size, w))
+            continue
+        a = exact_advantages(code, [1] * k + [0] * (size - k), omega=w)
         found.append((a[0] if k else surd(0), a[-1] if k < size else surd(0)))
     return found
+
+
+WRITTEN_OUT = 8
+"""Largest group that `exact_table` evaluates rollout by rollout; floats are at every size."""
 
 
 def compositions(arms: int, size: int) -> Iterator[tuple[tuple[int, ...], int]]:

@@ -11,7 +11,7 @@ from ...surds import surd
 from .. import groups
 from ..groups import resolve
 from .base import FLOAT, POINTS, TO_N, trial
-from .tables import bernstein, compositions, exact_table, table
+from .tables import at_counts, bernstein, compositions, exact_table, table
 
 
 @trial(POINTS)
@@ -152,8 +152,8 @@ def ends_of_the_weight(seed: int, forms: dict[str, str]) -> Iterator[bool]:
     }
     for name, text in forms.items():
         for size, w in itertools.product(range(2, groups.LARGEST + 1), (0.3, 0.5, 0.9)):
-            plus, minus = table(name, size, w)
-            first, last = plus[1] - minus[0], plus[size] - minus[size - 1]
+            plus, minus = at_counts(name, np.array([0, 1, size - 1, size]), size, w)
+            first, last = plus[1] - minus[0], plus[3] - minus[2]
             yield math.isclose(last, first * index[text](size, w), rel_tol=1e-9)
 
 
