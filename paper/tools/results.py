@@ -13,6 +13,8 @@ import xarray as xr
 from symtheory.claims import ours
 from symtheory.claims.ledger import Claim, Finding, committed_figures, load_claims, load_findings
 from symtheory.errors import InputError
+from symtheory.studies.interference.cells import world_of
+from symtheory.studies.interference.judge import agreement
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,16 @@ class Results:
         if test is None:
             raise InputError("the test of the interference law needs a checkout, which has its predictions and runs")
         return test
+
+    @functools.cached_property
+    def law_agreement(self) -> Mapping[str, xr.Dataset]:
+        """How predictions and runs agree: in all cells (""), in a world, and in the transformer without a cell."""
+        test = self.law
+        of = [world_of(str(cell)) for cell in test.cell.values]
+        worlds = {world: test.isel(cell=[i for i, w in enumerate(of) if w == world]) for world in sorted(set(of))}
+        transformer = worlds["transformer"]
+        without = {f"without {cell}": transformer.drop_sel(cell=[cell]) for cell in transformer.cell.values}
+        return {name: agreement(cells) for name, cells in {"": test, **worlds, **without}.items()}
 
     @functools.cached_property
     def conformance(self) -> Mapping[str, tuple[str, ...]]:

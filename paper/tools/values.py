@@ -17,7 +17,6 @@ from symtheory.evidence.findings import MAX_RUNS
 from symtheory.metrics.plane import all_groups
 from symtheory.metrics.slope import expected_slope
 from symtheory.studies.interference.cells import world_of
-from symtheory.studies.interference.judge import agreement
 from symtheory.testing.conform import frameworks, golden
 from symtheory.theory.recheck.groups import LARGEST
 from symtheory.theory.recheck.program import METHODS
@@ -331,13 +330,10 @@ def _captions(results: Results) -> Iterator[tuple[str, str]]:
 
 
 def _law(results: Results) -> Iterator[tuple[str, str]]:
-    test = results.law
-    worlds = [world_of(str(cell)) for cell in test.cell.values]
-    own = {"": test, **{w: test.isel(cell=[i for i, v in enumerate(worlds) if v == w]) for w in sorted(set(worlds))}}
-    for world, cells in own.items():
-        at = f".{world}" if world else ""
-        yield f"law.cells{at}", str(cells.sizes["cell"])
-        found = agreement(cells)
+    worlds = [world_of(str(cell)) for cell in results.law.cell.values]
+    for world in ("", *sorted(set(worlds))):
+        at, found = f".{world}" if world else "", results.law_agreement[world]
+        yield f"law.cells{at}", str(worlds.count(world) if world else len(worlds))
         for predictor in found.predictor.values:
             for key, reading in (("order", "order_signs"), ("level", "level_signs"), ("explained", "explained")):
                 yield f"law.{_key(predictor)}.{key}{at}", _interval(found[reading].sel(predictor=predictor).values)
@@ -348,14 +344,14 @@ def _law(results: Results) -> Iterator[tuple[str, str]]:
     known = {target.id: target for target in ours.targets()}
     yield "law.target.signs", number(known["law_order"].bound)
     yield "law.target.size", number(known["law_size"].bound)
-    yield "law.size.verdict", ours.outcome_of(known["law_size"], test).verdict
-    transformer = own["transformer"]
+    yield "law.size.verdict", ours.outcome_of(known["law_size"], results.law).verdict
     without = {
-        c: agreement(transformer.drop_sel(cell=[c])).explained.sel(predictor="mean field")
-        for c in transformer.cell.values
+        name.removeprefix("without "): found.explained.sel(predictor="mean field")
+        for name, found in results.law_agreement.items()
+        if name.startswith("without ")
     }
     worst = max(without, key=lambda cell: float(without[cell].values[0]))
-    yield "law.worst.cell", escape(str(worst))
+    yield "law.worst.cell", escape(worst)
     yield "law.worst.without", _interval(without[worst].values)
 
 

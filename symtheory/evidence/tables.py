@@ -5,6 +5,7 @@ separated by commas, semicolons, tabs, `|` (markdown) or `&` (LaTeX); with perce
 """
 
 import csv
+import functools
 import math
 import re
 from collections.abc import Sequence
@@ -96,15 +97,20 @@ def published(table: str | None = None, dataset: str | None = None, method: str 
     >>> row.ks.tolist(), float(row.values[0])
     ([1, 2, 4, 8, 16, 32, 64, 128, 256], 0.634)
     """
-    files = sorted((Path(__file__).parent / "data").glob("*.csv"))
-    rows = [row for file in files for row in read_table(file)]
+    rows = _papers_own()
     for field, wanted in (("table", table), ("dataset", dataset), ("method", method)):
         if wanted is not None:
             known = {getattr(row, field) for row in rows}
-            rows = [row for row in rows if getattr(row, field) == wanted]
+            rows = tuple(row for row in rows if getattr(row, field) == wanted)
             if not rows:
                 raise no_such(field if len(known) > 1 else f"{field} among the rows asked for", wanted, known)
-    return tuple(rows)
+    return rows
+
+
+@functools.cache
+def _papers_own() -> tuple[Row, ...]:
+    files = sorted((Path(__file__).parent / "data").glob("*.csv"))
+    return tuple(row for file in files for row in read_table(file))
 
 
 def other_papers() -> tuple[Row, ...]:

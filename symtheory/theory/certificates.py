@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 Polynomial = dict[tuple[tuple[str, int], ...], int | Fraction]
-"""Coefficient of each monomial, a monomial being the sorted pairs (variable, exponent); whole ones are ints, for speed."""
+"""Coefficient of each monomial, a monomial being the sorted pairs (variable, exponent); whole ones are ints."""
 
 
 @dataclass(frozen=True)

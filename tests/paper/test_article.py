@@ -14,6 +14,7 @@ from paper.tools.tables import TABLES
 from paper.tools.tex import prose
 from paper.tools.values import values
 from symtheory import InputError, paths
+from symtheory.claims import ours
 from symtheory.claims.ledger import WORLDS
 from symtheory.cli import commands, main
 from symtheory.theory.proofs import check
@@ -42,7 +43,9 @@ def test_a_changed_verdict_makes_the_committed_inputs_stale(results, files):
     other = "supported" if first.verdict != "supported" else "reversed"
     cells = {reading: replace(cell, verdict=other) for reading, cell in first.cells.items()}
     changed = replace(results, findings={**results.findings, claim: (replace(first, cells=cells), *rest)})
-    vars(changed).update({name: vars(results)[name] for name in ("evidence", "conformance")})  # seconds, and the same
+    vars(changed).update(
+        {name: vars(results)[name] for name in ("evidence", "conformance", "law_agreement")}
+    )  # seconds, and the same
     complaints = build.complaints(PAPER, build.inputs(source.read(PAPER), changed))
     assert any("verdicts.tex is stale" in c for c in complaints)
     assert any("values.tex is stale" in c for c in complaints)
@@ -137,7 +140,7 @@ def test_every_command_the_article_names_exists():
         for option in (o for o in options if o.startswith("--")):
             assert option[2:].replace("-", "_") in signature.replace("-", "_"), command
         if name == "prove":
-            known = {*theorems(), *(claim.id for claim in load(REPOSITORY).claims)}
+            known = {*theorems(), *(claim.id for claim in (*load(REPOSITORY).claims, *ours.targets()))}
             ids = [b for a, b in zip([name, *options], options, strict=False) if not (a + b).count("--")]
             assert set(ids) <= known, command
 
