@@ -45,7 +45,7 @@ def run(
     """
     import json
 
-    from ..audit.files.spool import is_pipe, spooled
+    from ..audit.files.spool import is_pipe, renamed, spooled
     from ..audit.trend import failing
     from ..errors import InputError
 
@@ -65,7 +65,7 @@ def run(
     if follow:
         return _follow(logs, lambda: _report(logs, wishes, last, estimator, against), fail_if)
     with spooled(logs) as paths:
-        found = _report(paths, wishes, last, estimator, against)
+        found = renamed(_report(paths, wishes, last, estimator, against), _others(paths, logs))
     failed = failing(fail_if, found)
     if format == "json":
         print(json.dumps(found, indent=1, allow_nan=False))
@@ -76,6 +76,11 @@ def run(
     else:
         _show(found)
     return _end(failed)
+
+
+def _others(paths: Sequence[str], given: Sequence[str]) -> dict[str, str]:
+    """Copy -> the pipe that it is of."""
+    return {copy: pipe for copy, pipe in zip(paths, given, strict=True) if copy != pipe}
 
 
 def _report(logs: Sequence[str], wishes: dict, last: int | None, estimator: str, against: tuple[str, ...]) -> dict:

@@ -100,6 +100,14 @@ def test_standard_input_is_read_under_all_its_names_and_with_last_twice(monkeypa
         assert json.loads(capsys.readouterr().out)["step_range"] == [2, 3]
 
 
+def test_a_report_names_the_pipe_and_not_its_copy(monkeypatch, capsys):
+    with standard_input(log() + b"not JSON\n"):
+        assert command(monkeypatch, "audit", "-", "--format", "json") == 0
+    text = capsys.readouterr().out
+    assert "the first at -:97" in text
+    assert "pipe.jsonl" not in text
+
+
 def test_plan_and_evidence_read_pipes_too(tmp_path, monkeypatch, capsys):
     for content, text in ((log(), "12 groups"), (RATES, "3 pass rates"), (TABLE, "pass@k of")):
         with standard_input(content):

@@ -2,10 +2,10 @@
 
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ...errors import InputError
 from . import documents
@@ -38,10 +38,23 @@ def spooled(given: Sequence[str | Path]) -> Iterator[list[str]]:
         try:
             yield [str(copies.get(path, path)) for path in paths]
         except InputError as reason:
-            text = str(reason)
-            for path, copy in copies.items():
-                text = text.replace(str(copy), path)
-            raise InputError(text) from None
+            raise InputError(renamed(str(reason), {str(copy): path for path, copy in copies.items()})) from None
+
+
+def renamed(found: Any, names: Mapping[str, str]) -> Any:
+    """A text, or a report with texts in it, with other names for files.
+
+    >>> renamed({"where": ["/tmp/x/0/pipe.gz:3"]}, {"/tmp/x/0/pipe.gz": "-"})
+    {'where': ['-:3']}
+    """
+    if isinstance(found, dict):
+        return {key: renamed(value, names) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [renamed(value, names) for value in found]
+    if isinstance(found, str):
+        for copy, given in names.items():
+            found = found.replace(copy, given)
+    return found
 
 
 def is_pipe(path: str) -> bool:
