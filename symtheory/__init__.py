@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from . import worlds as worlds
     from .estimators import advantages
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["InputError", "advantages"]
 
 _SUBPACKAGES = tuple(

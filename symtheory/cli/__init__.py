@@ -44,7 +44,7 @@ def check_out(out: Path) -> None:
     file_wanted = nearest == out and bool(out.suffix)
     if not (nearest.is_dir() or file_wanted):
         raise InputError(f"out must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is a file")
-    if not os.access(nearest, os.W_OK):
+    if not os.access(nearest, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         raise InputError(f"out must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is read-only")
 
 

@@ -44,7 +44,7 @@ WORLDS = {
 }
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", ["bandit", "tree", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_slopes_are_the_finite_differences_of_a_step_of_training(name):
     """Of a step with a fixed preconditioner, and of plain SGD, for which it is all ones."""
     trained, watched = WORLDS[name]()

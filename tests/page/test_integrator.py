@@ -111,6 +111,7 @@ def test_every_estimator_follows_its_mean_field(name, ask):
     assert np.abs(np.array(shown) - field_of(name, MIXED)).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_interpolated_slopes_are_the_registered_estimators(ask):
     rng = np.random.default_rng(0)
     success, others = rng.uniform(0, 1, 40), rng.uniform(0.05, 0.95, 40)
