@@ -7,7 +7,7 @@ from tyro.conf import Positional
 
 
 def run(
-    what: Annotated[Literal["law", "angle", "write", "judge"], Positional] = "law",
+    what: Annotated[Literal["law", "angle", "write", "noise", "judge"], Positional] = "law",
     /,
     *,
     world: Literal["transformer", "bandit", "tree"] = "transformer",
@@ -27,6 +27,7 @@ def run(
     width: int = 32,
     model: Path | None = None,
     predictions: Path = Path("paper/results/interference-predictions.json"),
+    noise: Path = Path("paper/results/interference-noise.json"),
     runs: Path = Path("paper/results/interference-runs.json"),
     cells: tuple[str, ...] = (),
     slower: int = 1,
@@ -47,8 +48,11 @@ def run(
     write: the test of the law, part one: predict every cell of a fixed design (base kernel, tangent kernel, mean field)
     into PREDICTIONS; half an hour.
 
-    judge: part two: make the runs of those cells into RUNS, hold them against PREDICTIONS, draw it (OUT/test.png,
-    .nc, .md; half an hour).
+    noise: a fourth predictor, for the cells and seeds of PREDICTIONS: the mean field and what sampling noise adds to it
+    along its path, into NOISE.
+
+    judge: part two: make the runs of those cells into RUNS, hold them against PREDICTIONS (and NOISE, if there is such
+    a file), draw it (OUT/test.png, .nc, .md; half an hour).
 
     Args:
         what: see above.
@@ -70,8 +74,9 @@ def run(
         model: parameters of a base model saved by `symtheory.storage.checkpoint.save` (npz), in place of pretraining;
             task, layers and width must be those of the model.
         predictions: file of predictions that `write` makes and `judge` reads.
+        noise: file of predictions that `noise` makes and `judge` reads; cells that lie in it are not predicted again.
         runs: file of runs that `judge` makes; cells that lie in it are not run again.
-        cells: names of the cells to judge, as they stand in PREDICTIONS; all of them if none is named.
+        cells: names of the cells for `noise` and `judge`, as they stand in PREDICTIONS; all of them if none is named.
         slower: factor by which `judge` divides learning rates and multiplies steps: the same way with less noise.
     """
     from ..errors import InputError
@@ -90,8 +95,10 @@ def run(
     tiles.prepare(out)
     if what == "write":
         _write(predictions, out)
+    elif what == "noise":
+        _noise(predictions, noise, out, cells)
     elif what == "judge":
-        _judge(predictions, runs, out, cells, slower)
+        _judge(predictions, noise, runs, out, cells, slower)
     elif what == "angle":
         _angle(list(range(first_seed, first_seed + seeds)), out)
     else:
@@ -203,7 +210,14 @@ def _write(path: Path, out: Path) -> None:
     print(f"predictions in {path}; commit them before `symtheory predict judge`")
 
 
-def _judge(path: Path, runs: Path, out: Path, cells: tuple[str, ...], slower: int) -> None:
+def _noise(predictions: Path, path: Path, out: Path, cells: tuple[str, ...]) -> None:
+    from ..studies.interference import files
+
+    files.write_noise(predictions, path, out / "cache", print, cells)
+    print(f"predictions in {path}; commit them before `symtheory predict judge`")
+
+
+def _judge(path: Path, noise: Path, runs: Path, out: Path, cells: tuple[str, ...], slower: int) -> None:
     from ..figures import interference_agreement as figures
     from ..figures.publish import publish
     from ..studies.interference.files import read_runs, write_runs
@@ -214,8 +228,11 @@ def _judge(path: Path, runs: Path, out: Path, cells: tuple[str, ...], slower: in
     dataset.attrs |= {"title": "The interference law, predicted and measured", "command": _command()}
     dataset.attrs["caption"] = figures.caption(dataset)
     if any(own.entropy.notnull().any() for own in read_runs(runs).values()):
-        entropy = figures.entropy_table(judge(path, runs, of="entropy"))
+        entropy = figures.table_of("entropy", judge(path, runs, of="entropy"))
         dataset.attrs["caption"] += f"\n\nEntropy, where it was followed:\n\n{entropy}"
+    if noise.exists() and slower == 1:  # noise depends on learning rates
+        noisy = figures.table_of("with noise", judge(path, runs, noise=noise))
+        dataset.attrs["caption"] += f"\n\nThe fourth predictor, in the cells where it was asked:\n\n{noisy}"
     publish(dataset, figures.draw(dataset), out / "test")
     print(dataset.attrs["caption"])
 

@@ -102,12 +102,12 @@ def _usual(outcome: xr.Dataset) -> str:
     return "; ".join(told)
 
 
-def entropy_table(outcome: xr.Dataset) -> str:
-    """The outcome of `judge(..., of="entropy")` as Markdown: nats, in the cells and seeds in which it was followed."""
+def table_of(what: str, outcome: xr.Dataset) -> str:
+    """An outcome of `judge` of `what` as Markdown, for instance of entropy, in the cells in which it was followed."""
     header, *rows = table(outcome)
-    header = ["entropy of", *header[1:]]
+    header = [f"{what}, of", *header[1:]]
     lines = [f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
-    return "\n".join(lines + [f"| entropy, {' | '.join(row)} |" for row in rows])
+    return "\n".join(lines + [f"| {what}, {' | '.join(row)} |" for row in rows])
 
 
 def caption(outcome: xr.Dataset) -> str:

@@ -134,6 +134,8 @@ def test_seeds_are_added_to_a_file_and_what_it_has_stays(grown):
 
 
 def test_entropy_and_noise_are_judged_where_they_were_followed(grown, tmp_path, monkeypatch):
+    from symtheory.cli.predict import run
+
     path, runs, _ = grown
     content = json.loads(path.read_text())
     content["cells"][0]["entropy"]["tangent kernel"] = np.full((3, 6, 2), None).tolist()  # which does not follow it
@@ -144,10 +146,14 @@ def test_entropy_and_noise_are_judged_where_they_were_followed(grown, tmp_path, 
     monkeypatch.setattr(
         files, "noisy_predictions", lambda c, p, f: told(SEEDS, [cells.NOISY], 2.0)[["gain", "entropy"]]
     )
-    files.write_noise(path, tmp_path / "noise.json", tmp_path)
-    found = judge.agreement(judge.judge(path, runs, noise=tmp_path / "noise.json"))
+    noise = tmp_path / "noise.json"
+    where = ["--predictions", str(path), "--noise", str(noise), "--runs", str(runs), "--out", str(tmp_path)]
+    _parsed(run, ["noise", *where])
+    found = judge.agreement(judge.judge(path, runs, noise=noise))
     assert found.predictor.values.tolist() == [*cells.PREDICTORS, cells.NOISY]
     assert found.attrs["order_usual"] == 1.0  # all measured orders have one sign here
+    with pytest.raises(InputError, match="got 'no such cell'"):
+        _parsed(run, ["noise", *where, "--cells", "no such cell"])
 
 
 def test_a_damaged_file_of_predictions_is_refused(tmp_path):

@@ -1,7 +1,7 @@
 """Files of predictions and of the runs that judge them (JSON)."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ def write_noise(
     known, rows = design.cells(), {row["cell"]: row for row in read(path)["cells"]} if path.exists() else {}
     by_name = read_predictions(predictions)
     for name in only or by_name:
+        _check_cell(name, known, by_name, predictions)
         predicted = by_name[name]
         if name not in rows:
             noisy = noisy_predictions(known[name], predicted, folder)
@@ -153,8 +154,7 @@ def write_runs(
     known, rows = design.cells(), {row["cell"]: row for row in read(path)["cells"]} if path.exists() else {}
     predicted_by_name = read_predictions(predictions)
     for name in only or predicted_by_name:
-        if name not in known or name not in predicted_by_name:
-            raise InputError(f"cell must be one of the design and of {predictions}, got {name!r}")
+        _check_cell(name, known, predicted_by_name, predictions)
         predicted, row = predicted_by_name[name], rows.get(name, {"cell": name, "seeds": []})
         missing = [s for s in predicted.seed.values.tolist() if s not in row["seeds"]]
         if missing:
@@ -162,6 +162,11 @@ def write_runs(
             rows[name] = _with_runs(row, measurements(cell, new.assign(rate=new.rate / slower), folder))
             _write(path, "The runs that judge the predictions of the interference law.", rows.values())
         report(name)
+
+
+def _check_cell(name: str, known: Container[str], predicted: Container[str], path: Path) -> None:
+    if name not in known or name not in predicted:
+        raise InputError(f"cell must be one of the design and of {path}, got {name!r}")
 
 
 def _with_runs(row: Mapping[str, Any], measured: xr.Dataset) -> dict[str, Any]:
