@@ -121,7 +121,8 @@ def measured(config: Angle, seeds: Sequence[int], names: Sequence[str] = ESTIMAT
 
     grid = np.indices((len(angles), len(names), len(seeds))).reshape(3, -1)
     found = jax.jit(jax.vmap(one))(jnp.asarray(angles[grid[0]]), jnp.asarray(grid[1]), jnp.asarray(seeds)[grid[2]])
-    paths = [interference.Path(*(np.asarray(x[i]) for x in found)) for i in range(grid.shape[1])]
+    found = jax.tree.map(np.asarray, found)
+    paths = [jax.tree.map(lambda x, i=i: x[i], found) for i in range(grid.shape[1])]
     gains = [interference.gains(path, (config.k,), (config.gain,))[0, 0] / config.gain for path in paths]
     shaped = np.reshape(gains, (len(angles), len(names), len(seeds))).swapaxes(1, 2)
     coords = {"degrees": list(config.degrees), "seed": list(seeds), "estimator": list(names)}

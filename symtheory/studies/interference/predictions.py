@@ -147,13 +147,13 @@ def _noisy(cell: Cell, seeds: list[int], names: list[str], rates: np.ndarray, fo
 
     found = over_runs(one, cell, seeds, names, folder, rates)
     (seen, cost), time = jax.tree.map(lambda x: np.asarray(x, float), found)
-    with np.errstate(all="ignore"):
-        updates = np.diff(time, axis=1) / rates.reshape(-1, 1)
-    # the noise of a step between two records is the mean of theirs
-    added = np.cumsum(updates[..., None] * (cost[:, 1:] + cost[:, :-1]) / 2, axis=1)
-    readings = seen + np.concatenate([np.zeros_like(added[:, :1]), added], axis=1)
     marks = [mark * cell.gain for mark in MARKS]
-    gains = [[interference.at_gain(x[:, 0], x[:, 1:], m) - x[0, 1:] for m in marks] for x in readings]
+    with np.errstate(all="ignore"):  # where the mean field has no learning rate all that follows is nan
+        updates = np.diff(time, axis=1) / rates.reshape(-1, 1)
+        # the noise of a step between two records is the mean of theirs
+        added = np.cumsum(updates[..., None] * (cost[:, 1:] + cost[:, :-1]) / 2, axis=1)
+        readings = seen + np.concatenate([np.zeros_like(added[:, :1]), added], axis=1)
+        gains = [[interference.at_gain(x[:, 0], x[:, 1:], m) - x[0, 1:] for m in marks] for x in readings]
     shaped = np.reshape(gains, (1, len(seeds), len(names), len(MARKS), len(KS) + 1))
     return xr.Dataset(
         {"gain": (("predictor", *AXES), shaped[..., :-1]), "entropy": (("predictor", *AXES[:-1]), shaped[..., -1])},
