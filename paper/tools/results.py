@@ -39,7 +39,10 @@ class Results:
     @functools.cached_property
     def law(self) -> xr.Dataset:
         """The test of the interference law: committed predictions beside committed runs."""
-        test = ours.law_outcome()
+        return self._law(noise=False)
+
+    def _law(self, *, noise: bool) -> xr.Dataset:
+        test = ours.law_outcome(noise=noise)
         if test is None:
             raise InputError("the test of the interference law needs a checkout, which has its predictions and runs")
         return test
@@ -47,12 +50,15 @@ class Results:
     @functools.cached_property
     def law_agreement(self) -> Mapping[str, xr.Dataset]:
         """How predictions and runs agree: in all cells (""), in a world, and in the transformer without a cell."""
-        test = self.law
-        of = [world_of(str(cell)) for cell in test.cell.values]
-        worlds = {world: test.isel(cell=[i for i, w in enumerate(of) if w == world]) for world in sorted(set(of))}
+        worlds = _by_world(self.law)
         transformer = worlds["transformer"]
         without = {f"without {cell}": transformer.drop_sel(cell=[cell]) for cell in transformer.cell.values}
-        return {name: agreement(cells) for name, cells in {"": test, **worlds, **without}.items()}
+        return {name: agreement(cells) for name, cells in {"": self.law, **worlds, **without}.items()}
+
+    @functools.cached_property
+    def noise_agreement(self) -> Mapping[str, xr.Dataset]:
+        """The same by world, in the cells and seeds of the predictor with noise."""
+        return {world: agreement(cells) for world, cells in _by_world(self._law(noise=True)).items()}
 
     @functools.cached_property
     def conformance(self) -> Mapping[str, tuple[str, ...]]:
@@ -75,6 +81,11 @@ class Results:
     def empirical(self) -> list[Claim]:
         """Claims that experiments judge."""
         return [claim for claim in self.claims if claim.experiment]
+
+
+def _by_world(test: xr.Dataset) -> dict[str, xr.Dataset]:
+    of = [world_of(str(cell)) for cell in test.cell.values]
+    return {world: test.isel(cell=[i for i, w in enumerate(of) if w == world]) for world in sorted(set(of))}
 
 
 def load(repository: Path) -> Results:

@@ -16,7 +16,7 @@ from symtheory.evidence import infer_success, published
 from symtheory.evidence.findings import MAX_RUNS
 from symtheory.metrics.plane import all_groups
 from symtheory.metrics.slope import expected_slope
-from symtheory.studies.interference.cells import world_of
+from symtheory.studies.interference.cells import NOISY, world_of
 from symtheory.testing.conform import frameworks, golden
 from symtheory.theory.recheck.groups import LARGEST
 from symtheory.theory.recheck.program import METHODS
@@ -353,6 +353,9 @@ def _law(results: Results) -> Iterator[tuple[str, str]]:
     worst = max(without, key=lambda cell: float(without[cell].values[0]))
     yield "law.worst.cell", escape(worst)
     yield "law.worst.without", _interval(without[worst].values)
+    for world, found in results.noise_agreement.items():
+        for key, predictor in (("explained", NOISY), ("without", "mean field")):
+            yield f"law.noise.{key}.{world}", number(float(found.explained.sel(predictor=predictor, statistic="mean")))
 
 
 def _interval(values: np.ndarray) -> str:

@@ -16,6 +16,7 @@ from .ledger import Claim, Row, load_claims
 
 LEDGER = Path(__file__).parent / "ours.toml"
 PREDICTIONS, RUNS = "paper/results/interference-predictions.json", "paper/results/interference-runs.json"
+NOISE = "paper/results/interference-noise.json"
 COMMAND = "symtheory predict judge"
 
 
@@ -55,12 +56,15 @@ def targets() -> tuple[Target, ...]:
     return tuple(Target(**{**entry, "worlds": tuple(entry.get("worlds", ()))}) for entry in entries)
 
 
-def law_outcome() -> xr.Dataset | None:
-    """The committed predictions beside the committed runs; None in an installed package, which has neither."""
+def law_outcome(*, noise: bool = False) -> xr.Dataset | None:
+    """The committed predictions beside the committed runs; None in an installed package, which has neither.
+
+    With `noise` in the cells and seeds that the fourth predictor has.
+    """
     from ..studies.interference.judge import judge
 
     root = paths.checkout()
-    return judge(root / PREDICTIONS, root / RUNS) if root else None
+    return judge(root / PREDICTIONS, root / RUNS, noise=root / NOISE if noise else None) if root else None
 
 
 def outcome_of(target: Target, test: xr.Dataset) -> Outcome:

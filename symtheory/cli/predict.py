@@ -232,7 +232,10 @@ def _judge(path: Path, noise: Path, runs: Path, out: Path, cells: tuple[str, ...
         dataset.attrs["caption"] += f"\n\nEntropy, where it was followed:\n\n{entropy}"
     if noise.exists() and slower == 1:  # noise depends on learning rates
         noisy = figures.table_of("with noise", judge(path, runs, noise=noise))
-        dataset.attrs["caption"] += f"\n\nThe fourth predictor, in the cells where it was asked:\n\n{noisy}"
+        dataset.attrs["caption"] += (
+            "\n\nThe fourth predictor, in the cells where it was asked and the seeds in which all four reach the "
+            f"reading:\n\n{noisy}"
+        )
     publish(dataset, figures.draw(dataset), out / "test")
     print(dataset.attrs["caption"])
 
