@@ -136,6 +136,8 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
     dataset.attrs["caption"] = figures.law_caption(dataset)
     publish(dataset, figures.law(dataset), out / "law")
     console = Console()
+    if not console.is_terminal:  # a pipe says 80 columns, in which numbers would be cut
+        console = Console(width=max(console.width, 100))
     console.print(_table(dataset))
     for k in ks:
         console.print(figures.sentence(dataset, k), highlight=False, soft_wrap=True)

@@ -196,7 +196,9 @@ def test_the_command_says_it_in_one_sentence(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 0
-    assert "At equal pass@1, " in capsys.readouterr().out.replace("\n", " ")
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "At equal pass@1, " in said
+    assert "\N{HORIZONTAL ELLIPSIS}" not in said, "numbers are cut"
     assert (tmp_path / "law.png").stat().st_size > 10_000
     assert "Nothing was trained" in (tmp_path / "law.md").read_text()
 
