@@ -93,7 +93,7 @@ class Surd:
         """A rational number within about 10^-digits, equal to it if it is rational."""
         scale = 10**digits
         return sum(
-            (q * (Fraction(math.isqrt(n * scale**2), scale) if n > 1 else 1) for n, q in self.terms.items()),
+            (q * Fraction(math.isqrt(n * scale**2) if n > 1 else scale, scale) for n, q in self.terms.items()),
             Fraction(0),
         )
 
@@ -135,7 +135,7 @@ class Surd:
 def _term(n: int, q: int | Fraction) -> str:
     if n == 1:
         return str(q)
-    return {1: "", -1: "-"}.get(q, f"{q}*") + f"sqrt({n})"
+    return {"1": "", "-1": "-"}.get(str(q), f"{q}*") + f"sqrt({n})"
 
 
 def surd(x) -> Surd:
@@ -162,7 +162,7 @@ def exp(x) -> Surd:
     x = surd(x).rational()
     halvings = max(0, math.ceil(math.log2(abs(x)))) + 4 if x else 0
     scale = 10 ** (DIGITS + 30)
-    small = x / 2**halvings
+    small = Fraction(x) / 2**halvings
     step = Fraction(round(small * scale), scale)
     term, total, n = Fraction(1), Fraction(1), 1
     while abs(term) * scale > 1:

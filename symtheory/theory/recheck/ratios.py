@@ -99,13 +99,13 @@ def reduce(p: Polynomial, rules: Mapping[str, Polynomial]) -> Polynomial:
     return p
 
 
-def _lowered(monomial: Any, c: Fraction, variable: str, square: Polynomial) -> Polynomial:
+def _lowered(monomial: Any, c: int | Fraction, variable: str, square: Polynomial) -> Polynomial:
     powers = dict(monomial)
     e = powers.get(variable, 0)
     if e < 2:
         return {monomial: c}
     powers[variable] = e - 2
-    rest = {tuple(sorted((v, n) for v, n in powers.items() if n)): c}
+    rest: Polynomial = {tuple(sorted((v, n) for v, n in powers.items() if n)): c}
     return multiply(rest, square)
 
 
