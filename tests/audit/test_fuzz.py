@@ -112,7 +112,7 @@ def test_values_of_any_type_are_used_or_counted(tmp_path, table):
 @pytest.mark.slow
 def test_memory_is_flat_while_the_log_grows_tenfold(tmp_path):
     """Peak memory of the process for 100,000 and 1,000,000 rollouts; 30 MB are the rows held for open steps."""
-    row = '{"step":%d,"prompt_id":"%d","reward":%d.0,"advantage":0.5,"text":"' + "x" * 200 + '"}\n'
+    row = '{"step":%d,"prompt_id":"%d","reward":%d.0,"advantage":0.5,"text":"%d' + "x" * 200 + '"}\n'
     script = (
         "import resource, sys; from symtheory.audit import audit, read; found = audit(read(sys.argv[1])); "
         "print(found['rollouts'], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
@@ -122,7 +122,7 @@ def test_memory_is_flat_while_the_log_grows_tenfold(tmp_path):
         file = tmp_path / f"{steps}.jsonl"
         with open(file, "w") as stream:
             for step in range(steps):
-                stream.writelines(row % (step, i // 8, i * step % 3 % 2) for i in range(1000))
+                stream.writelines(row % (step, i // 8, i * step % 3 % 2, 1000 * step + i) for i in range(1000))
         run = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True)
         rollouts, peak[steps] = map(int, run.stdout.split())
         assert rollouts == 1000 * steps

@@ -20,7 +20,7 @@ def table(name: str, size: int, omega: Any, **params: Any) -> tuple[np.ndarray, 
     return at_counts(name, np.arange(size + 1), size, omega, **params)
 
 
-def at_counts(name: str, k: np.ndarray, size: int, omega: Any, **params: Any) -> tuple[np.ndarray, np.ndarray]:
+def at_counts(name: str, k: np.ndarray, size: int, omega: Any, /, **params: Any) -> tuple[np.ndarray, np.ndarray]:
     """The same for some numbers k[n] of correct rollouts."""
     code = resolve(name).with_params(**params) if params else resolve(name)
     w = np.broadcast_to(np.asarray(omega, dtype=float), k.shape)
