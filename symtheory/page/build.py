@@ -265,7 +265,7 @@ def before_whitening(estimator: Estimator, size: int) -> dict[str, np.ndarray]:
     assert before is not None
     spread = jax.vmap(lambda p: variance_before_whitening(estimator, size, p[None]))
     raw, middle = expected_slope(before, size, SUCCESS), jnp.array([0.5])
-    whole = slope(estimator, size, prompts)[0] * np.sqrt(spread(middle)[0]) / expected_slope(before, size, 0.5)
+    whole = slope(estimator, size, prompts)[0] * np.sqrt(np.asarray(spread(middle))[0]) / expected_slope(before, size, 0.5)
     return {"slope": raw * float(whole), "spread": np.asarray(spread(jnp.asarray(SUCCESS)))}
 
 
