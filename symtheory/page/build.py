@@ -264,8 +264,8 @@ def before_whitening(estimator: Estimator, size: int) -> dict[str, np.ndarray]:
     before, prompts = estimator.before_whitening, jnp.full(SETTING.prompts, 0.5)
     assert before is not None
     spread = jax.vmap(lambda p: variance_before_whitening(estimator, size, p[None]))
-    raw, middle = expected_slope(before, size, SUCCESS), jnp.array([0.5])
-    whole = slope(estimator, size, prompts)[0] * np.sqrt(np.asarray(spread(middle))[0]) / expected_slope(before, size, 0.5)
+    raw, middle = expected_slope(before, size, SUCCESS), np.asarray(spread(jnp.array([0.5])))
+    whole = slope(estimator, size, prompts)[0] * np.sqrt(middle[0]) / expected_slope(before, size, 0.5)
     return {"slope": raw * float(whole), "spread": np.asarray(spread(jnp.asarray(SUCCESS)))}
 
 
