@@ -192,9 +192,17 @@ def _extend(target: Any, items: list[Any]) -> None:
 def _set_items(m: _Machine, items: list[Any]) -> None:
     target = m.stack[-1]
     if isinstance(target, dict):
-        target.update(zip(items[::2], items[1::2], strict=True))
+        target.update(_named(items))
     elif not isinstance(target, Opaque):
         raise TypeError
+
+
+def _named(items: list[Any]) -> dict[str, Any]:
+    """Keys and values in turn as a record; keys that are no text get their own text."""
+    keys = items[::2]
+    if not all(isinstance(key, str | int | float | None) for key in keys):
+        raise TypeError
+    return dict(zip(map(str, keys), items[1::2], strict=True))
 
 
 def _set_item(m: _Machine) -> None:
@@ -205,7 +213,7 @@ def _set_item(m: _Machine) -> None:
 
 def _dict(m: _Machine) -> None:
     items = m.above_mark()
-    m.stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+    m.stack.append(_named(items))
 
 
 def _tuple(count: int):
