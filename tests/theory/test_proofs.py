@@ -10,6 +10,7 @@ from symtheory.estimators.base import _registry
 from symtheory.estimators.grpo import center, scale_by_std
 from symtheory.theory import proofs
 from symtheory.theory.proofs import check
+from symtheory.theory.recheck import trials
 from symtheory.theory.symbols import exact_advantages, exact_two_outcomes
 from symtheory.theory.theorems import about, families, find, theorems
 
@@ -28,6 +29,10 @@ def test_every_family_is_proved_for_telling_estimators(family, name):
 def test_every_theorem_rechecks(id):
     checked = check(find(id))
     assert checked.rechecked, checked.proof.method
+
+
+def test_passk_is_zero_sum_for_every_k_in_small_groups():
+    assert all(trials.get("passk_is_zero_sum").run(seed=0, largest=5))
 
 
 def test_each_estimator_of_the_registry_has_its_theorems():
