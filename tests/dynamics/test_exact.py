@@ -79,7 +79,7 @@ def test_sampled_steps_average_to_the_expected_step(name, single_precision):
 
     changes = np.asarray(change(jax.random.split(jax.random.key(2), 20_000)), dtype=np.float64)
     with jax.enable_x64(True):
-        exact_world = replace(jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float), w), correct=w.correct)
+        exact_world = replace(jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float), w), n_correct=w.n_correct)
         exact = np.asarray(expected.gradient(exact_world.init(), exact_world, e, size, batch="exact"))
     error = changes.std(0) / math.sqrt(len(changes))
     z = (changes.mean(0) - exact) / np.maximum(error, 1e-9)
