@@ -14,7 +14,7 @@ def main() -> None:
     options = parser.parse_args()
     from symtheory.dynamics import use_all_cores
 
-    use_all_cores(long_runs=True)
+    use_all_cores()
     try:
         for row in importlib.import_module(f"benchmarks.{options.name}").rows(options.rounds):
             print(json.dumps(row), flush=True)

@@ -101,7 +101,7 @@ def measure(part: str, platform: str, dry_run: bool) -> dict[str, Any]:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CPU_CORES])
     from symtheory.dynamics import use_all_cores
 
-    use_all_cores(long_runs=True)
+    use_all_cores()
     import jax
 
     measured = globals()[f"measure_{part}"](platform == "card", dry_run)

@@ -171,7 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--again", nargs="*", metavar="AXIS=SIZE", help="measure these points again, by their names in FILE"
     )
     options = parser.parse_args(arguments)
-    use_all_cores(long_runs=True)
+    use_all_cores()
     from symtheory.cli import bench
 
     record = json.loads(options.out.read_text()) if options.out.exists() else {"points": {}, "machine": bench.machine()}

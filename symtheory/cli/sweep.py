@@ -47,7 +47,7 @@ def run(
     from ..dynamics import use_all_cores
     from ..storage import store, tiles
 
-    use_all_cores(long_runs=True)
+    use_all_cores()
     if coordinator is not None:
         if coordinator == "auto":
             jax.distributed.initialize()

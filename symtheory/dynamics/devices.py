@@ -27,32 +27,24 @@ def quick_jit(function: Callable) -> Callable:
     return jax.jit(function, compiler_options=options)
 
 
-_SCHEDULER = "--xla_cpu_enable_concurrency_optimized_scheduler"
-_LONG_RUNS = (
-    ("--xla_backend_extra_options", "=xla_cpu_use_multi_output_fusion=true"),
-    (
-        "--xla_disable_hlo_passes",
-        "=cpu-parallel-task-assigner",
-    ),
-)
+_FLAGS = {
+    "--xla_cpu_enable_concurrency_optimized_scheduler": "false",
+    "--xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+}
 
 
-def use_all_cores(long_runs: bool = False) -> None:
+def use_all_cores() -> None:
     """Set jax up for the small steps of these simulators on a CPU; call it before jax computes anything.
 
     Every core that the process may use becomes a device of its own, since XLA shares one device badly over cores.
-    XLA's scheduler for concurrent operations is turned off: with it a step of the bandit takes up to half as long
-    again. What the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays, and so do the devices of a process that
+    XLA's scheduler for concurrent operations is turned off, and so is its division of one operation among threads: with
+    either a step takes up to twice the CPU time. What the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays, and so do the devices of a process that
     has computed already.
-
-    Args:
-        long_runs: also fuse loops that read the same arrays, and keep each operation on its device's core: a fifth less
-            CPU time a step. Results differ in the last bits from those without it, and with them single draws.
     """
     flags = os.getenv("XLA_FLAGS", "")
-    for name, value in ((_SCHEDULER, "=false"), *(_LONG_RUNS if long_runs else ())):
+    for name, value in _FLAGS.items():
         if name not in flags:
-            flags = f"{flags} {name}{value}".strip()
+            flags = f"{flags} {name}={value}".strip()
     os.environ["XLA_FLAGS"] = flags
     chosen = jax.config.jax_num_cpu_devices >= 0  # type: ignore[attr-defined]  # config.read refuses this one
     if not chosen and "host_platform_device_count" not in flags:
