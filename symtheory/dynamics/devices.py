@@ -38,8 +38,8 @@ def use_all_cores() -> None:
 
     Every core that the process may use becomes a device of its own, since XLA shares one device badly over cores.
     XLA's scheduler for concurrent operations is turned off, and so is its division of one operation among threads: with
-    either a step takes up to twice the CPU time. What the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays, and so do the devices of a process that
-    has computed already.
+    either a step takes up to twice the CPU time. What the user has chosen (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`) stays,
+    and so do the devices of a process that has computed already.
     """
     flags = os.getenv("XLA_FLAGS", "")
     for name, value in _FLAGS.items():
