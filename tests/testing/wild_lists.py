@@ -1,5 +1,6 @@
 """Advantage functions over Python lists, as people write them; the truth about each is in `test_wild.py`."""
 
+import asyncio
 import math
 import statistics
 from collections import defaultdict
@@ -54,6 +55,16 @@ def ignores_its_ids(rewards: list[float], prompt_ids: list[str]) -> list[float]:
 
 def nested(groups: list[list[float]]) -> list[list[float]]:
     return [[r - sum(g) / len(g) for r in g] for g in groups]
+
+
+def one_by_one(groups: list[list[float]]):
+    for g in groups:
+        yield [r - sum(g) / len(g) for r in g]
+
+
+async def awaited(rewards: list[float]) -> list[float]:
+    await asyncio.sleep(0)
+    return [2 * (r - sum(rewards) / len(rewards)) for r in rewards]
 
 
 def by_prompt(rewards: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -101,3 +101,9 @@ class Trainer:
 
 
 trainer = Trainer(Config(4))
+
+
+def sections_of_a_configuration(rewards: np.ndarray, config) -> np.ndarray:
+    r = rewards.reshape(-1, config.rollout.n)
+    eps = config.get("algorithm", {}).get("eps", 1e-5)
+    return ((r - r.mean(-1, keepdims=True)) / (r.std(-1, keepdims=True) + eps)).ravel()

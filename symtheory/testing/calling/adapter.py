@@ -1,7 +1,9 @@
 """One way to call a function: rewards `[P, G]` in, advantages `[P, G]` out, whatever the function takes and gives."""
 
+import asyncio
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -121,7 +123,7 @@ class Adapter:
         """What the function returns, and the arguments that it was given."""
         positional, named = arguments(self.signature, rollouts, self.forms)
         with set_to(self._constants, rollouts.size):
-            result = self._function(rollouts.size)(*positional, **named)
+            result = _finished(self._function(rollouts.size)(*positional, **named))
         given = dict(zip([p.name for p in passed(self.signature) if p.positional], positional, strict=True))
         return result, given | named
 
@@ -171,6 +173,13 @@ class Adapter:
         if now.shape != expected.shape or not np.array_equal(now, expected.astype(np.float64)):
             became = f"rewards {expected.tolist()} became {now.tolist()}"
             raise ChangesInput(f"{self.name} changes its input in place: {became}; work on a copy")
+
+
+def _finished(result: Any) -> Any:
+    """What a coroutine returns in the end, and all that a generator yields."""
+    if inspect.iscoroutine(result):
+        return asyncio.run(result)
+    return list(result) if inspect.isgenerator(result) else result
 
 
 def _double_precision(backend: str) -> contextlib.AbstractContextManager:

@@ -5,7 +5,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -208,14 +208,17 @@ def _filler(q: inspect.Parameter, known: dict[str, Any]) -> Any:
 class Configuration:
     """A configuration that knows the group size and what advantage functions commonly read.
 
-    As an attribute, an item, or by `get`; what it does not know is missing, as in any other configuration.
+    As an attribute, an item, or by `get`; what it does not know is missing, as in any other configuration. Sections of
+    it know the same.
     """
 
-    def __init__(self, size: int, asked: dict[str, Any]) -> None:
-        self.__dict__["_size"], self.__dict__["_asked"] = size, asked
+    def __init__(self, size: int, asked: dict[str, Any], sections: Collection[str] = ()) -> None:
+        self.__dict__.update(_size=size, _asked=asked, _sections=sections)
 
     def __getattr__(self, key: str) -> Any:
         value = None if key.startswith("__") else _setting(key, self.__dict__["_size"])
+        if value is None and key in self.__dict__.get("_sections", ()):  # a copy begins without any
+            return self
         if value is None:
             raise AttributeError(f"the configuration that check passes has no {key!r}")
         self.__dict__["_asked"][key] = "G" if role_of(key) == "size" else value
@@ -234,7 +237,7 @@ class Configuration:
         return hasattr(self, key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return default if default is not None else getattr(self, key, None)
+        return default if default is not None and key not in self.__dict__["_sections"] else getattr(self, key, None)
 
 
 def _setting(key: str, size: int) -> Any:
@@ -249,7 +252,7 @@ def configuration(p: Parameter, signature: Signature, size: int) -> Any:
     return (
         filled(kind, size, signature.settings)
         if dataclasses.is_dataclass(kind) and isinstance(kind, type)
-        else Configuration(size, signature.settings)
+        else Configuration(size, signature.settings, signature.sections)
     )
 
 

@@ -5,7 +5,7 @@ import inspect
 from ...errors import InputError
 from .candidates import likely_backends
 from .fill import passed
-from .signature import Signature, plain_function, role_of
+from .signature import Signature, name_of, plain_function, role_of
 
 ARRAYS = {
     "list": ("", "list[float]", "[1.0] * len(rewards)"),
@@ -27,10 +27,11 @@ class Refusal(InputError):
     def adapter(self) -> str:
         """A file to save: the function with everything but the rewards filled in by its user."""
         f, owner = plain_function(self.signature.function), self.signature.owner
-        name = getattr(f, "__name__", "f")
+        written = hasattr(f, "__code__")
+        name = f.__name__ if written else name_of(self.signature.function)
         file = getattr(getattr(f, "__code__", None), "co_filename", "") or "your_file.py"
         importing, kind, ones = ARRAYS[(likely_backends(self.signature) or ["numpy"])[0]]
-        loaded = owner.__name__ if owner else getattr(f, "__qualname__", name)
+        loaded = owner.__name__ if owner else f.__qualname__ if written else name
         call = f"{loaded}(\n{_made(owner)}    ).{name}" if owner else name
         arguments = "".join(f"        {line}\n" for line in _lines(self._known(ones), self._wanted()))
         return (

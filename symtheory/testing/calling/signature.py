@@ -79,6 +79,8 @@ class Signature:
     """Its name, docstring, annotations and parameter names, in lower case."""
     methods: frozenset[str] = field(default_factory=frozenset)
     """Attributes that its code asks for."""
+    sections: frozenset[str] = field(default_factory=frozenset)
+    """Attributes and items of which its code reads a part: `rollout` in `config.rollout.n`."""
     settings: dict[str, Any] = field(default_factory=dict, compare=False)
     """What it asked a made-up configuration for, and was told."""
 
@@ -108,7 +110,7 @@ def describe(f: Callable) -> Signature:
         owner, f = f, _main_method(f)
     parameters = _parameters(f, skip_self=owner is not None)
     plain = plain_function(f)
-    packages, axis, methods = _uses(plain)
+    packages, axis, methods = _uses(plain) if hasattr(plain, "__code__") else ({_home(type(f))}, False, set())
     scope = getattr(plain, "__globals__", {})
     around = {_home(v) for v in list(scope.values())} | scope.get("__imports__", set())
     hints = [_homes(hint, scope) for n, hint in getattr(plain, "__annotations__", {}).items() if n != "return"]
@@ -127,6 +129,7 @@ def describe(f: Callable) -> Signature:
         axis,
         " ".join(words).lower(),
         frozenset(methods),
+        frozenset(_sections(plain)),
     )
 
 
@@ -151,7 +154,8 @@ def plain_function(f: Any) -> Any:
 
 def name_of(f: Any) -> str:
     """How a report calls it."""
-    return getattr(f, "__name__", None) or getattr(plain_function(f), "__qualname__", type(f).__name__)
+    named = getattr(f, "__name__", None) or getattr(f, "name", None)  # the second of a function that torch compiled
+    return named if isinstance(named, str) else getattr(plain_function(f), "__qualname__", type(f).__name__)
 
 
 def _parameters(f: Callable, skip_self: bool) -> tuple[Parameter, ...]:
@@ -245,8 +249,6 @@ def library(module: str) -> str:
 
 def _uses(f: Any, depth: int = 2) -> tuple[set[str], bool, set[str]]:
     """Packages that a function and the functions it calls refer to, whether they name an axis, attributes they use."""
-    if not hasattr(f, "__code__"):
-        return set(), False, set()
     names = _names_in(f.__code__)
     roots = set().union(*(_homes(a, f.__globals__) for a in getattr(f, "__annotations__", {}).values()))
     roots |= names & {"torch", "jax"}
@@ -290,9 +292,8 @@ REDUCTIONS = {"mean", "std", "var", "sum", "max", "min", "amax", "amin", "nanmea
 
 def _reads(f: Any) -> tuple[bool, set[str]]:
     """Whether a function's source names an axis in a call, and the attributes that it reads."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(f)))
-    except (OSError, TypeError, SyntaxError, IndentationError):
+    tree = _tree(f)
+    if tree is None:
         return bool(AXIS_WORDS & set(_keywords(f.__code__))), _names_in(f.__code__)
     body = [n for part in getattr(tree.body[0], "body", tree.body) if isinstance(part, ast.AST) for n in ast.walk(part)]
     body = body if isinstance(tree.body[0], ast.FunctionDef) else list(ast.walk(tree))  # annotations apart
@@ -301,6 +302,24 @@ def _reads(f: Any) -> tuple[bool, set[str]]:
     placed = any(isinstance(c.func, ast.Attribute) and c.func.attr in REDUCTIONS and _axis_given(c) for c in calls)
     sliced = any(isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple) for n in body)
     return named or placed or sliced, {n.attr for n in body if isinstance(n, ast.Attribute)}
+
+
+def _tree(f: Any) -> ast.Module | None:
+    """The syntax tree of a function's source, where that can be had."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(f)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return None
+
+
+def _sections(f: Any) -> set[str]:
+    """`rollout` for `config.rollout.n`, `config["rollout"]["n"]` and `config.get("rollout").n`."""
+    tree = _tree(f)
+    wholes = [n.value for n in ast.walk(tree) if isinstance(n, ast.Attribute | ast.Subscript)] if tree else []
+    keys = [n.slice for n in wholes if isinstance(n, ast.Subscript)]
+    keys += [n.args[0] for n in wholes if isinstance(n, ast.Call) and n.args]
+    texts = {k.value for k in keys if isinstance(k, ast.Constant) and isinstance(k.value, str)}
+    return texts | {n.attr for n in wholes if isinstance(n, ast.Attribute)}
 
 
 def _axis_given(call: ast.Call) -> bool:
