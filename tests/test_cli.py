@@ -1,10 +1,14 @@
 """The command line as a user meets it: in a process of its own."""
 
+import re
+import shlex
 import subprocess
 import sys
+from functools import wraps
 from inspect import signature
 
 import pytest
+import tyro
 
 from symtheory.cli import check_out, commands
 from symtheory.errors import InputError
@@ -26,6 +30,23 @@ def test_help_teaches_and_does_not_load_jax():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert loaded.stdout.strip() == "[False, False, False, False]"
+
+
+def examples(command):
+    return re.findall(r"^\s+\$ symtheory (.*)$", commands()[command].__doc__, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_help_shows_commands_to_paste_and_they_are_understood(command):
+    def understood(*positional, **options):
+        return 0
+
+    parsers = {name: wraps(run)(understood) for name, run in commands().items()}
+    assert examples(command)
+    for line in examples(command):
+        assert line.split()[0] == command
+        asked = shlex.split(line.partition(" > ")[0])
+        assert tyro.extras.subcommand_cli_from_dict(parsers, args=asked) == 0
 
 
 def test_importing_the_package_and_an_advantage_does_not_load_jax():

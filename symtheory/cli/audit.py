@@ -28,6 +28,11 @@ def run(
     rLLM, ART, tinker-cookbook, NeMo-Gym and Tunix leave on disk, and home-made logs: JSON in any arrangement, CSV and
     parquet, packed or not, with a reward a rollout under one of the usual names. Nothing in a log is executed.
 
+    Examples to paste:
+
+        $ symtheory audit path/to/run
+        $ symtheory audit rollouts.jsonl --fail-if 'dead > 0.6' --format html > audit.html
+
     Args:
         logs: files, folders, globs and pipes; - is standard input.
         log_format: name of the format, if it is not recognised.

@@ -18,6 +18,10 @@ def run(
     The programs of a benchmark take turns in one process, so that all meet the same neighbours; a ratio is the median
     over rounds, with the range beside it. Needs a checkout of the repository, where the benchmarks lie.
 
+    Examples to paste:
+
+        $ symtheory bench bandit tree
+
     Args:
         names: Benchmarks to run, for instance: symtheory bench bandit tree. All by default.
         format: table, or json: {"rows": [{"name", "ratio", "low", "high", "against", "unit", ...}], "machine": ...}.

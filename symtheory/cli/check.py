@@ -28,6 +28,11 @@ def run(
     Exit status 1 when a required law fails, when nothing published is equal (with --conform), or when a registered
     estimator does not obey exactly the laws it declares (with --all).
 
+    Examples to paste:
+
+        $ symtheory check grpo
+        $ symtheory check my_trainer.py:my_advantage --require zero_sum
+
     Args:
         target: a registered name, `pkg.mod:func`, `path/to/file.py:func` or `path/to/file.py:Class.method`, taking one
             group, flat rewards with a group size or ids, a matrix, token-level rewards, objects with `.reward`, ...

@@ -24,6 +24,11 @@ def run(
     dataset, method, k, pass_at_k_percent and optionally table, model, plus_minus), separated by commas, semicolons,
     tabs, | (markdown) or & (LaTeX), with or without percent signs.
 
+    Examples to paste:
+
+        $ symtheory evidence
+        $ symtheory evidence table.csv --questions AMC23 40
+
     Args:
         table: file with a pass@k table, - for standard input; without it, tables 3 to 7 of arXiv:2602.05548.
         samples: samples per question; the largest k of each row if not given.

@@ -12,10 +12,16 @@ def run(name: Annotated[Name, Positional] = "index", browser: bool = True, port:
 
     Serves marimo apps on this machine (127.0.0.1) to whoever holds the token in the address, until Ctrl-C.
 
+    Examples to paste:
+
+        $ symtheory explore
+        $ symtheory explore plane
+
     Args:
         name: index: all of them. plane: an estimator anywhere on the symmetry plane. difficulty: populations of prompts
             from easy to hard. one_step: one group of rollouts, theory against measured. tree: mass moving through a
-            reasoning tree. replay: a saved training of the transformer. estimator: your own, typed in.
+            reasoning tree. replay: a saved training of the transformer. estimator: your own, typed in. regimes: erring
+            verifiers, filters, stale rollouts, clipping, KL.
         browser: Open the browser.
         port: Port to serve on; a free one by default.
     """

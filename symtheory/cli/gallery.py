@@ -8,6 +8,10 @@ def run(figures: Path = Path("figures"), out: Path = Path("figures/gallery")) ->
 
     The page is OUT/index.html; it holds its pictures and needs no network.
 
+    Examples to paste:
+
+        $ symtheory gallery --out my_gallery
+
     Args:
         figures: Folder in which `symtheory reproduce`, `plane` and others have written.
         out: Folder for the page.

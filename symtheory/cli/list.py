@@ -13,6 +13,11 @@ def run(closed_forms: bool = False) -> None:
     the link before. In closed forms N is the number of rollouts in the batch, and V the variance over the batch of the
     advantages that a whitening link receives.
 
+    Examples to paste:
+
+        $ symtheory list
+        $ symtheory list --closed-forms
+
     Args:
         closed_forms: Also derive A+ and A-, the advantage of a correct and of a wrong rollout, for K correct and
             F = G - K wrong ones (takes some seconds of sympy); those that see more than rewards have none.

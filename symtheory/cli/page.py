@@ -10,6 +10,10 @@ def run(out: Path = Path("symmetry-plane.html")) -> None:
     training makes of a population of prompts. Every number in it comes from tables that this code computes; they are
     kept in the user's cache until the code changes.
 
+    Examples to paste:
+
+        $ symtheory page --out plane.html
+
     Args:
         out: The file to write.
     """

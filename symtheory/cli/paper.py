@@ -11,6 +11,10 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
     captions in figures, the published tables and the estimators' code. Without TeX the inputs are written all the
     same, and the command says which Debian packages are missing.
 
+    Examples to paste:
+
+        $ symtheory paper --check
+
     Args:
         check: Write nothing. Exit status 1 if a generated input is stale, if a source asks for a value that no result
             gives, types a number by hand, or shows one without naming its command. Needs no TeX.

@@ -33,6 +33,11 @@ def run(
     expected gain of each estimator by difficulty, the signal to noise of a step, wasted rollouts, and what a filter or
     dynamic sampling changes; then the samples and questions that show a difference of pass@k, or a crossing of curves.
 
+    Examples to paste:
+
+        $ symtheory plan --success 0.1 0.3 0.9
+        $ symtheory plan rollouts.jsonl --group-sizes 8 16 --estimators grpo rloo
+
     Args:
         source: a rollout log, a pass@k table, or a file of pass rates (numbers; columns success, or correct and total;
             JSON lists of 0 and 1); - is standard input.

@@ -9,6 +9,10 @@ def run(out: Path = Path("figures"), points: int = 41, seeds: int = 16, pdf: boo
     Writes OUT/plane.nc (the numbers; open it with xarray), plane.png and plane.md (what it shows). Rows of the plane
     that are finished are kept in OUT/cache and not run again.
 
+    Examples to paste:
+
+        $ symtheory plane --points 11 --seeds 4
+
     Args:
         out: folder for the results.
         points: grid points along each axis.

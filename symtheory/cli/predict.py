@@ -54,6 +54,11 @@ def run(
     judge: part two: make the runs of those cells into RUNS, hold them against PREDICTIONS (and NOISE, if there is such
     a file), draw it (OUT/test.png, .nc, .md; half an hour).
 
+    Examples to paste:
+
+        $ symtheory predict --world bandit
+        $ symtheory predict angle
+
     Args:
         what: see above.
         world: transformer (pretrained first, or given by MODEL), bandit or tree (with shared features).

@@ -26,6 +26,12 @@ def run(
     does not know the computer algebra. Verdicts of experiments are computed from the effects of every seed. Claims of
     this project (law_...) stand after the paper's: theorems of the interference law, and the targets of its test.
 
+    Examples to paste:
+
+        $ symtheory prove group_symmetry
+        $ symtheory prove --derive agrae
+        $ symtheory prove --experiments
+
     Args:
         ids: Theorems or claims to check; all of them, and the published tables, if none is named.
         format: How to print: a table, JSON, Markdown or LaTeX.

@@ -4,7 +4,15 @@ from pathlib import Path
 
 
 def run(run: bool = False, out: Path = Path("figures/regimes"), seeds: int = 20, figure: bool = False) -> int:
-    """Clip-higher, bands of difficulty, removed prompts, rewards at random, verifiers that err: questions and verdicts.
+    """Answer what people ask about training by simulated runs, each statement with a verdict in every world.
+
+    The statements are about clip-higher, bands of difficulty, removed prompts, random rewards and verifiers that err.
+    They were committed with their margins before the runs.
+
+    Examples to paste:
+
+        $ symtheory regimes
+        $ symtheory regimes --figure --out my_regimes
 
     Args:
         run: Train all arms again (some CPU minutes) in place of reading the committed effects of the seeds.

@@ -31,6 +31,11 @@ def run(
     Results (NetCDF), figures and captions are written to OUT. Interrupted commands resume: finished parts are kept in
     OUT/cache, and the same command continues from the last checkpoint and ends with the same numbers.
 
+    Examples to paste:
+
+        $ symtheory replay ci
+        $ symtheory replay cpu --part training --estimators grpo agrae
+
     Args:
         preset: ci (about a minute), cpu (about five minutes on two cores), full (over an hour on two cores: two blocks
             of 20 seeds, three optimiser settings, three model sizes, verdicts) or gpu (one large card).

@@ -16,8 +16,13 @@ def run(
     """Reproduce the paper's figures 2-10 and tables 1, 3-7 from simulations that start at published difficulty.
 
     Each figure becomes three files in OUT/PRESET: a picture as PNG, the numbers as NetCDF (open it with xarray), and
-    a caption that says what was simulated, what is published, and whether the paper's ordering was found. What is
-    finished is kept in OUT/cache and not run again, so a stopped command goes on where it was.
+    a caption that says what was simulated, what is published, and whether the paper's ordering was found. Finished
+    studies are kept in OUT/cache, so interrupted commands resume.
+
+    Examples to paste:
+
+        $ symtheory reproduce
+        $ symtheory reproduce --only fig2 fig6 --world tree
 
     Args:
         only: Figures and tables to make, for instance: --only fig2 fig6 table3. All by default.

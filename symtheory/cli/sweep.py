@@ -20,6 +20,11 @@ def run(
     tiles, kept in OUT/cache: interrupted commands resume, a grid that grew runs only its new tiles, and any number of
     devices, shards or hosts gives the same bytes. To start, `symtheory sweep --example > my.toml`.
 
+    Examples to paste:
+
+        $ symtheory sweep --example > my.toml
+        $ symtheory sweep my.toml
+
     Args:
         config: TOML file of the sweep; --example prints one that explains itself.
         out: Folder for the results; shards and hosts share it.

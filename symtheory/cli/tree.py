@@ -19,6 +19,11 @@ def run(
 ) -> None:
     """Reasoning as paths in a tree: look at one, predict what a step moves, compare what search finds.
 
+    Examples to paste:
+
+        $ symtheory tree picture --estimator agrae
+        $ symtheory tree predict
+
     Args:
         what: picture: a tree before and in one step (PNG). animate: a tree over training (GIF). predict: how
             unsampled leaves move by shared prefix, predicted and measured (PNG). search: groups from independent
