@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from ..errors import InputError
 from ..estimators.group import Array
 from ..ops import jax_ops
-from .base import World
+from .base import LogitWorld
 from .registry import register
 
 BLOCK, LARGE_BLOCK, MANY = 16, 32, 512  # trajectories per block of the two-level inverse CDF; the larger for many
@@ -21,7 +21,7 @@ BLOCK, LARGE_BLOCK, MANY = 16, 32, 512  # trajectories per block of the two-leve
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Bandit(World):
+class Bandit(LogitWorld):
     """P prompts with N trajectories each. Parameters are logits [P, N], or the shared W [m] if it has features."""
 
     logits: Array
@@ -32,19 +32,6 @@ class Bandit(World):
     """[P, N, m] features phi of each trajectory, or None for independent prompts"""
     length: Array | None = None
     """[P, N] tokens of each trajectory, or None where lengths do not matter"""
-
-    @property
-    def prompt_weight(self):
-        return 1.0 if self.features is None else 1.0 / self.logits.shape[0]
-
-    def init(self):
-        if self.features is None:
-            return self.logits
-        return jnp.zeros(self.features.shape[-1], self.features.dtype)
-
-    def policy_logits(self, params):
-        """Logits of the policy, [P, N]."""
-        return params if self.features is None else self.logits + self.features @ params
 
     def policy(self, params):
         """Probability of every trajectory, [P, N]: the enumeration of this world."""
@@ -74,12 +61,6 @@ class Bandit(World):
         pull = -weight.sum(-1, keepdims=True) * policy
         # mapped over prompts, so that a compiler that divides them among devices sees that they share nothing
         return self.pull_back(jax.vmap(lambda row, j, w: row.at[j].add(w))(pull, rollouts, weight))
-
-    def pull_back(self, gradient):
-        """Gradient with respect to the parameters from one with respect to the logits [P, N]."""
-        if self.features is None:
-            return gradient
-        return gradient.reshape(-1) @ self.features.reshape(-1, self.features.shape[-1])
 
     @property
     def correct(self):

@@ -71,3 +71,32 @@ class World:
     def take(self, prompts: Array) -> Self:
         """The world of these prompts alone (their indices), for worlds whose arrays all begin with the prompt axis."""
         return jax.tree.map(lambda x: x[prompts], self)
+
+
+class LogitWorld(World):
+    """A world whose policy is softmaxes over logits [P, ...]: the parameters themselves, or h0 + phi W from features.
+
+    With features phi [P, ..., m] the parameters are one W [m] for all prompts, so that a step on one moves the others.
+    """
+
+    logits: Array
+    features: Array | None
+
+    @property
+    def prompt_weight(self):
+        return 1.0 if self.features is None else 1.0 / self.logits.shape[0]
+
+    def init(self):
+        if self.features is None:
+            return self.logits
+        return jnp.zeros(self.features.shape[-1], self.features.dtype)
+
+    def policy_logits(self, params: Params) -> Array:
+        """Logits of the policy, of the shape of `logits`."""
+        return params if self.features is None else self.logits + self.features @ params
+
+    def pull_back(self, gradient: Array) -> Params:
+        """Gradient with respect to the parameters from one with respect to the logits."""
+        if self.features is None:
+            return gradient
+        return gradient.reshape(-1) @ self.features.reshape(-1, self.features.shape[-1])

@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..estimators.group import Array
 from ..ops import jax_ops
 from .bandit import prefix_sums
-from .base import World
+from .base import LogitWorld
 from .registry import register
 
 MOST_LEAVES = 2**16
@@ -31,7 +31,7 @@ REWARD_FORMAT = 0.9  # of the graded reward 0.1 accuracy + 0.9 format
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Tree(World):
+class Tree(LogitWorld):
     """P prompts with a tree each. Parameters are logits [P, nodes, b], or the shared W [m] if it has features."""
 
     logits: Array
@@ -53,22 +53,9 @@ class Tree(World):
     def depth(self) -> int:
         return depth_of(self.correct.shape[-1], self.branching)
 
-    @property
-    def prompt_weight(self):
-        return 1.0 if self.features is None else 1.0 / self.logits.shape[0]
-
-    def init(self):
-        if self.features is None:
-            return self.logits
-        return jnp.zeros(self.features.shape[-1], self.features.dtype)
-
-    def node_logits(self, params):
-        """Logits of every node, [P, nodes, b]."""
-        return params if self.features is None else self.logits + self.features @ params
-
     def rows(self, params):
         """The function from nodes [P, G] to their logits [P, G, b]."""
-        logits = self.node_logits(params)
+        logits = self.policy_logits(params)
         return lambda node: rows_at(logits, node)
 
     def sample(self, key, params, size):
@@ -77,7 +64,7 @@ class Tree(World):
 
     def log_prob(self, params, rollouts):
         node, action = path(rollouts, self.depth, self.branching)
-        rows = rows_at(self.node_logits(params), node)
+        rows = rows_at(self.policy_logits(params), node)
         return chosen(jax.nn.log_softmax(rows, axis=-1), action).sum(-1)
 
     def reward(self, rollouts):
@@ -98,7 +85,7 @@ class Tree(World):
 
     def step_gradient(self, params, rollouts, weight):
         """Gradient of sum(weight * log pi(step)) with a weight for each step of each rollout, `weight[P, size, d]`."""
-        logits, b = self.node_logits(params), self.branching
+        logits, b = self.policy_logits(params), self.branching
         width = jnp.asarray(b, rollouts.dtype)
 
         def level(carry, weight):
@@ -116,15 +103,9 @@ class Tree(World):
         (_, gradient), _ = jax.lax.scan(level, start, jnp.moveaxis(weight, -1, 0), reverse=True)
         return self.pull_back(gradient)
 
-    def pull_back(self, gradient):
-        """Gradient with respect to the parameters from one with respect to the logits [P, nodes, b]."""
-        if self.features is None:
-            return gradient
-        return jnp.einsum("pvb,pvbm->m", gradient, self.features)
-
     def enumerate(self, params):
         """Log-probability of every leaf, [P, leaves]."""
-        log_policy = jax.nn.log_softmax(self.node_logits(params), axis=-1)
+        log_policy = jax.nn.log_softmax(self.policy_logits(params), axis=-1)
         total = jnp.zeros((log_policy.shape[0], 1), log_policy.dtype)
         for level in self.levels(log_policy):
             total = (total[..., None] + level).reshape(total.shape[0], -1)
@@ -141,7 +122,7 @@ class Tree(World):
 
     def values(self, params, leaf_values=None):
         """Expected leaf value below every node, a list over levels 0..d of [P, b^l]; default: chance of success."""
-        policy = jax.nn.softmax(self.node_logits(params), axis=-1)
+        policy = jax.nn.softmax(self.policy_logits(params), axis=-1)
         value = self.correct.astype(policy.dtype) if leaf_values is None else leaf_values
         values = [value]
         for level in reversed(self.levels(policy)):
@@ -150,7 +131,7 @@ class Tree(World):
 
     def reach(self, params):
         """Probability that a rollout passes each node, a list over levels 0..d of [P, b^l]."""
-        policy = jax.nn.softmax(self.node_logits(params), axis=-1)
+        policy = jax.nn.softmax(self.policy_logits(params), axis=-1)
         reach = [jnp.ones((policy.shape[0], 1), policy.dtype)]
         for level in self.levels(policy):
             reach.append((reach[-1][..., None] * level).reshape(level.shape[0], -1))
@@ -161,7 +142,7 @@ class Tree(World):
 
     def entropy(self, params):
         """By the chain rule: the entropy of a node's choice plus the expected entropy below."""
-        log_policy = jax.nn.log_softmax(self.node_logits(params), axis=-1)
+        log_policy = jax.nn.log_softmax(self.policy_logits(params), axis=-1)
         below = jnp.zeros_like(self.correct, log_policy.dtype)
         for level in reversed(self.levels(log_policy)):
             below = (jnp.exp(level) * (below.reshape(level.shape) - level)).sum(-1)
@@ -173,7 +154,7 @@ class Tree(World):
         With slopes F'_G(P_q) it is the expected policy gradient of a group-relative update. One sweep up for the
         values, one down for the visits; the policy gradient theorem on a tree.
         """
-        policy = self.levels(jax.nn.softmax(self.node_logits(params), axis=-1))
+        policy = self.levels(jax.nn.softmax(self.policy_logits(params), axis=-1))
         values, reach = self.values(params, leaf_values), self.reach(params)
         steps = [
             reach[l][..., None] * policy[l] * (values[l + 1].reshape(policy[l].shape) - values[l][..., None])

@@ -1,5 +1,6 @@
 """Every world keeps the promises of `World`; a new one is added to `EXAMPLES`, and nothing else."""
 
+import dataclasses
 import functools
 
 import jax
@@ -51,8 +52,14 @@ def within_errors(samples, mean, deviation=None, errors=4.5):
     return bool((np.abs(samples.mean(-1) - mean) <= errors * deviation / np.sqrt(samples.shape[-1])).all())
 
 
+def kinds(world):
+    """The worlds that inherit from this class: dataclasses, which hold what they need."""
+    below = world.__subclasses__()
+    return {kind for kind in below if dataclasses.is_dataclass(kind)}.union(*map(kinds, below))
+
+
 def test_every_world_has_an_example():
-    assert {type(made(name)) for name in EXAMPLES} == set(World.__subclasses__())
+    assert {type(made(name)) for name in EXAMPLES} == kinds(World)
 
 
 @jax.jit
