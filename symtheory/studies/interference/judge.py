@@ -106,12 +106,13 @@ def agreement(outcome: xr.Dataset, mark: float = MARKS[-1]) -> xr.Dataset:
     judged, `order_cells` that of cells they are from, and `order_usual` the share that is right if the commoner sign is
     guessed everywhere; `level_...` likewise.
     """
-    at = outcome.sel(mark=mark)
-    runs = at.sel(predictor="runs")
+    at = outcome.sel(mark=mark, statistic=list(Interval._fields)).transpose("cell", "statistic", "k", ...)
+    values = {p: {q: at[q].sel(predictor=p).values for q in QUANTITIES} for p in at.predictor.values}
+    runs = values.pop("runs")
     found = {}
-    for predictor in (p for p in outcome.predictor.values if p != "runs"):
-        own = at.sel(predictor=predictor)
-        per_cell = [_cell_sums(runs.isel(cell=i), own.isel(cell=i)) for i in range(at.sizes["cell"])]
+    for predictor, own in values.items():
+        cells = ([{q: x[i] for q, x in one.items()} for one in (runs, own)] for i in range(at.sizes["cell"]))
+        per_cell = [_cell_sums(*both) for both in cells]
         sums = {key: np.array([cell[key] for cell in per_cell]) for key in per_cell[0]}
         draws = np.random.default_rng(0).integers(len(per_cell), size=(2000, len(per_cell)))
         resampled = _readings({key: x[draws].sum(1) for key, x in sums.items()})
@@ -128,16 +129,19 @@ def agreement(outcome: xr.Dataset, mark: float = MARKS[-1]) -> xr.Dataset:
     return xr.Dataset(variables, {"predictor": names, "statistic": list(Interval._fields)}, clear)
 
 
-def _cell_sums(runs: xr.Dataset, own: xr.Dataset) -> dict[str, float]:
-    """What the readings of `agreement` are made of, summed over k and estimators of one cell."""
+def _cell_sums(runs: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What the readings of `agreement` are made of, summed over k and estimators of one cell.
+
+    Quantities of the runs and of a predictor: [statistic, k], that beside GRPO [statistic, k, estimator].
+    """
     sums: dict[str, float] = {}
     for quantity in ("order", "level"):
-        mean, low, high = (runs[quantity].sel(statistic=s).values for s in Interval._fields)
+        mean, low, high = runs[quantity]
         clear = (low > 0) | (high < 0)
-        right = np.sign(own[quantity].sel(statistic="mean").values) == np.sign(mean)
+        right = np.sign(own[quantity][0]) == np.sign(mean)
         counts = {"clear": clear, "right": clear & right, "up": clear & (mean > 0)}
         sums |= {f"{quantity}_{key}": float(x.sum()) for key, x in counts.items()}
-    m, p = (x.beside.sel(statistic="mean").transpose("k", "estimator").values for x in (runs, own))
+    m, p = (x["beside"][0] for x in (runs, own))
     ranks = [_rank(a, b) for a, b in zip(m, p, strict=True)]
     ranks = [r for r in ranks if np.isfinite(r)]
     sums |= {"rank": float(sum(ranks)), "ranks": float(len(ranks))}
@@ -148,12 +152,12 @@ def _cell_sums(runs: xr.Dataset, own: xr.Dataset) -> dict[str, float]:
 
 def _rank(measured: np.ndarray, predicted: np.ndarray) -> float:
     """Rank correlation over the estimators, GRPO (no difference from itself) included; nan if nothing differs."""
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata
 
     both = np.append(measured, 0), np.append(predicted, 0)
     if not np.isfinite(both).all() or np.ptp(both[0]) == 0 or np.ptp(both[1]) == 0:
         return np.nan
-    return float(np.asarray(spearmanr(*both)[0]))
+    return float(np.corrcoef(*map(rankdata, both))[0, 1])
 
 
 def _readings(s: Mapping[str, Any]) -> dict[str, Any]:
