@@ -5,11 +5,14 @@ from .base import BOUNDED, ORDERLY, SYMMETRIC, register
 
 
 def share_of_failing(op, wrong, size, k):
-    """C(wrong, k) / C(size, k) as a product, which also holds for symbols and is exactly 0 for wrong < k."""
+    """C(wrong, k) / C(size, k) as a product, which also holds for symbols and is exactly 0 for wrong < k.
+
+    Exactly 1 where all are wrong: XLA multiplies by the reciprocal of a known size, which rounds to more than 1.
+    """
     ratio = 1 + 0 * size
     for i in range(k):
         ratio = ratio * op.div(wrong - i, size - i)
-    return ratio
+    return op.where(wrong == size, 1 + 0 * size, ratio)
 
 
 def check_k(op, name, size, k):
