@@ -32,6 +32,9 @@ def estimator(name):
     return e.with_params(k=2) if "k" in e.params else e
 
 
+CHAINS = [estimator(name) for name in COUNTED]
+
+
 @functools.cache
 def world():
     """Two prompts with four trajectories each, so that every batch of two groups can be enumerated."""
@@ -44,43 +47,63 @@ def all_batches():
     return np.array([[a, b] for a in groups for b in groups])
 
 
-@pytest.mark.parametrize("name", COUNTED)
-def test_expected_gradient_is_the_sum_over_all_batches(name):
-    """E[g] = F'_G(P) grad P, also for estimators that couple prompts through omega."""
+def expectations(w, size):
+    """The expected gradient of every estimator at the base policy, by name, in one program."""
+    gradients = jax.jit(lambda w: [expected.gradient(w.init(), w, e, size, batch="exact") for e in CHAINS])(w)
+    return dict(zip(COUNTED, gradients, strict=True))
+
+
+@functools.cache
+def gradients():
+    """Name -> the exact expected gradient, and the one of each batch, weighed by its chance."""
     w, batches = world(), all_batches()
     policy = np.asarray(w.policy(w.init()))
     chance = np.prod([policy[q][batches[:, q]].prod(-1) for q in range(2)], axis=0)
-    advantage = advantage_of([estimator(name)], 0)
 
     @jax.jit
-    @jax.vmap
-    def gradient(rollouts):
-        return w.policy_gradient(w.init(), rollouts, advantage(w.reward(rollouts)) / SIZE)
+    def enumerated(index):
+        def gradient(rollouts):
+            a = advantage_of(CHAINS, index)(w.reward(rollouts))
+            return w.policy_gradient(w.init(), rollouts, a / SIZE)
 
-    enumerated = np.tensordot(chance, np.asarray(gradient(jnp.asarray(batches))), axes=1)
-    expectation = expected.gradient(w.init(), w, estimator(name), SIZE, batch="exact")
+        return jnp.tensordot(chance, jax.vmap(gradient)(jnp.asarray(batches)), axes=1)
+
+    return {name: (exact, enumerated(i)) for i, (name, exact) in enumerate(expectations(w, SIZE).items())}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_expected_gradient_is_the_sum_over_all_batches(name):
+    """E[g] = F'_G(P) grad P, also for estimators that couple prompts through omega."""
+    expectation, enumerated = gradients()[name]
     np.testing.assert_allclose(expectation, enumerated, atol=1e-13)
+
+
+@functools.cache
+def steps():
+    """(index of an estimator -> the changes of 20,000 sampled steps in 32 bits), and the exact mean changes by name."""
+    w, size = make_bandit(jax.random.key(1), [0.15, 0.6], trajectories=32, correct=5), 8
+    optimizer = optax.sgd(1.0)
+    state = State(w.init(), optimizer.init(w.init()))
+
+    @jax.jit
+    def changes(index):
+        def change(key):
+            after, _ = sampled.step(key, state, w, advantage_of(CHAINS, index), optimizer, Update(size))
+            return after.params - state.params
+
+        return jax.vmap(change)(jax.random.split(jax.random.key(2), 20_000))
+
+    with jax.enable_x64(True):
+        exact_world = replace(jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float), w), n_correct=w.n_correct)
+        return changes, expectations(exact_world, size)
 
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_sampled_steps_average_to_the_expected_step(name, single_precision):
     """20,000 sampled steps of the simulators' own code, each coordinate within 5 standard errors of the exact mean."""
-    w = make_bandit(jax.random.key(1), [0.15, 0.6], trajectories=32, correct=5)
-    e, size = estimator(name), 8
-    advantage = advantage_of([e], 0)
-    optimizer = optax.sgd(1.0)
-    state = State(w.init(), optimizer.init(w.init()))
-
-    @jax.jit
-    @jax.vmap
-    def change(key):
-        after, _ = sampled.step(key, state, w, advantage, optimizer, Update(size))
-        return after.params - state.params
-
-    changes = np.asarray(change(jax.random.split(jax.random.key(2), 20_000)), dtype=np.float64)
-    with jax.enable_x64(True):
-        exact_world = replace(jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float), w), n_correct=w.n_correct)
-        exact = np.asarray(expected.gradient(exact_world.init(), exact_world, e, size, batch="exact"))
+    sample, exact_by_name = steps()
+    changes = np.asarray(sample(COUNTED.index(name)), dtype=np.float64)
+    exact = np.asarray(exact_by_name[name])
     error = changes.std(0) / math.sqrt(len(changes))
     z = (changes.mean(0) - exact) / np.maximum(error, 1e-9)
     assert np.abs(z).max() < 5
@@ -102,8 +125,9 @@ def test_draws_follow_the_policy_for_any_number_of_trajectories(single_precision
     from symtheory.worlds.bandit import draw
 
     for n in (2, 15, 16, 17, 100):
-        p = jax.random.dirichlet(jax.random.key(n), jnp.full(n, 2.0))
-        counts = np.bincount(np.asarray(draw(p, jax.random.uniform(jax.random.key(5), (100_000,)))), minlength=n)
+        p = np.random.default_rng(n).dirichlet(np.full(n, 2.0)).astype(np.float32)
+        drawn = jax.jit(lambda key, p=p: draw(p, jax.random.uniform(key, (100_000,))))(jax.random.key(5))
+        counts = np.bincount(np.asarray(drawn), minlength=n)
         assert chisquare(counts, np.asarray(p, float) / np.asarray(p, float).sum() * counts.sum()).pvalue > 1e-4
 
 
@@ -114,7 +138,7 @@ def test_whitening_is_expected_with_the_mean_spread_of_a_large_batch(name):
     rewards = (rng.random((1500, 64, size)) < success[:, None]).astype(float)
     a = np.stack([symtheory.advantages(r, name) for r in rewards])
     gain = (a * (rewards - success[:, None])).mean(-1) / (success * (1 - success))
-    slopes = np.asarray(expected.slope(estimators.get(name), size, jnp.asarray(success)))
+    slopes = np.asarray(jax.jit(lambda p: expected.slope(estimators.get(name), size, p))(success))
     error = gain.std(0) / math.sqrt(len(gain))
     assert (np.abs(gain.mean(0) - slopes) < 5 * error + 0.01 * slopes).all()
 
@@ -199,7 +223,7 @@ def test_entropy_paths_of_different_estimators_coincide_at_equal_success_for_sma
         np.testing.assert_allclose(curve, curves["grpo"], atol=2e-3, err_msg=name)  # Euler steps of different size
 
 
-def two_arm_chain(z0, eta, size, steps, points=8001, low=-12.0, high=12.0):
+def two_arm_chain(z0, eta, size, steps, points=4001, low=-12.0, high=12.0):
     """Mean success of GRPO on one right and one wrong arm: an exact Markov chain of the logit gap on a grid.
 
     A group with K correct moves the gap by 2 eta sqrt(K (G - K)); the density is split linearly between grid points.
@@ -255,9 +279,15 @@ def test_zero_sum_estimators_never_lower_success_whatever_is_drawn(name):
     policies = jnp.asarray(rng.normal(size=(4000, 6)) * 2)
     w = Bandit(policies, jnp.asarray(rng.integers(1, 5, 4000)))
     rollouts = jnp.asarray(rng.integers(0, 6, (4000, 5)))
-    gradient = w.policy_gradient(w.init(), rollouts, advantage_of([estimators.get(name)], 0)(w.reward(rollouts)))
-    for eta in (0.1, 1.0, 5.0):
-        assert (w.success(w.init() + eta * gradient) - w.success(w.init()) >= -1e-13).all()
+
+    @jax.jit
+    def gains(w):
+        a = advantage_of([estimators.get(name)], 0)(w.reward(rollouts))
+        gradient = w.policy_gradient(w.init(), rollouts, a)
+        return [w.success(w.init() + eta * gradient) - w.success(w.init()) for eta in (0.1, 1.0, 5.0)]
+
+    for gain in gains(w):
+        assert (gain >= -1e-13).all()
 
 
 @given(worlds(), st.data())
@@ -282,34 +312,46 @@ def test_negative_dominant_can_lower_success():
 
 def test_policy_gradient_is_the_gradient_of_the_weighted_log_probability():
     for features in (0, 7):
-        w = make_bandit(jax.random.key(0), [0.2, 0.7, 0.5], trajectories=12, correct=3, features=features)
-        params = w.init() + 0.3
-        rollouts = w.sample(jax.random.key(1), params, 6)
-        weight = jax.random.normal(jax.random.key(2), rollouts.shape)
-        by_autodiff = jax.grad(lambda p, w=w, r=rollouts, c=weight: (c * w.log_prob(p, r)).sum())(params)
-        np.testing.assert_allclose(w.policy_gradient(params, rollouts, weight), by_autodiff, atol=1e-12)
+
+        @jax.jit
+        def both_roads(key, features=features):
+            w = make_bandit(key, [0.2, 0.7, 0.5], trajectories=12, correct=3, features=features)
+            params = w.init() + 0.3
+            rollouts = w.sample(jax.random.key(1), params, 6)
+            weight = jax.random.normal(jax.random.key(2), rollouts.shape)
+            by_autodiff = jax.grad(lambda p: (weight * w.log_prob(p, rollouts)).sum())(params)
+            return w.policy_gradient(params, rollouts, weight), by_autodiff
+
+        ours, by_autodiff = both_roads(jax.random.key(0))
+        np.testing.assert_allclose(ours, by_autodiff, atol=1e-12)
 
 
 def test_clipped_epochs_follow_the_gradient_of_the_clipped_objective():
     """Several epochs on one batch equal autodiff of min(ratio A, clip(ratio) A), Eq. 1 without KL."""
-    w = make_bandit(jax.random.key(0), [0.3, 0.6], trajectories=12, correct=3)
     optimizer, update = optax.sgd(3.0), Update(group_size=6, epochs=3, clip_low=0.2, clip_high=0.28)
     advantage = advantage_of([estimators.get("grpo")], 0)
-    state = State(w.init(), optimizer.init(w.init()))
-    key = jax.random.key(4)
-    after, _ = sampled.step(key, state, w, advantage, optimizer, update)
-    rollouts = w.sample(key, w.init(), 6)
-    a, old = advantage(w.reward(rollouts)), w.log_prob(w.init(), rollouts)
 
-    def objective(params):
-        ratio = jnp.exp(w.log_prob(params, rollouts) - old)
-        return (jnp.minimum(ratio * a, jnp.clip(ratio, 0.8, 1.28) * a)).sum() / 6
+    @jax.jit
+    def both_roads(key):
+        w = make_bandit(jax.random.key(0), [0.3, 0.6], trajectories=12, correct=3)
+        after, _ = sampled.step(key, State(w.init(), optimizer.init(w.init())), w, advantage, optimizer, update)
+        rollouts = w.sample(key, w.init(), 6)
+        a, old = advantage(w.reward(rollouts)), w.log_prob(w.init(), rollouts)
 
-    params = w.init()
-    for _ in range(3):
-        params = params + 3.0 * jax.grad(objective)(params)
-    np.testing.assert_allclose(after.params, params, atol=1e-10)
-    assert float(jnp.abs(jnp.exp(w.log_prob(params, rollouts) - old) - 1).max()) > 0.28, "clipping must have acted"
+        def ratio(params):
+            return jnp.exp(w.log_prob(params, rollouts) - old)
+
+        def objective(params):
+            return (jnp.minimum(ratio(params) * a, jnp.clip(ratio(params), 0.8, 1.28) * a)).sum() / 6
+
+        params = w.init()
+        for _ in range(3):
+            params = params + 3.0 * jax.grad(objective)(params)
+        return after.params, params, ratio(params)
+
+    ours, by_autodiff, ratio = both_roads(jax.random.key(4))
+    np.testing.assert_allclose(ours, by_autodiff, atol=1e-10)
+    assert float(jnp.abs(ratio - 1).max()) > 0.28, "clipping must have acted"
 
 
 def test_filtering_gives_the_weight_of_dead_groups_to_the_others():

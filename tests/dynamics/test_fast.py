@@ -125,6 +125,7 @@ def test_a_control_variate_refuses_coupled_prompts_and_too_few_runs():
         control_variate(jax.random.key(1), w, estimators.get("grpo"), 8, 0.1, steps=2, runs=2)
 
 
+FLAGS = os.environ["XLA_FLAGS"]  # of all tests, before one of them changes it
 PROGRAM = """
 import os
 import numpy as np
@@ -143,14 +144,14 @@ print(len(jax.devices()), np.asarray(run(jax.random.key(1))).tobytes().hex(), os
 
 def test_all_cores_are_devices_unless_the_user_chose_and_the_numbers_are_the_same():
     scheduler = "--xla_cpu_enable_concurrency_optimized_scheduler"
-    chosen = f"{scheduler}=true --xla_force_host_platform_device_count=3"
+    chosen = f"{FLAGS} {scheduler}=true --xla_force_host_platform_device_count=3"
     said = []
-    for flags in ("", chosen):
+    for flags in (FLAGS, chosen):
         environment = {**os.environ, "XLA_FLAGS": flags}
         done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         said.append(done.stdout.strip().split(" ", 2))
     (own, numbers, flags), (users, same_numbers, users_flags) = said
-    assert (own, flags) == (str(len(os.sched_getaffinity(0))), f"{scheduler}=false")
+    assert (own, flags) == (str(len(os.sched_getaffinity(0))), f"{FLAGS} {scheduler}=false")
     assert (users, users_flags) == ("3", chosen)
     assert numbers == same_numbers
