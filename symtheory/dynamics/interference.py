@@ -13,7 +13,7 @@ Three predictors of a whole run follow, each dearer and nearer to it: the slope 
 with the kernel of the log-odds of success held fixed (`tangent`), and exact expected steps (`drift`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -224,24 +224,39 @@ def tangent(kernel: Kernel, estimator: Estimator, size: int, *, gain: Array | fl
         gain: training pass@1 to gain in all.
         steps: S.
     """
+    path, _ = tangents(kernel, [estimator], size, gain=gain, steps=steps)
+    return Path(path.trained[:, 0], path.watched[:, 0])
+
+
+def tangents(
+    kernel: Kernel, estimators: Sequence[Estimator], size: int, *, gain: Array | float, steps: int = 60
+) -> tuple[Path, Array]:
+    """`tangent` for E estimators in one program.
+
+    Returns:
+        The paths, with leaves [S + 1, E, ...]; and F'(P_q) at the base policy, [E, T].
+    """
     op = jax_ops()
     settled = [jnp.where((p > CERTAIN) & (p < 1 - CERTAIN), p * (1 - p), 0) for p in (kernel.trained, kernel.watched)]
     odds = [
         op.div(op.div(rows, v[:, None] + 0 * rows), settled[0] + 0 * rows)
         for rows, v in zip((kernel.within, kernel.across), settled, strict=True)
     ]
-    start = [jax.scipy.special.logit(jnp.clip(p, 1e-30, 1 - 1e-7)) for p in (kernel.trained, kernel.watched)]
+    success = [jnp.tile(p, (len(estimators), 1)) for p in (kernel.trained, kernel.watched)]
+    start = [jax.scipy.special.logit(jnp.clip(p, 1e-30, 1 - 1e-7)) for p in success]
 
-    def one_step(z, _):
-        p, x = (jax.nn.sigmoid(v) for v in z)
-        force = expected.slope(estimator, size, p) * p * (1 - p)
-        change = [m @ force for m in odds]
-        rate = (p * (1 - p) * change[0]).mean()
+    def one_step(state, _):
+        z, (p, x) = state
+        weight = jnp.stack([expected.slope(e, size, row) for e, row in zip(estimators, p, strict=True)])
+        force = weight * p * (1 - p)
+        change = [force @ m.T for m in odds]
+        rate = (p * (1 - p) * change[0]).mean(-1, keepdims=True)
         length = jnp.where(rate > 0, op.div(gain / steps, rate), 0)
-        return [v + length * c for v, c in zip(z, change, strict=True)], Path(p, x)
+        z = [v + length * c for v, c in zip(z, change, strict=True)]
+        return (z, [jax.nn.sigmoid(v) for v in z]), (Path(p, x), weight)
 
-    end, path = jax.lax.scan(one_step, start, None, length=steps)
-    return _append(path, Path(*(jax.nn.sigmoid(v) for v in end)))
+    (_, end), (path, weight) = jax.lax.scan(one_step, (start, success), None, length=steps)
+    return _append(path, Path(*end)), weight[0]
 
 
 def drift(

@@ -283,12 +283,12 @@ def observe_samples(
     return Observation(success, drawn(key_cut, samples, *CUT)[1], drawn(key_greedy, 1, 0, 1)[1], -total.mean(-1))
 
 
-def over_runs(function: Callable, devices: list, at_once: int) -> Callable:
+def over_runs(function: Callable, devices: list, at_once: int, jit: Callable = jax.jit) -> Callable:
     """`function` for many independent runs: all arguments and results gain a leading axis of runs.
 
     The runs are spread over `devices`, with no communication, and each device works on `at_once` of its runs at a
     time: 1 keeps the arrays of a run in a CPU's cache, many fill an accelerator. The number of runs must be a
-    multiple of the number of devices.
+    multiple of the number of devices. `jit` compiles the whole.
     """
     mesh = Mesh(np.array(devices), ("run",))
 
@@ -296,4 +296,4 @@ def over_runs(function: Callable, devices: list, at_once: int) -> Callable:
         return jax.lax.map(lambda each: function(*each), arguments, batch_size=at_once if at_once > 1 else None)
 
     spec = Spec("run")
-    return jax.jit(jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False))
+    return jit(jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False))

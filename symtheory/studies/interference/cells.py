@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from ... import estimators
-from ...dynamics import Update, advantage_of, interference
+from ...dynamics import Update, advantage_of, interference, quick_jit
 from ...dynamics.sampled import State
 from ...dynamics.sampled import step as sampled_step
 from ...estimators import Estimator, chain
@@ -87,7 +87,7 @@ class TransformerCell:
 
     def bases(self, seeds: Sequence[int]) -> Any:
         """Parameters of the base model of each seed."""
-        return base_models(self.base, len(seeds), 1)(keys_of(seeds, 0))
+        return base_models(self.base, len(seeds), 1, quick_jit)(keys_of(seeds, 0))
 
     def cached_bases(self, seeds: Sequence[int], folder: Path) -> Any:
         """The same, from a file in `folder` once they are made."""

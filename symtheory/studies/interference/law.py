@@ -1,6 +1,7 @@
 """What the base policies of a cell say of every estimator, without any training: the study of `symtheory predict`."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ... import estimators
-from ...dynamics import expected, interference
+from ...dynamics import interference, quick_jit
 from ...metrics.passk import pass_at_k
 from ..transformer.base import shard_runs
 from .cells import GROUP, KS, Cell, diagonal_of
@@ -54,26 +55,24 @@ def law(
         return interference.kernel(*problem, diagonal, entropy=cell.has_entropy)
 
     def read(kernel):
-        weight = jnp.stack([expected.slope(e, group_size, kernel.trained) for e in chain_of])
+        path, weight = interference.tangents(kernel, chain_of, group_size, gain=cell.gain)
         slopes = [[interference.slope(kernel, weight, k, split) for k in ks] for split in SPLITS]
         rates = [[interference.exchange_rate(kernel, k, split) for k in ks] for split in SPLITS]
         entropy = interference.entropy_slope(kernel, weight) if cell.has_entropy else jnp.full(len(names), jnp.nan)
-        return weight, jnp.array(slopes), jnp.array(rates), entropy, interference.progress(kernel)
+        return path.watched[-1], weight, jnp.array(slopes), jnp.array(rates), entropy
 
-    def followed(kernel):
-        """Success of the watched prompts at the end of linearised training under each estimator, [estimators, H]."""
-        paths = [interference.tangent(kernel, e, group_size, gain=cell.gain) for e in chain_of]
-        return jnp.stack([path.watched[-1] for path in paths])
-
+    once = partial(quick_jit, once=True)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     params = cell.bases(seeds) if bases is None else bases
-    kernels = shard_runs(one, len(seeds), 1)(keys, params)
-    weight, slopes, rates, entropy, progress = jax.tree.map(np.asarray, jax.jit(jax.vmap(read))(kernels))
-    for i in range(len(seeds)):
-        interference.check(jax.tree.map(lambda x, i=i: x[i], kernels), weight[i])
-    after = np.asarray(jax.jit(jax.vmap(followed))(kernels), float)
+    kernels = jax.tree.map(np.asarray, shard_runs(one, len(seeds), 1, once)(keys, params))
+    after, weight, slopes, rates, entropy = jax.tree.map(np.asarray, once(partial(jax.lax.map, read))(kernels))
+    each = [jax.tree.map(lambda x, i=i: x[i], kernels) for i in range(len(seeds))]
+    for own, of_own in zip(each, weight, strict=True):
+        interference.check(own, of_own)
     before = np.asarray(kernels.watched, float)
-    passed = [np.asarray(pass_at_k(p[..., None], np.asarray(ks))).mean(-2) for p in (before[:, None], after)]
+    passed = [
+        np.asarray(pass_at_k(p[..., None], np.asarray(ks))).mean(-2) for p in (before[:, None], after.astype(float))
+    ]
     gained = passed[1] - passed[0]
     return xr.Dataset(
         {
@@ -81,9 +80,9 @@ def law(
             "entropy_slope": (("seed", "estimator"), entropy, {"units": "nat"}),
             "tangent": (("seed", "estimator", "k"), gained),
             "success": (("seed", "prompt"), np.asarray(kernels.trained)),
-            "progress": (("seed", "prompt"), progress),
+            "progress": (("seed", "prompt"), np.stack([interference.progress(own) for own in each])),
             "exchange_rate": (("split", "k", "seed", "prompt"), np.moveaxis(rates, 0, 2)),
-            "kernel": (("seed", "watched", "trained"), np.array([by_bin(k) for k in _each(kernels, len(seeds))])),
+            "kernel": (("seed", "watched", "trained"), np.array([by_bin(own) for own in each])),
         },
         {"split": list(SPLITS), "k": list(ks), "seed": list(seeds), "estimator": list(names)},
         {"gain": cell.gain, "cell": cell.name, "edges": list(EDGES)},
@@ -91,10 +90,6 @@ def law(
 
 
 SPLITS = ("train", "held_out")
-
-
-def _each(kernels: interference.Kernel, count: int) -> list[interference.Kernel]:
-    return [jax.tree.map(lambda x, i=i: np.asarray(x[i]), kernels) for i in range(count)]
 
 
 def by_bin(kernel: interference.Kernel, edges: Sequence[float] = EDGES) -> np.ndarray:

@@ -71,17 +71,18 @@ def setting(update: train.Update) -> str:
     return f"{update.optimizer.upper() if update.optimizer == 'sgd' else 'Adam'} {update.learning_rate:g}"
 
 
-def shard_runs(function: Callable, count: int, runs_at_once: int) -> Callable:
+def shard_runs(function: Callable, count: int, runs_at_once: int, jit: Callable = jax.jit) -> Callable:
     """`train.over_runs` on as many devices as there are, for `count` runs, which are padded to fill them."""
     devices = jax.devices()[: max(1, min(len(jax.devices()), count))]
-    mapped = train.over_runs(function, devices, runs_at_once)
+    mapped = train.over_runs(function, devices, runs_at_once, jit)
     filler = np.arange(math.ceil(count / len(devices)) * len(devices)) % count
     layout = NamedSharding(Mesh(np.array(devices), ("run",)), PartitionSpec("run"))
 
     def call(*arguments):
         # what one program made on fewer devices, as base models of one seed, moves to all of this one's
-        padded = jax.device_put(jax.tree.map(lambda x: x[filler], arguments), layout)
-        return jax.tree.map(lambda x: x[:count], mapped(*padded))
+        full = arguments if len(filler) == count else jax.tree.map(lambda x: x[filler], arguments)
+        found = mapped(*jax.device_put(full, layout))
+        return found if len(filler) == count else jax.tree.map(lambda x: x[:count], found)
 
     return call
 
@@ -91,7 +92,7 @@ def keys_of(seeds: Sequence[int], purpose: int) -> jax.Array:
     return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), purpose))(jnp.asarray(seeds))
 
 
-def base_models(base: Base, seeds: int, runs_at_once: int) -> Callable:
+def base_models(base: Base, seeds: int, runs_at_once: int, jit: Callable = jax.jit) -> Callable:
     """The function from one key for each of `seeds` to the parameters of their base models."""
     asked = base.make_task()
     prompts, model_config = asked.prompts(), base.model_config()
@@ -99,7 +100,7 @@ def base_models(base: Base, seeds: int, runs_at_once: int) -> Callable:
     def pretrain(key):
         return train.pretrain(key, model_config, asked, prompts, base.steps, base.batch, base.rate)
 
-    return shard_runs(pretrain, seeds, runs_at_once)
+    return shard_runs(pretrain, seeds, runs_at_once, jit)
 
 
 def settings_of(config: Any, function: Callable) -> dict:
