@@ -360,6 +360,13 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
+def _zero_or_one(x: np.ndarray) -> np.ndarray:
+    return (x == 0) | (x == 1)
+
+
+_ALLOWED = {"real": np.isfinite, "unit": lambda x: (x >= 0) & (x <= 1), "binary": _zero_or_one}
+
+
 def check_group(op, group: Group, estimator: Estimator, smallest: int | None = None) -> None:
     """Refuse what the estimator is not defined for; traced jax values cannot be looked at and pass.
 
@@ -369,16 +376,12 @@ def check_group(op, group: Group, estimator: Estimator, smallest: int | None = N
     if not all(op.known(x) for x in (group.rewards, group.weight, group.length)):
         return
     rewards, weight, length = (op.numpy(x) for x in (group.rewards, group.weight, group.length))
-    if not np.isin(weight, (0, 1)).all():
-        raise InputError(f"mask must hold 0 and 1, got {weight[~np.isin(weight, (0, 1))].flat[0]}")
+    if not _zero_or_one(weight).all():
+        raise InputError(f"mask must hold 0 and 1, got {weight[~_zero_or_one(weight)].flat[0]}")
     if not (np.isfinite(length) & (length > 0)).all():
         raise InputError(f"lengths must be positive, got {length[~(length > 0)].flat[0]}")
     live = rewards[weight > 0]
-    allowed = {
-        "real": np.isfinite(live),
-        "unit": (live >= 0) & (live <= 1),
-        "binary": np.isin(live, (0, 1)),
-    }[estimator.rewards]
+    allowed = _ALLOWED[estimator.rewards](live)
     if not allowed.all():
         kind = _RANGE[estimator.rewards]
         raise InputError(f"rewards must be {kind} for estimator {name!r}, got {live[~allowed].flat[0]}")
