@@ -43,9 +43,8 @@ def variance_before_whitening(estimator, rewards):
 def test_closed_forms_as_jax_functions_are_the_estimator_on_random_batches(name):
     rng, e = np.random.default_rng(0), estimators.get(name)
     forms = closed_forms(e)
-    right, wrong, total = (
-        jax.jit(to_function(x, (K, F, omega, N, V))) for x in (forms.correct, forms.wrong, forms.imbalance)
-    )
+    functions = [to_function(x, (K, F, omega, N, V)) for x in (forms.correct, forms.wrong, forms.imbalance)]
+    values = jax.jit(lambda *args: [f(*args) for f in functions])
     for size in (4, 7, 16):
         least = e.params.get("k", 1)  # the closed form of passk is stated for K, F >= k
         alone = 2 if name in ("nemo_grpo", "grpo_passk") else 1  # theirs is for two right and two wrong at least
@@ -58,9 +57,10 @@ def test_closed_forms_as_jax_functions_are_the_estimator_on_random_batches(name)
         shared = rewards.mean(), float(rewards.size), variance_before_whitening(e, rewards)
         for row, k, group in zip(a, correct, rewards, strict=True):
             args = (float(k), float(size - k), *shared)
-            expected = np.where(group > 0, right(*args), wrong(*args))
+            right, wrong, total = values(*args)
+            expected = np.where(group > 0, right, wrong)
             np.testing.assert_allclose(row, expected, rtol=1e-11, atol=1e-11)
-            np.testing.assert_allclose(row.sum(), total(*args), rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(row.sum(), total, rtol=1e-10, atol=1e-10)
 
 
 def test_closed_forms_are_differentiable():

@@ -18,8 +18,8 @@ sample = jax.jit(model.sample, static_argnums=(2, 4, 5, 6, 7))
 
 def test_cached_decoding_is_the_forward_pass(tiny):
     config = dataclasses.replace(tiny[1], layers=2)
-    params = model.init(jax.random.key(0), config)
-    tokens = jax.random.randint(jax.random.key(0), (3, 4), 0, config.vocab)
+    params = jax.jit(model.init, static_argnums=1)(jax.random.key(0), config)
+    tokens = np.random.default_rng(0).integers(0, config.vocab, (3, 4))
     whole, _ = apply(params, config, tokens)
     first, cache = apply(params, config, tokens[:, :2])
     second, cache = apply(params, config, tokens[:, 2:3], cache)
@@ -77,8 +77,8 @@ def test_cut_samples_follow_the_cut_enumeration(tiny):
     prompts, n = asked.prompts().tokens[:1], 20_000
     drawn = sample(jax.random.key(2), params, config, prompts, n, asked.length, 0.9, 0.9)
     levels = conditionals(params, config, prompts, asked.length)
-    cut = [jnp.log(model.sharpen(jnp.exp(level), 0.9, 0.9)) for level in levels]
-    expected = n * np.exp(model.leaves(cut))[0]
+    cut = jax.jit(lambda levels: model.leaves([jnp.log(model.sharpen(jnp.exp(x), 0.9, 0.9)) for x in levels]))
+    expected = n * np.exp(cut(levels))[0]
     counts = np.bincount(np.asarray(drawn[0] @ np.array([4, 1])), minlength=16)
     assert (expected == 0).any()
     assert (counts[expected == 0] == 0).all()

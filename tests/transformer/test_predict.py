@@ -18,24 +18,32 @@ def test_theorem_1_is_the_policy_gradient_of_the_bandit():
         rollouts = jnp.array([[0, 0, 3, 5], [1, 4, 4, 4]])
         weight = jnp.array([[1.0, 1.0, -0.4, -2.0], [3.0, -1.0, -1.0, -1.0]])
         pull = jnp.zeros((2, 6)).at[jnp.arange(2)[:, None], rollouts].add(weight)
-        direction = world.policy_gradient(logits, rollouts, weight)
-        _, change = jax.jvp(lambda x: jax.nn.log_softmax(x, axis=-1), (logits,), (direction,))
-        np.testing.assert_allclose(log_prob_change(world.policy(logits), pull), change, atol=1e-12)
+
+        @jax.jit
+        def both_roads(logits):
+            direction = world.policy_gradient(logits, rollouts, weight)
+            _, change = jax.jvp(lambda x: jax.nn.log_softmax(x, axis=-1), (logits,), (direction,))
+            return log_prob_change(world.policy(logits), pull), change
+
+        np.testing.assert_allclose(*both_roads(logits), atol=1e-12)
 
 
 def test_the_token_tree_is_one_policy_gradient_step_of_softmax_nodes():
     with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(1), 4)
-        nodes = [jax.random.normal(key, (2, 3**t, 3), jnp.float64) for t, key in enumerate(keys[:3])]
-        pull = jax.random.normal(keys[3], (2, 27), jnp.float64)
+        rng = np.random.default_rng(1)
+        nodes = [rng.normal(size=(2, 3**t, 3)) for t in range(3)]
+        pull = rng.normal(size=(2, 27))
 
-        def log_policy(nodes):
-            return model.leaves([jax.nn.log_softmax(x, axis=-1) for x in nodes])
+        @jax.jit
+        def both_roads(nodes):
+            def log_policy(nodes):
+                return model.leaves([jax.nn.log_softmax(x, axis=-1) for x in nodes])
 
-        direction = jax.grad(lambda nodes: (pull * log_policy(nodes)).sum())(nodes)
-        _, change = jax.jvp(log_policy, (nodes,), (direction,))
-        conditionals = [jax.nn.log_softmax(x, axis=-1) for x in nodes]
-        np.testing.assert_allclose(predict.token_tree(conditionals, pull), change, atol=1e-12)
+            direction = jax.grad(lambda nodes: (pull * log_policy(nodes)).sum())(nodes)
+            _, change = jax.jvp(log_policy, (nodes,), (direction,))
+            return predict.token_tree([jax.nn.log_softmax(x, axis=-1) for x in nodes], pull), change
+
+        np.testing.assert_allclose(*both_roads(nodes), atol=1e-12)
 
 
 def test_a_tree_of_one_level_is_theorem_1():

@@ -200,19 +200,30 @@ def explicit_of(hashed: HashedTree):
 
 
 def test_a_hashed_tree_is_the_tree_it_stands_for():
-    hashed = make_hashed_tree(jax.random.key(4), [0.05, 0.3], depth=4, branching=2, solutions=4, slots=16)
+    shape = dict(depth=4, branching=2, solutions=4, slots=16)
+    hashed = jax.jit(lambda key: make_hashed_tree(key, [0.05, 0.3], **shape))(jax.random.key(4))
     tree, params = explicit_of(hashed), hashed.init()
-    np.testing.assert_allclose(hashed.success(params), [0.05, 0.3], rtol=1e-3)
-    np.testing.assert_allclose(hashed.success(params), success(tree, tree.logits), rtol=1e-12)
-    np.testing.assert_allclose(hashed.entropy(params), entropy(tree, tree.logits), rtol=1e-12)
-    rollouts = hashed.sample(jax.random.key(1), params, 16)
+    rollouts = jax.jit(HashedTree.sample, static_argnums=3)(hashed, jax.random.key(1), params, 16)
     np.testing.assert_array_equal(rollouts, sample(tree, jax.random.key(1), tree.logits, 16))
-    np.testing.assert_array_equal(hashed.reward(rollouts), tree.reward(rollouts))
-    np.testing.assert_allclose(hashed.log_prob(params, rollouts), tree.log_prob(tree.logits, rollouts), rtol=1e-12)
-    weight = jax.random.normal(jax.random.key(2), rollouts.shape)
-    by_autodiff = jax.grad(lambda p: (weight * hashed.log_prob(p, rollouts)).sum())(params)
-    np.testing.assert_allclose(hashed.policy_gradient(params, rollouts, weight), by_autodiff, atol=1e-12)
-    np.testing.assert_allclose(hashed.ascend(params, params, rollouts, weight), params + by_autodiff, atol=1e-12)
+
+    @jax.jit
+    def read(world, params):
+        return world.success(params), world.entropy(params), world.reward(rollouts), world.log_prob(params, rollouts)
+
+    found, explicit = read(hashed, params), read(tree, tree.logits)
+    np.testing.assert_allclose(found[0], [0.05, 0.3], rtol=1e-3)
+    for ours, theirs in zip(found, explicit, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+    @jax.jit
+    def gradients(hashed, params, weight):
+        by_autodiff = jax.grad(lambda p: (weight * hashed.log_prob(p, rollouts)).sum())(params)
+        stepped = hashed.ascend(params, params, rollouts, weight)
+        return hashed.policy_gradient(params, rollouts, weight), by_autodiff, stepped - params
+
+    gradient, by_autodiff, change = gradients(hashed, params, np.random.default_rng(2).normal(size=rollouts.shape))
+    np.testing.assert_allclose(gradient, by_autodiff, atol=1e-12)
+    np.testing.assert_allclose(change, by_autodiff, atol=1e-12)
 
 
 def test_paths_number_nodes_level_by_level():
@@ -246,6 +257,6 @@ def test_bad_hashed_trees_are_refused_in_one_sentence():
         make_hashed_tree(jax.random.key(0), [0.5], solutions=0)
     with pytest.raises(InputError, match="out of reach"):
         make_hashed_tree(jax.random.key(0), [0.99], depth=8, slots=8, solutions=60)
-    deep = make_hashed_tree(jax.random.key(0), [0.1], depth=20, branching=2, slots=1024)
+    deep = jax.jit(lambda key: make_hashed_tree(key, [0.1], depth=20, branching=2, slots=1024))(jax.random.key(0))
     with pytest.raises(InputError, match=r"to enumerate, got 2\^20"):
         deep.entropy(deep.init())

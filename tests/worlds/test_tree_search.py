@@ -23,6 +23,11 @@ def by_node(world, leaves, name):
     return jax.jit(lambda leaves: node_advantages(world, leaves, estimators.get(name)))(leaves)
 
 
+def by_groups(world, leaves, name):
+    return jax.jit(lambda leaves: group_advantages(world, leaves, estimators.get(name)))(leaves)
+
+
+@jax.jit
 def through_nodes(world, weights, leaves):
     """Sum of step weights through every node of the tree, [P, nodes]."""
     node, _ = path(leaves.rollouts, world.depth, world.branching)
@@ -47,15 +52,15 @@ def test_node_advantages_lean_where_the_estimator_leans(world):
 
 def test_centred_node_values_telescope_to_the_group_advantage(world):
     """Sum over a path of V(child) - V(node) is r - V(root), the advantage of Dr.GRPO."""
-    leaves, centred = branching(jax.random.key(2), world, world.init(), budget=12), estimators.get("dr_grpo")
-    by_node = node_advantages(world, leaves, centred).sum(-1)
-    np.testing.assert_allclose(by_node, group_advantages(world, leaves, centred)[..., 0], atol=1e-6)
+    leaves = branch(jax.random.key(2), world, world.init(), budget=12)
+    by_path, by_group = by_node(world, leaves, "dr_grpo").sum(-1), by_groups(world, leaves, "dr_grpo")
+    np.testing.assert_allclose(by_path, by_group[..., 0], atol=1e-6)
 
 
 def test_in_a_tree_of_one_level_nodes_and_groups_are_the_same():
     world = make_tree(jax.random.key(0), [0.3], depth=1, branching=16)
-    leaves = independent(jax.random.key(1), world, world.init(), 8)
-    by_group = group_advantages(world, leaves, estimators.get("agrae"))
+    leaves = jax.jit(independent, static_argnums=3)(jax.random.key(1), world, world.init(), 8)
+    by_group = by_groups(world, leaves, "agrae")
     np.testing.assert_allclose(by_node(world, leaves, "agrae"), by_group, atol=1e-6)
 
 
