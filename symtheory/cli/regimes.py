@@ -55,6 +55,6 @@ def _again(out: Path, seeds: int):
     for world in study.RATES:
         data = study.run(config, world, lambda arm, world=world: print(f"{world}: {arm}", flush=True))
         store.save(data, out / f"{world}.nc")
-        found[world] = study.effects(data)
+        found[world] = study.effects(data, asked.questions())
     asked.save(found, config, out / "regimes.json")
     return found

@@ -8,7 +8,7 @@ The learning rate of each world was chosen from plain GRPO alone, on seeds from 
 whose mean pass@1 ends above 0.8, or the best if none does. No other arm was looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -63,6 +63,7 @@ class Config:
     prompts: int = 48
     records: int = 20
     stride: int = 10
+    arms: tuple[str, ...] = tuple(ARMS)
 
     def __post_init__(self):
         if self.seeds < 2:
@@ -88,7 +89,8 @@ def run(config: Config, world: str, progress: Callable[[str], None] = lambda arm
     Dimensions: row (an arm and its estimator), seed, record; `success` also has the prompt.
     """
     parts = []
-    for name, arm in ARMS.items():
+    for name in config.arms:
+        arm = ARMS[name]
         one = jax.jit(partial(_all_seeds, config=config, world=world, arm=arm))
         observed, spent = one(config.first_seed + jnp.arange(config.seeds))
         rows = [name if e == "grpo" else f"{name}, {e}" for e in arm.estimators]
@@ -147,8 +149,8 @@ def at_rollouts(data: xr.Dataset, row: str, budget: np.ndarray) -> np.ndarray:
     return np.array([np.interp(b, x, y) for b, x, y in zip(budget, spent, passed, strict=True)])
 
 
-def effects(data: xr.Dataset) -> dict[str, np.ndarray]:
-    """Effects of every question, [seed, part], in the unit of the question."""
+def effects(data: xr.Dataset, ids: Collection[str]) -> dict[str, np.ndarray]:
+    """Effects of the questions `ids`, [seed, part], in the unit of each; `data` holds the arms that they compare."""
     last = data.isel(record=-1)
 
     def passed(row, k=1):
@@ -166,20 +168,21 @@ def effects(data: xr.Dataset) -> dict[str, np.ndarray]:
         end = "" if estimator == "grpo" else f", {estimator}"
         return gain(f"noisy{end}") / gain(f"plain{end}")
 
+    def entropy(row):
+        return last.entropy.sel(row=row).values
+
     base = 100 * data.passed.sel(k=1).isel(record=0, row=0).values
-    entropy = last.entropy.sel(row="clip-higher") - last.entropy.sel(row="symmetric clipping")
-    found = {
-        "clip_higher_raises_entropy": entropy.values,
-        "clip_higher_raises_passk": passed("clip-higher", 16) - passed("symmetric clipping", 16),
-        "band_beats_all_prompts": against_all("band of the policy"),
-        "band_of_the_base_beats_all_prompts": against_all("band of the base"),
-        "removed_prompts_come_back": _lost(data),
-        "placebo_raises_pass1": passed("placebo") - base,
-        "placebo_with_clipping_raises_pass1": passed("placebo with clipping") - base,
+    measures: dict[str, Callable[[], np.ndarray]] = {
+        "clip_higher_raises_entropy": lambda: entropy("clip-higher") - entropy("symmetric clipping"),
+        "clip_higher_raises_passk": lambda: passed("clip-higher", 16) - passed("symmetric clipping", 16),
+        "band_beats_all_prompts": lambda: against_all("band of the policy"),
+        "band_of_the_base_beats_all_prompts": lambda: against_all("band of the base"),
+        "removed_prompts_come_back": lambda: _lost(data),
+        "placebo_raises_pass1": lambda: passed("placebo") - base,
+        "placebo_with_clipping_raises_pass1": lambda: passed("placebo with clipping") - base,
+        "grpo_stands_noise_best": lambda: np.stack([kept("grpo") - kept(r) for r in RIVALS], axis=1),
     }
-    columns = {id: values[:, None] for id, values in found.items()}
-    columns["grpo_stands_noise_best"] = np.stack([kept("grpo") - kept(r) for r in RIVALS], axis=1)
-    return columns
+    return {id: measures[id]().reshape(data.sizes["seed"], -1) for id in ids}
 
 
 def _lost(data: xr.Dataset) -> np.ndarray:
