@@ -1,5 +1,6 @@
 """`symtheory predict`: what an estimator will do to pass@k, from the base policy alone."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,8 +46,8 @@ def run(
     angle: turn the order by a knob, the angle between what easy and hard prompts want, predicted and measured
     (OUT/angle.png, .nc, .md; a minute).
 
-    write: the test of the law, part one: predict every cell of a fixed design (base kernel, tangent kernel, mean field)
-    into PREDICTIONS; half an hour.
+    write: the test of the law, part one: predict what PREDICTIONS lacks of a fixed design (base kernel, tangent kernel,
+    mean field); what it has is never changed. Half an hour for all.
 
     noise: a fourth predictor, for the cells and seeds of PREDICTIONS: the mean field and what sampling noise adds to it
     along its path, into NOISE.
@@ -81,7 +82,8 @@ def run(
         predictions: file of predictions that `write` makes and `judge` reads.
         noise: file of predictions that `noise` makes and `judge` reads; cells that lie in it are not predicted again.
         runs: file of runs that `judge` makes; cells that lie in it are not run again.
-        cells: names of the cells for `noise` and `judge`, as they stand in PREDICTIONS; all of them if none is named.
+        cells: names of the cells for `write`, `noise` and `judge`, as they stand in PREDICTIONS; all of them if none is
+            named.
         slower: factor by which `judge` divides learning rates and multiplies steps: the same way with less noise.
     """
     from ..errors import InputError
@@ -89,17 +91,19 @@ def run(
 
     if seeds < 1 or prompts < 1:
         raise InputError(f"seeds and prompts must be at least 1, got {seeds} and {prompts}")
-    if not ks or min(ks) < 1:
-        raise InputError(f"ks must be whole numbers of at least 1, got {' '.join(map(str, ks)) or 'none'}")
+    if not ks or min(ks) < 1 or max(ks) >= 2**31:
+        raise InputError(f"ks must be whole numbers of at least 1, below 2^31, got {' '.join(map(str, ks)) or 'none'}")
     if not 0 < gain < 1:
         raise InputError(f"gain must be a share of pass@1 in (0, 1), got {gain:g}")
     if slower < 1:
         raise InputError(f"slower must be a whole number of at least 1, got {slower}")
-    if min(mix) <= 0:
+    if group_size < 2:
+        raise InputError(f"group-size must be at least 2, got {group_size}: a group of one has nothing to compare with")
+    if not all(0 < m < math.inf for m in mix):
         raise InputError(f"mix must be two positive numbers, a and b of Beta(a, b), got {mix[0]:g} {mix[1]:g}")
     tiles.prepare(out)
     if what == "write":
-        _write(predictions, out)
+        _write(predictions, out, cells)
     elif what == "noise":
         _noise(predictions, noise, out, cells)
     elif what == "judge":
@@ -116,7 +120,8 @@ def run(
         else:
             cell = SimulatedCell(world, mix, optimizer, gain, prompts=prompts)
         bases = None if model is None else _bases(model, cell, seeds)
-        _law(cell, list(range(first_seed, first_seed + seeds)), estimators, ks, group_size, out, bases)
+        seen = list(range(first_seed, first_seed + seeds))
+        _law(cell, seen, estimators, tuple(dict.fromkeys(ks)), group_size, out, bases)
 
 
 def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
@@ -142,7 +147,7 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
     publish(dataset, figures.law(dataset), out / "law")
     console = Console()
     if not console.is_terminal:  # a pipe says 80 columns, in which numbers would be cut
-        console = Console(width=max(console.width, 100))
+        console = Console(width=1000)
     console.print(_table(dataset))
     for k in ks:
         console.print(figures.sentence(dataset, k), highlight=False, soft_wrap=True)
@@ -159,7 +164,8 @@ def _table(dataset):
     ks, gain = dataset.k.values, dataset.attrs["gain"]
     title = (
         f"d pass@k held out / d training pass@1, predicted from {dataset.attrs['cell']}\n"
-        f"95%: of pass@{ks[-1]}, over seeds; at +{gain:g}: points of pass@{ks[-1]} in linearised training; nat: entropy"
+        f"95%: of pass@{ks[-1]}, over seeds; at +{gain:g}: points of pass@{ks[-1]} in linearised training, none if "
+        "it gains less; nat: entropy, where it is followed"
     )
     table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column("estimator", no_wrap=True)
@@ -171,13 +177,17 @@ def _table(dataset):
         interval = over_seeds(slopes.sel(k=ks[-1]))
         table.add_row(
             name,
-            *(f"{float(slopes.sel(k=k).mean()):+.2f}" for k in ks),
-            f"{interval.low:+.2f}",
-            f"{interval.high:+.2f}",
-            f"{100 * float(own.tangent.sel(k=ks[-1]).mean()):+.1f}",
-            f"{float(own.entropy_slope.mean()):+.2f}",
+            *(_signed(slopes.sel(k=k).mean()) for k in ks),
+            _signed(interval.low),
+            _signed(interval.high),
+            _signed(100 * own.tangent.sel(k=ks[-1]).mean(skipna=False), 1),
+            _signed(own.entropy_slope.mean()),
         )
     return table
+
+
+def _signed(number, digits: int = 2) -> str:
+    return "none" if math.isnan(number) else f"{float(number):+.{digits}f}"
 
 
 def _bases(path: Path, cell, seeds: int):
@@ -204,16 +214,15 @@ def _bases(path: Path, cell, seeds: int):
             f"model must hold the parameters of task {b.task} with layers {b.layers} and width {b.width}, {path} does "
             "not: name the task, layers and width that it was trained with"
         ) from None
+    if not all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(params)):
+        raise InputError(f"model must hold finite parameters, {path} holds nan or infinity")
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (seeds, *x.shape)), params)
 
 
-def _write(path: Path, out: Path) -> None:
-    from ..errors import InputError
+def _write(path: Path, out: Path, cells: tuple[str, ...]) -> None:
     from ..studies.interference import files
 
-    if path.exists():
-        raise InputError(f"predictions: {path} exists, and predictions are not overwritten; name another file")
-    files.write_predictions(path, out / "cache", print)
+    files.write_predictions(path, out / "cache", print, cells)
     print(f"predictions in {path}; commit them before `symtheory predict judge`")
 
 

@@ -11,6 +11,9 @@ from ..metrics.intervals import Interval, bootstrap
 from ..studies.interference.angle import Angle, falling_angle, turning_angle
 from .style import MARKERS, look, panels
 
+ROUNDING = 1e-5
+"""Slopes this near to each other are equal, to rounding in 32 bits."""
+
 
 def over_seeds(values: xr.DataArray) -> Interval:
     """Mean over the seeds with its interval; with one seed the three are equal."""
@@ -33,11 +36,11 @@ def law(dataset: xr.Dataset) -> Figure:
 def sorted_by_slope(dataset: xr.Dataset, k: int) -> list[str]:
     """Estimators from the one that keeps most held-out pass@k per unit of training pass@1 to the one that keeps least.
 
-    Those without a slope in some seed, because they make no progress there, come last. Equal ones, to rounding in 32
-    bits, stay in the order in which they are registered.
+    Those without a slope in some seed, because they make no progress there, come last. Equal ones stay in the order in
+    which they are registered.
     """
     mean = dataset.slope.sel(split="held_out", k=k).mean("seed", skipna=False)
-    falling = -np.nan_to_num(mean.values.round(5), nan=-np.inf)
+    falling = -np.nan_to_num((mean.values / ROUNDING).round(), nan=-np.inf)
     return [str(n) for n in mean.estimator.values[np.argsort(falling, kind="stable")]]
 
 
@@ -79,7 +82,8 @@ def _rates(ax, dataset: xr.Dataset, k: int) -> None:
         ax.errorbar(np.median(p[some]), middle, [[middle - low], [high - middle]], fmt="o", color="black", capsize=2)
     if len(rho):
         low, high = np.quantile(rho, [0.03, 0.97])
-        ax.set_ylim(min(low, 0) - 0.1 * (high - low), max(high, 0) + 0.1 * (high - low))
+        edge = 0.1 * (high - low) or 1.0
+        ax.set_ylim(min(low, 0) - edge, max(high, 0) + edge)
     ax.set_xlabel("base success of the trained prompt")
     ax.set_title(f"held-out pass@{k} bought per unit of training pass@1")
 
@@ -104,18 +108,19 @@ def sentence(dataset: xr.Dataset, k: int) -> str:
     at = dataset.slope.sel(split="held_out", k=k)
     difference = at.sel(estimator="hard_focused") - at.sel(estimator="easy_focused")
     interval, grpo = over_seeds(difference), float(at.sel(estimator="grpo").mean())
-    if dataset.sizes["seed"] > 1 and bool(interval.excludes_zero()):
-        leader = "hard" if interval.mean > 0 else "easy"
+    leader, one_seed = "hard" if interval.mean > 0 else "easy", dataset.sizes["seed"] == 1
+    if abs(interval.mean) < ROUNDING:
+        order = f"both foci keep as much pass@{k}"
+    elif one_seed:
+        order = f"{leader} focus keeps more pass@{k} in this one seed, which has no interval"
+    elif bool(interval.excludes_zero()):
         order = f"{leader} focus keeps more pass@{k} here"
-    elif dataset.sizes["seed"] > 1:
-        order = f"no focus keeps clearly more pass@{k} here"
     else:
-        more = "hard" if interval.mean > 0 else "easy"
-        order = f"{more} focus keeps more pass@{k} in this one seed, which has no interval"
+        order = f"no focus keeps clearly more pass@{k} here"
     moved = "hardly moves it"
     if abs(grpo) >= 0.005:
         verb = "gains" if grpo > 0 else "loses"
-        moved = f"{verb} about {abs(grpo):.2g} points of it per point of training pass@1"
+        moved = f"{verb} about {float(f'{abs(grpo):.2g}'):g} points of it per point of training pass@1"
     return f"At equal pass@1, {order}; GRPO {moved}."
 
 

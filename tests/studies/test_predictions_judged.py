@@ -210,6 +210,9 @@ def test_the_command_says_it_in_one_sentence(tmp_path, monkeypatch, capsys):
         (["--ks", "0"], "ks must be whole numbers of at least 1"),
         (["--prompts", "0"], "seeds and prompts must be at least 1"),
         (["--world", "tree", "--mix", "0", "1"], r"mix must be two positive numbers"),
+        (["--world", "tree", "--mix", "inf", "1"], r"mix must be two positive numbers"),
+        (["--group-size", "1"], "group-size must be at least 2, got 1"),
+        (["write", "--cells", "no such cell"], "cell must be one of the design .* got 'no such cell'"),
         (["judge", "--predictions", "nowhere.json"], "not a file of"),
         (["--model", "nowhere.npz"], "got nowhere.npz: no such file"),
         (["--model", "nowhere.npz", "--world", "tree"], "needs the world transformer"),
@@ -232,6 +235,30 @@ def test_a_base_model_of_another_size_is_refused_and_the_options_are_named(tmp_p
     arguments = ["--model", str(tmp_path / "base.npz"), "--task", "congruence", "--width", "16", "--out", str(tmp_path)]
     with pytest.raises(InputError, match="name the task, layers and width"):
         _parsed(run, arguments)
+
+
+def test_a_base_model_that_is_not_finite_is_refused(tmp_path):
+    from symtheory.cli.predict import run
+
+    params = model.init(jax.random.key(0), Base("congruence", 1, 8).model_config())
+    checkpoint.save(jax.tree.map(lambda x: x * np.nan, params), tmp_path / "base.npz")
+    arguments = ["--model", str(tmp_path / "base.npz"), "--task", "congruence", "--width", "8", "--out", str(tmp_path)]
+    with pytest.raises(InputError, match="must hold finite parameters"):
+        _parsed(run, arguments)
+
+
+def said_of(hard, easy):
+    """The sentence where two base policies say so of hard and of easy focus."""
+    slope = np.array([hard, easy, easy], float)[:, :, None, None]
+    coords = {"estimator": ["hard_focused", "easy_focused", "grpo"], "seed": [0, 1], "split": ["held_out"], "k": [16]}
+    return figures.sentence(xr.Dataset({"slope": (("estimator", "seed", "split", "k"), slope)}, coords), 16)
+
+
+def test_the_sentence_calls_slopes_equal_that_differ_by_rounding():
+    assert "both foci keep as much pass@16" in said_of([1.0000001, 1.0000002], [1, 1])
+    assert "hard focus keeps more pass@16 here" in said_of([1.1, 1.2], [1, 1])
+    assert "no focus keeps clearly more" in said_of([1.1, 0.9], [1, 1.1])
+    assert "about 170 points" in said_of([1, 1], [167, 167])
 
 
 def _parsed(run, arguments):

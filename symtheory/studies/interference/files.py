@@ -53,6 +53,8 @@ def write_predictions(
     """
     known, done = design.cells(), read_predictions(path) if path.exists() else {}
     for name in only or known:
+        if name not in known:
+            raise InputError(f"cell must be one of the design ({'; '.join(known)}), got {name!r}")
         cell, before = known[name], done.get(name)
         seeds = range(design.FIRST_SEED, design.FIRST_SEED + design.SEEDS[type(cell).__name__])
         missing = [s for s in seeds if before is None or s not in before.seed.values]
