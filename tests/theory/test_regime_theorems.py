@@ -14,7 +14,7 @@ from symtheory.theory.theorems import find
 NAMES = (
     "noisy_verifier",
     "placebo_has_no_drift_but_noise",
-    "placebo_sharpens_at_second_order",
+    "placebo_drifts_at_second_order",
     "redrawing_costs_what_it_gains",
     "copies_shrink_the_group",
     "kl_penalty_of_grpo_is_the_forward_one",

@@ -22,11 +22,24 @@ SHORT = {
     "placebo_raises_pass1": "plain (points of pass@1)",
     "placebo_with_clipping_raises_pass1": "four epochs, clipped (points)",
 }
-MARKS = {"bandit": ("#0072B2", "o"), "tree": ("#D55E00", "s")}
+BANDIT, TREE, TRANSFORMER = "#0072B2", "#D55E00", "#009E73"
+MARKS = {
+    "bandit": (BANDIT, "o", "white"),
+    "tree": (TREE, "s", "white"),
+    "bandit, fresh seeds": (BANDIT, "o", BANDIT),
+    "tree, fresh seeds": (TREE, "s", TREE),
+    "transformer": (TRANSFORMER, "D", TRANSFORMER),
+}
+"""Colour, shape and face of the mark of each world; hollow for the first 20 seeds."""
 CAPTION = (
     "Each mark is the mean effect over seeds with its 95% t interval, in units of the margin that was fixed before the "
-    "runs; the grey band is the margin. A statement is supported if its interval lies to the right of the band, and "
-    "would be refuted by one to the left of it or, for no effect, inside."
+    "runs; the grey band is the margin. Hollow marks: the first 20 seeds. Filled marks: 80 fresh seeds (in the "
+    "transformer 20), for the statements that the first seeds left open, judged alone. A statement is supported if its "
+    "interval lies to the right of the band. One to the left of the band contradicts it (reversed), one inside says no "
+    "effect as large as the margin. Each statement could have failed: clip-higher by an entropy or pass@16 not above "
+    "that of symmetric clipping; a band by no more pass@1 than all prompts give for the same rollouts; removal by "
+    "prompts that stay where they were; random rewards by a pass@1 at or below the base policy's; GRPO under noise by "
+    "one rival that keeps as large a share of its gain."
 )
 
 
@@ -34,29 +47,28 @@ def draw(found: dict[str, dict[str, Cell]]):
     """Effects of all questions by world, in units of their margins; `found[world][question]`."""
     fig, axes = style.panels(2, 3, width=13.0, height=6.0)
     axes[1, 2].set_axis_off()
-    questions = asked.questions()
+    shown, entries = asked.questions(), {}
     for ax, (title, ids) in zip(axes.flat, PANELS.items(), strict=False):
-        rows = [(id, part) for id in ids for part in range(len(questions[id].get("parts", ("",))))]
+        rows = [(id, part) for id in ids for part in range(len(shown[id].get("parts", ("",))))]
         ax.axvspan(-1, 1, color="#DDDDDD", zorder=0)
         ax.axvline(0, color="#555555", linewidth=0.8)
-        for world, cells in found.items():
-            colour, marker = MARKS[world]
-            shift = 0.12 if world == "bandit" else -0.12
-            for y, (id, part) in enumerate(rows):
-                p, d = cells[id].parts[part], questions[id]["margin"]
-                error = [[(p.mean - p.low) / d], [(p.high - p.mean) / d]]
-                ax.errorbar(
-                    p.mean / d,
-                    -y + shift,
-                    xerr=error,
-                    color=colour,
-                    marker=marker,
-                    linestyle="",
-                    label=None if y else world,
-                )
-        labels = [questions[id]["parts"][part] if "parts" in questions[id] else SHORT[id] for id, part in rows]
+        for y, (id, part) in enumerate(rows):
+            worlds = [world for world in found if id in found[world]]
+            for shift, world in zip(np.linspace(0.3, -0.3, len(worlds) + 2)[1:-1], worlds, strict=True):
+                p, d = found[world][id].parts[part], shown[id]["margin"]
+                entries[world] = _mark(ax, world, shift - y, np.array([p.low, p.mean, p.high]) / d)
+        labels = [shown[id]["parts"][part] if "parts" in shown[id] else SHORT[id] for id, part in rows]
         ax.set_yticks(-np.arange(len(rows)), labels)
         ax.set(title=title, xlabel="effect / margin", ylim=(-len(rows) + 0.5, 0.5))
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    axes[1, 2].legend(handles, labels, loc="center", frameon=False)
+    worlds = [world for world in MARKS if world in entries]
+    axes[1, 2].legend([entries[world] for world in worlds], worlds, loc="center", frameon=False)
     return fig
+
+
+def _mark(ax, world: str, y: float, interval: np.ndarray):
+    colour, shape, face = MARKS[world]
+    low, mean, high = interval
+    error = [[mean - low], [high - mean]]
+    return ax.errorbar(
+        mean, y, xerr=error, color=colour, marker=shape, markerfacecolor=face, markersize=5, linestyle=""
+    )

@@ -81,10 +81,11 @@ def placebo_has_no_drift_but_noise() -> Proof:
 
 
 @theorem("second order of the step under a placebo; for arXiv:2506.10947")
-def placebo_sharpens_at_second_order() -> Proof:
+def placebo_drifts_at_second_order() -> Proof:
     """Under a placebo, a logit per behaviour and a step of eta, E[d pi_b] = (eta^2 v / 2) pi_b [(1 + 2 s2)(pi_b - s2) -
-    3 (pi_b^2 - s3)] + O(eta^3), v = E[sum A^2] / G^2, s_n = sum pi^n: noise alone can move pass@1, up where correct
-    answers are the likely ones.
+    3 (pi_b^2 - s3)] + O(eta^3), v = E[sum A^2] / G^2, s_n = sum pi^n: noise alone moves pass@1. Of two behaviours the
+    likelier one loses: pi_b [...] is 4 pi^2 (1 - pi)^2 (1 - 2 pi). Where all are rare, those with pi_b > s2 gain, to
+    leading order.
     """
     x, y, z = sympy.symbols("x y z")
     pi = (x, y, z)
@@ -96,11 +97,15 @@ def placebo_sharpens_at_second_order() -> Proof:
         centred.append(square - sum(p * w for p, w in zip(pi, weight, strict=True)) ** 2)
     variance = sum(p * c for p, c in zip(pi, centred, strict=True))
     claim = centred[0] - variance - ((1 + 2 * s2) * (x - s2) - 3 * (x**2 - s3))
-    certificate = certify(claim, "drift of log pi_b over eta^2 v / 2, three behaviours x, y, z", {z: 1 - x - y})
+    two = x * ((1 + 2 * s2) * (x - s2) - 3 * (x**2 - s3)) - 4 * x**2 * y**2 * (1 - 2 * x)
+    certificates = (
+        certify(claim, "drift of log pi_b over eta^2 v / 2, three behaviours x, y, z", {z: 1 - x - y}),
+        certify(two, "drift of pi_b over eta^2 v / 2, two behaviours x, 1 - x", {z: 0, y: 1 - x}),
+    )
     return Proof(
         "exact",
         "a polynomial in the policy; finite steps over all groups",
-        (certificate,),
+        certificates,
         named=(("placebo_second_order", {}),),
         rests_on=TO_N,
     )
