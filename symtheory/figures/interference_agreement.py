@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from ..studies.interference.cells import world_of
-from ..studies.interference.judge import agreement, failures
+from ..studies.interference.judge import agreement, failures, leaving_one_out
 from .style import panels
 
 WORLDS = {"transformer": "#0072B2", "bandit": "#D55E00", "tree": "#009E73"}
@@ -102,6 +102,17 @@ def _usual(outcome: xr.Dataset) -> str:
     return "; ".join(told)
 
 
+def _left_out(outcome: xr.Dataset, predictor: str = "mean field") -> str:
+    """Between which shares the explained variance lies when any one cell is left out, of all cells and by world."""
+    told = []
+    for name, group in groups(outcome).items():
+        shares = leaving_one_out(group, predictor)
+        if shares:
+            low, high = (choose(shares, key=lambda cell, shares=shares: shares[cell]) for choose in (min, max))
+            told.append(f"{name} {shares[low]:.2f} (without {low}) to {shares[high]:.2f} (without {high})")
+    return f"Explained by the {predictor} with any one cell left out: {'; '.join(told)}." if told else ""
+
+
 def table_of(what: str, outcome: xr.Dataset) -> str:
     """An outcome of `judge` of `what` as Markdown, for instance of entropy, in the cells in which it was followed."""
     header, *rows = table(outcome)
@@ -127,6 +138,7 @@ def caption(outcome: xr.Dataset) -> str:
     ]
     header, *rows = table(outcome)
     lines += [f"| {' | '.join(header)} |", "|" + " --- |" * len(header), *(f"| {' | '.join(r)} |" for r in rows), ""]
+    lines += [_left_out(outcome), ""]
     wrong = [f for f in failures(outcome) if f["mark"] == float(outcome.mark[-1])]
     lines.append(f"Signs that were wrong at this reading: {len(wrong)}.")
     lines.append("")

@@ -156,6 +156,22 @@ def test_entropy_and_noise_are_judged_where_they_were_followed(grown, tmp_path, 
         _parsed(run, ["noise", *where, "--cells", "no such cell"])
 
 
+def test_leaving_out_the_one_cell_that_is_missed_explains_everything():
+    measured = np.array([[1.0, 2.0], [3.0, 5.0], [2.0, 4.0]])  # cell, estimator
+    predicted = measured * np.array([[1.0], [0.2], [1.0]])
+    values = np.stack([measured, predicted])[..., None, None]
+    names = ["bandit, a", "bandit, missed", "bandit, c"]
+    coords = {"predictor": ["runs", "mean field"], "cell": names, "mark": [1.0], "k": [4]}
+    gain = xr.DataArray(values, coords, ("predictor", "cell", "estimator", "mark", "k"))
+    gain = gain.expand_dims(statistic=["mean", "low", "high"])
+    parts = {q: gain if q == "beside" else gain.isel(estimator=0) for q in judge.QUANTITIES}
+    shares = judge.leaving_one_out(xr.Dataset(parts), "mean field")
+    assert list(shares) == names
+    assert shares.pop("bandit, missed") == pytest.approx(1)
+    assert max(shares.values()) < 0.5
+    assert judge.leaving_one_out(xr.Dataset(parts).isel(cell=[0, 1]), "mean field") == {}
+
+
 def test_a_damaged_file_of_predictions_is_refused(tmp_path):
     path = tmp_path / "predictions.json"
     path.write_text(json.dumps({"cells": []}))

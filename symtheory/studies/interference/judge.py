@@ -106,27 +106,47 @@ def agreement(outcome: xr.Dataset, mark: float = MARKS[-1]) -> xr.Dataset:
     judged, `order_cells` that of cells they are from, and `order_usual` the share that is right if the commoner sign is
     guessed everywhere; `level_...` likewise.
     """
-    at = outcome.sel(mark=mark, statistic=list(Interval._fields)).transpose("cell", "statistic", "k", ...)
-    values = {p: {q: at[q].sel(predictor=p).values for q in QUANTITIES} for p in at.predictor.values}
-    runs = values.pop("runs")
-    found = {}
-    for predictor, own in values.items():
-        cells = ([{q: x[i] for q, x in one.items()} for one in (runs, own)] for i in range(at.sizes["cell"]))
-        per_cell = [_cell_sums(*both) for both in cells]
-        sums = {key: np.array([cell[key] for cell in per_cell]) for key in per_cell[0]}
-        draws = np.random.default_rng(0).integers(len(per_cell), size=(2000, len(per_cell)))
+    found, by_predictor = {}, _sums_by_cell(outcome, mark)
+    for predictor, sums in by_predictor.items():
+        draws = np.random.default_rng(0).integers(outcome.sizes["cell"], size=(2000, outcome.sizes["cell"]))
         resampled = _readings({key: x[draws].sum(1) for key, x in sums.items()})
         whole = _readings({key: x.sum(0) for key, x in sums.items()})
         found[predictor] = {key: [float(whole[key]), *np.nanquantile(resampled[key], [0.025, 0.975])] for key in whole}
-    total = {key: sum(cell[key] for cell in per_cell) for key in per_cell[0]}
+    sums = next(iter(by_predictor.values()))
     clear = {}
     for q in ("order", "level"):
-        clear[f"{q}_clear"] = count = total[f"{q}_clear"]
-        clear[f"{q}_cells"] = float(sum(cell[f"{q}_clear"] > 0 for cell in per_cell))
-        clear[f"{q}_usual"] = max(total[f"{q}_up"], count - total[f"{q}_up"]) / count if count else np.nan
+        clear[f"{q}_clear"] = count = float(sums[f"{q}_clear"].sum())
+        clear[f"{q}_cells"] = float((sums[f"{q}_clear"] > 0).sum())
+        up = float(sums[f"{q}_up"].sum())
+        clear[f"{q}_usual"] = max(up, count - up) / count if count else np.nan
     names = list(found)
     variables = {key: (("predictor", "statistic"), [found[n][key] for n in names]) for key in found[names[0]]}
     return xr.Dataset(variables, {"predictor": names, "statistic": list(Interval._fields)}, clear)
+
+
+def leaving_one_out(outcome: xr.Dataset, predictor: str, mark: float = MARKS[-1]) -> dict[str, float]:
+    """Variance of the differences from GRPO that `predictor` explains in the other cells, by the cell left out.
+
+    Cells in which no difference could be read are not left out; nothing with fewer than two others.
+    """
+    sums = _sums_by_cell(outcome, mark)[predictor]
+    read = np.flatnonzero(sums["n"])
+    if len(read) < 3:
+        return {}
+    rest = _readings({key: x[read].sum() - x[read] for key, x in sums.items()})
+    return dict(zip(map(str, outcome.cell.values[read]), rest["explained"].tolist(), strict=True))
+
+
+def _sums_by_cell(outcome: xr.Dataset, mark: float) -> dict[str, dict[str, np.ndarray]]:
+    """`_cell_sums` of each predictor, [cells]."""
+    at = outcome.sel(mark=mark, statistic=list(Interval._fields)).transpose("cell", "statistic", "k", ...)
+    values = {p: {q: at[q].sel(predictor=p).values for q in QUANTITIES} for p in at.predictor.values}
+    runs, found = values.pop("runs"), {}
+    for predictor, own in values.items():
+        cells = ([{q: x[i] for q, x in one.items()} for one in (runs, own)] for i in range(at.sizes["cell"]))
+        per_cell = [_cell_sums(*both) for both in cells]
+        found[predictor] = {key: np.array([cell[key] for cell in per_cell]) for key in per_cell[0]}
+    return found
 
 
 def _cell_sums(runs: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> dict[str, float]:
