@@ -13,7 +13,9 @@ import numpy as np
 import optax
 
 from symtheory import estimators
-from symtheory.dynamics import Update, across_devices, advantage_of, control_variate, mean_field, train
+from symtheory.dynamics import Update, advantage_of, mean_field, train
+from symtheory.dynamics.control_variate import control_variate
+from symtheory.dynamics.devices import across_devices
 from symtheory.worlds import make_bandit
 
 from .timing import interleave, row, speed_row

@@ -126,7 +126,8 @@ def rate(program, work: float, rounds: int = 5) -> dict[str, float]:
 def measure_bandit(card: bool, dry_run: bool) -> dict[str, Any]:
     import jax
 
-    from symtheory.dynamics import across_devices, counter_key, runs_that_fit
+    from symtheory.dynamics import counter_key
+    from symtheory.dynamics.devices import across_devices, runs_that_fit
 
     from . import bandit
 
@@ -149,7 +150,8 @@ def measure_tree(card: bool, dry_run: bool) -> dict[str, Any]:
     import jax
     import numpy as np
 
-    from symtheory.dynamics import across_devices, counter_key
+    from symtheory.dynamics import counter_key
+    from symtheory.dynamics.devices import across_devices
     from symtheory.worlds import make_tree
 
     from . import tree

@@ -17,7 +17,8 @@ import numpy as np
 import optax
 
 from symtheory import estimators
-from symtheory.dynamics import State, Update, advantage_of, train, use_all_cores
+from symtheory.dynamics import Update, advantage_of, train, use_all_cores
+from symtheory.dynamics.sampled import State
 from symtheory.storage import store
 from symtheory.transformer import model
 from symtheory.transformer import train as transformer

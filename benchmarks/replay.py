@@ -16,7 +16,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from symtheory import estimators
-from symtheory.dynamics import State, advantage_of
+from symtheory.dynamics import advantage_of
+from symtheory.dynamics.sampled import State
 from symtheory.transformer import model, task, train
 
 from .timing import interleave, skipped, speed_row

@@ -18,9 +18,11 @@ import numpy as np
 import optax
 
 from symtheory import estimators
-from symtheory.dynamics import Update, across_devices, advantage_of, counter_key
+from symtheory.dynamics import Update, advantage_of, counter_key
 from symtheory.dynamics import train as train_world
-from symtheory.worlds import HashedTree, group_sources, make_hashed_tree, make_tree
+from symtheory.dynamics.devices import across_devices
+from symtheory.worlds import group_sources, make_hashed_tree, make_tree
+from symtheory.worlds.hashed_tree import HashedTree
 from symtheory.worlds.tree import level_starts
 
 from .native import library

@@ -12,6 +12,7 @@ from hypothesis import given
 import symtheory
 from symtheory import InputError, estimators
 from symtheory.estimators.base import _registry
+from symtheory.estimators.group import two_outcome_batch
 from symtheory.ops import numpy_ops
 
 ALL = [estimators.get(n) for n in estimators.names("rewards")]
@@ -58,7 +59,7 @@ def test_weighted_two_outcomes_are_the_rollouts_of_every_group(name):
         rest = np.resize([1.0, 0, 0, 1, 0], (prompts - 1, size))
         group = np.concatenate([np.arange(size)[None] < correct, rest]).astype(float)
         a = symtheory.advantages(group, name)[0]
-        batch = estimators.two_outcome_batch(op, np.array(group.sum()), np.array(float(group.size)))
+        batch = two_outcome_batch(op, np.array(group.sum()), np.array(float(group.size)))
         batch = batch._replace(omega_prompts=np.array(group.mean()))
         plus, minus = e.two_outcomes(np.array(float(correct)), np.array(float(size)), batch, op)
         np.testing.assert_allclose(a, np.where(group[0] > 0, plus, minus), rtol=1e-12, atol=1e-12)

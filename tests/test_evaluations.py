@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import symtheory
 from symtheory import InputError, estimators
+from symtheory.estimators.group import two_outcome_batch
 from symtheory.ops import numpy_ops
 from symtheory.theory.symbols import ROLLOUTS, exact_two_outcomes
 
@@ -84,7 +85,7 @@ def test_arrays_are_the_code_run_without_rounding(name):
     e, op, size = estimators.get(name), numpy_ops(), 6
     correct = np.arange(size + 1.0)
     for w in (Fraction(1, 4), Fraction(7, 8)):
-        batch = estimators.two_outcome_batch(op, np.array(float(ROLLOUTS * w)), np.array(float(ROLLOUTS)))
+        batch = two_outcome_batch(op, np.array(float(ROLLOUTS * w)), np.array(float(ROLLOUTS)))
         arrays = np.stack(e.two_outcomes(correct, np.full(size + 1, float(size)), batch, op), -1)
         exact = [[float(a) for a in exact_two_outcomes(e, k, size, w)] for k in range(size + 1)]
         close(arrays, np.array(exact), 1e-12)

@@ -15,8 +15,9 @@ from ..estimators.agrae import attenuate_correct, focus_by_progress
 from ..estimators.controlled import damp_correct, weigh_correct
 from ..estimators.difficulty import focus_easy, focus_hard
 from ..estimators.grpo import center, scale_by_std
-from ..testing import Report, Target, check_estimator
-from ..testing.target import PROBE
+from ..testing import check_estimator
+from ..testing.check import Report
+from ..testing.target import PROBE, Target
 from ..theory.derivation import as_tex, derive
 
 SOURCE = "<your code>"

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from .. import estimators
-from ..dynamics import log_prob_change, logit_change
+from ..dynamics.theorem1 import log_prob_change, logit_change
 from ..errors import InputError
 from ..figures.tree_picture import GREEN, RED
 from .svg import bars, chart, dots

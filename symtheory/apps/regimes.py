@@ -13,8 +13,9 @@ import optax
 import xarray as xr
 
 from .. import estimators
-from ..dynamics import Group, Redraw, Regime, State, Update, Verifier, advantage_of, drawing, expected_regime, sampled
-from ..worlds import Bandit
+from ..dynamics import Group, Redraw, Regime, Update, Verifier, advantage_of, drawing, expected_regime, sampled
+from ..dynamics.sampled import State
+from ..worlds.bandit import Bandit
 from .svg import Mark, chart, dots, ink, line
 
 SUCCESS = np.linspace(0.01, 0.99, 61)

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from ..errors import InputError
-from ..estimators import Estimator, two_outcome_batch
+from ..estimators import Estimator
+from ..estimators.group import two_outcome_batch
 from ..ops import numpy_ops
 
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..estimators import BatchStats, Estimator, batch_of, make_group
+from ..estimators import Estimator
+from ..estimators.group import BatchStats, batch_of, make_group
 from ..ops import numpy_ops
 from .rows import Batch
 

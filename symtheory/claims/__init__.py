@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .ledger import Claim, Finding, judge_study, load_claims, load_findings
+    from .ledger import load_claims, load_findings
 
-__all__ = ["Claim", "Finding", "judge_study", "load_claims", "load_findings"]
+__all__ = ["load_claims", "load_findings"]
 
 __getattr__ = lazily(
     __name__,
-    ledger=("Claim", "Finding", "judge_study", "load_claims", "load_findings"),
+    ledger=(
+        "load_claims",
+        "load_findings",
+    ),
 )

@@ -47,6 +47,7 @@ def run(
     from .. import evidence
     from ..audit.files.spool import spooled
     from ..errors import InputError
+    from ..evidence.null import null as simulated
 
     if rounding is not None and not 0 <= rounding < 50:
         raise InputError(f"rounding must be a number of percentage points from 0 to 50, got {rounding:g}")
@@ -66,7 +67,7 @@ def run(
     with Console(stderr=True).status(f"testing {len(rows)} rows"):
         found = {**evidence.evidence(rows, samples, half, questions, base), "notes": notes}
         if null:
-            found["null"] = evidence.null(rows, null, samples, questions, half)
+            found["null"] = simulated(rows, null, samples, questions, half)
     if format == "json":
         print(json.dumps(found, indent=1, allow_nan=False))
     else:

@@ -1,12 +1,10 @@
 """Dynamics: how a policy moves under an estimator, sampled or in exact expectation."""
 
-from .control_variate import control_variate
 from .counter import counter_key
-from .devices import across_devices, quick_jit, runs_that_fit, use_all_cores
+from .devices import use_all_cores
 from .regime import Band, Group, HardFirst, Redraw, Regime, Repeat, Solved, Stale, Verifier
 from .run import mean_field, train
-from .sampled import State, StepInfo, Update, advantage_of
-from .theorem1 import log_prob_change, logit_change, pull_of
+from .sampled import Update, advantage_of
 
 __all__ = [
     "Band",
@@ -17,20 +15,11 @@ __all__ = [
     "Repeat",
     "Solved",
     "Stale",
-    "State",
-    "StepInfo",
     "Update",
     "Verifier",
-    "across_devices",
     "advantage_of",
-    "control_variate",
     "counter_key",
-    "log_prob_change",
-    "logit_change",
     "mean_field",
-    "pull_of",
-    "quick_jit",
-    "runs_that_fit",
     "train",
     "use_all_cores",
 ]

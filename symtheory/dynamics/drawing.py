@@ -13,8 +13,9 @@ import jax.numpy as jnp
 
 from ..errors import InputError
 from ..estimators.group import Array
-from ..worlds import Tree, World
+from ..worlds import World
 from ..worlds.group_sources import branching
+from ..worlds.tree import Tree
 from .regime import Group, Regime
 
 ERRORS, SIZES, HOT, AGAIN = range(4)

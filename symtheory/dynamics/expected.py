@@ -15,8 +15,8 @@ import numpy as np
 import optax
 from jax.scipy.special import xlog1py, xlogy
 
-from ..estimators import Estimator, two_outcome_batch
-from ..estimators.group import VARIANCE, Array
+from ..estimators import Estimator
+from ..estimators.group import VARIANCE, Array, two_outcome_batch
 from ..ops import jax_ops
 from ..worlds import World
 from .sampled import State, apply_gradient

@@ -12,11 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..estimators import BatchStats, Estimator, make_group
-from ..estimators.group import VARIANCE, Array
+from ..estimators import Estimator
+from ..estimators.group import VARIANCE, Array, BatchStats, make_group
 from ..ops import jax_ops
-from ..worlds import Tree
-from ..worlds.tree import REWARD_FORMAT
+from ..worlds.tree import REWARD_FORMAT, Tree
 
 
 def class_advantages(estimator: Estimator, size: int, values, mass: Array) -> Array:

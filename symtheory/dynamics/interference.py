@@ -77,7 +77,7 @@ def kernel(
     Raises:
         InputError: a world without prompts.
 
-    >>> from symtheory.worlds import Bandit
+    >>> from symtheory.worlds.bandit import Bandit
     >>> world = Bandit(jnp.log(jnp.array([[0.5, 0.5], [0.9, 0.1]])), jnp.array([1, 1]))
     >>> np.round(kernel(world.init(), world, world).within, 3).tolist()  # own logits: no prompt moves another
     [[0.125, 0.0], [0.0, 0.016]]
@@ -152,7 +152,7 @@ def exchange_rate(kernel: Kernel, k: int, split: str = "held_out") -> Array:
 def slope(kernel: Kernel, weight: Array, k: int, split: str = "held_out") -> Array:
     """d pass@k / d training pass@1 of estimators at this policy: `weight[..., T]` = F'(P_q) to [...].
 
-    >>> from symtheory.worlds import Bandit
+    >>> from symtheory.worlds.bandit import Bandit
     >>> world = Bandit(jnp.log(jnp.array([[0.5, 0.5], [0.9, 0.1]])), jnp.array([1, 1]))
     >>> own = kernel(world.init(), world, world)
     >>> weight = jnp.array([[1.0, 1.0], [2.0, 1.0]])  # the second row favours the hard prompt

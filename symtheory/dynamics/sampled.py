@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import optax
 
 from ..errors import InputError
-from ..estimators import Estimator, make_group
-from ..estimators.group import Array
+from ..estimators import Estimator
+from ..estimators.group import Array, make_group
 from ..ops import jax_ops
 from ..worlds import World
 from . import drawing

@@ -4,19 +4,6 @@ Add one by adding a file to this folder that calls `register`; nothing else name
 """
 
 from .base import Estimator, advantages, chain, get, names, register
-from .group import BatchStats, Group, batch_of, make_group, two_outcome_batch, two_outcome_group
+from .group import Group
 
-__all__ = [
-    "BatchStats",
-    "Estimator",
-    "Group",
-    "advantages",
-    "batch_of",
-    "chain",
-    "get",
-    "make_group",
-    "names",
-    "register",
-    "two_outcome_batch",
-    "two_outcome_group",
-]
+__all__ = ["Estimator", "Group", "advantages", "chain", "get", "names", "register"]

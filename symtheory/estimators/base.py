@@ -24,7 +24,7 @@ from .group import Array, BatchStats, Group, make_group, two_outcome_group
 
 Link = Callable[..., Array]
 Rewards = Literal["real", "unit", "binary"]
-# Laws (names of `symtheory.testing.INVARIANTS`) that tend to come together, for declarations in `register`.
+# Laws (names of `symtheory.testing.invariants.INVARIANTS`) that tend to come together, for declarations in `register`.
 ORDERLY = "finite permutation_of_rollouts permutation_of_prompts sign_correct monotone_in_reward dtype_stability"
 SYMMETRIC = "degenerate_zero zero_sum group_symmetry sure_monotonicity"
 MIRRORED = "sample_symmetry flip_antisymmetry"

@@ -5,25 +5,8 @@ there any mixture that gives the row?) and a measurement (which distribution of 
 here are fractions in [0, 1]; a percentage point is 0.01.
 """
 
-from .difficulty import Mixture, count_kernel, infer_difficulty, infer_success, success_probabilities, transport
-from .findings import evidence, questions_of
-from .null import null
-from .tables import Row, Table, other_papers, published, read, read_table
+from .difficulty import infer_success, success_probabilities
+from .findings import evidence
+from .tables import other_papers, published, read
 
-__all__ = [
-    "Mixture",
-    "Row",
-    "Table",
-    "count_kernel",
-    "evidence",
-    "infer_difficulty",
-    "infer_success",
-    "null",
-    "other_papers",
-    "published",
-    "questions_of",
-    "read",
-    "read_table",
-    "success_probabilities",
-    "transport",
-]
+__all__ = ["evidence", "infer_success", "other_papers", "published", "read", "success_probabilities"]

@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .base import Runs, describe, figure, figures, preset
+    from .base import Runs, figures, preset
 
-__all__ = ["Runs", "describe", "figure", "figures", "preset"]
+__all__ = ["Runs", "figures", "preset"]
 
 __getattr__ = lazily(
     __name__,
-    base=("Runs", "describe", "figure", "figures", "preset"),
+    base=(
+        "Runs",
+        "figures",
+        "preset",
+    ),
 )

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from .. import estimators
 from ..errors import InputError
+from ..estimators.group import two_outcome_batch
 from ..ops import numpy_ops
 from .base import Runs, describe, figure
 from .style import look, panels
@@ -25,7 +26,7 @@ def magnitudes(name: str, size: int = SIZE, omegas: tuple[float, ...] = OMEGAS) 
     estimator = estimators.get(name)
     sums = []
     for omega in omegas:
-        batch = estimators.two_outcome_batch(op, np.array(omega * 1e6), np.array(1e6))
+        batch = two_outcome_batch(op, np.array(omega * 1e6), np.array(1e6))
         plus, minus = estimator.two_outcomes(correct, np.array(float(size)), batch, op)
         sums.append((correct * plus, (size - correct) * minus))
     right, wrong = np.moveaxis(np.array(sums), 1, 0)

@@ -10,7 +10,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from .. import estimators
-from ..dynamics import Update, advantage_of, mean_field, quick_jit, train
+from ..dynamics import Update, advantage_of, mean_field, train
+from ..dynamics.devices import quick_jit
 from ..metrics.intervals import bootstrap
 from ..storage import provenance, store
 from ..worlds import make_bandit

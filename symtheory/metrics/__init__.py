@@ -1,25 +1,8 @@
 """What is measured on policies, groups and runs: arrays in, arrays out."""
 
-from .intervals import Interval, bootstrap, share
+from .intervals import bootstrap
 from .passk import pass_at_k, unbiased_pass_at_k
-from .plane import Position, all_groups, difficulty_tilt, group_asymmetry, place, position
-from .slope import advantage_table, expected_slope, kept_group_slope, marginal_values, objective
+from .plane import all_groups, place, position
+from .slope import expected_slope
 
-__all__ = [
-    "Interval",
-    "Position",
-    "advantage_table",
-    "all_groups",
-    "bootstrap",
-    "difficulty_tilt",
-    "expected_slope",
-    "group_asymmetry",
-    "kept_group_slope",
-    "marginal_values",
-    "objective",
-    "pass_at_k",
-    "place",
-    "position",
-    "share",
-    "unbiased_pass_at_k",
-]
+__all__ = ["all_groups", "bootstrap", "expected_slope", "pass_at_k", "place", "position", "unbiased_pass_at_k"]

@@ -14,7 +14,8 @@ import numpy as np
 
 from .. import estimators
 from ..errors import InputError
-from ..estimators import Estimator, two_outcome_batch
+from ..estimators import Estimator
+from ..estimators.group import two_outcome_batch
 from ..ops import numpy_ops
 
 ROLLOUTS = 1024

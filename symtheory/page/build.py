@@ -27,7 +27,8 @@ from ..apps.plane import NAMED
 from ..dynamics import interference
 from ..dynamics.expected import slope, variance_before_whitening
 from ..errors import InputError
-from ..estimators import Estimator, two_outcome_batch
+from ..estimators import Estimator
+from ..estimators.group import two_outcome_batch
 from ..estimators.plane import PLANE
 from ..figures.style import MARKERS, look
 from ..metrics import expected_slope

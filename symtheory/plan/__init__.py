@@ -6,22 +6,8 @@
 [0.225, 0.41, 0.57, 0.726, 0.852, 0.931]
 """
 
-from .population import Population, exact_population, measured_population, row_population
+from .population import exact_population, measured_population
 from .report import plan
-from .sentences import answer
 from .source import from_file
-from .step import Step, live, slope, step
 
-__all__ = [
-    "Population",
-    "Step",
-    "answer",
-    "exact_population",
-    "from_file",
-    "live",
-    "measured_population",
-    "plan",
-    "row_population",
-    "slope",
-    "step",
-]
+__all__ = ["exact_population", "from_file", "measured_population", "plan"]

@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..estimators import Estimator, chain, two_outcome_batch
+from ..estimators import Estimator, chain
+from ..estimators.group import two_outcome_batch
 from ..metrics.slope import advantage_table
 from ..ops import numpy_ops
 from .population import Population, binomial

@@ -1,5 +1,5 @@
 """Results on disk: written whole, found again by what made them."""
 
-from .store import cached, load, save
+from .store import load, save
 
-__all__ = ["cached", "load", "save"]
+__all__ = ["load", "save"]

@@ -4,8 +4,8 @@
 covers the symmetry plane; `transformer` is the study of the real update.
 """
 
-from .controlled import METHODS, Method, Study
+from .controlled import Study
 from .controlled import run as run_study
 from .controlled_tree import TreeStudy
 
-__all__ = ["METHODS", "Method", "Study", "TreeStudy", "run_study"]
+__all__ = ["Study", "TreeStudy", "run_study"]

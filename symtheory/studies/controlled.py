@@ -24,7 +24,8 @@ import optax
 import xarray as xr
 
 from .. import estimators
-from ..dynamics import Update, advantage_of, quick_jit, train
+from ..dynamics import Update, advantage_of, train
+from ..dynamics.devices import quick_jit
 from ..evidence import infer_success, published, success_probabilities
 from ..metrics.passk import pass_at_k
 from ..storage import provenance, tiles

@@ -17,7 +17,7 @@ import xarray as xr
 
 from .. import estimators
 from ..dynamics import Update, train
-from ..estimators import make_group
+from ..estimators.group import make_group
 from ..estimators.plane import PLANE
 from ..metrics.intervals import bootstrap
 from ..metrics.passk import pass_at_k

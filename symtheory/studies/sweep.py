@@ -21,12 +21,14 @@ import numpy as np
 import optax
 import xarray as xr
 
-from .. import __version__, estimators, worlds
+from .. import __version__, estimators
 from ..dynamics import Regime, Update, train
-from ..estimators import Estimator, make_group
+from ..estimators import Estimator
+from ..estimators.group import make_group
 from ..estimators.plane import PLANE
 from ..ops import jax_ops
 from ..storage import provenance, store, tiles
+from ..worlds import registry
 from .controlled import UNITS, observe_world
 
 OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
@@ -71,7 +73,7 @@ class Sweep:
 
 def usual_settings() -> dict[str, Mapping[str, Any]]:
     """Of each registered world."""
-    return {name: worlds.get(name).settings for name in worlds.names()}
+    return {name: registry.get(name).settings for name in registry.names()}
 
 
 class Cell(NamedTuple):
@@ -166,7 +168,7 @@ def _program(sweep: Sweep, cell: Cell) -> Callable[[dict[str, jax.Array]], dict[
         parameters = {name: run[name] for name in sweep.parameters}
         key_world, key_rollouts = jax.random.split(jax.random.key(run["seed"]))
         success = jnp.full(sweep.prompts, run["difficulty"])
-        world = worlds.get(cell.world).make(key_world, success, **sweep.settings[cell.world])
+        world = registry.get(cell.world).make(key_world, success, **sweep.settings[cell.world])
         _, observed, batches = train(
             key_rollouts,
             world,
@@ -231,5 +233,5 @@ def _config(sweep: Sweep, cell: Cell) -> dict[str, Any]:
         "group_size": cell.group_size,
         "optimizer": cell.optimizer,
         **({"regime": repr(sweep.regimes[cell.regime])} if cell.regime else {}),
-        **provenance.made_by(_program, worlds.get(cell.world).make, *cell.estimator.links),
+        **provenance.made_by(_program, registry.get(cell.world).make, *cell.estimator.links),
     }

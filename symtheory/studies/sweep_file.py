@@ -12,11 +12,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import estimators, worlds
+from .. import estimators
 from ..dynamics.drawing import check as check_regime
 from ..dynamics.regime import parse as parse_regime
 from ..errors import InputError, no_such
 from ..estimators import Estimator
+from ..worlds import registry
 from .sweep import OPTIMIZERS, Sweep, advantage_with, changed, find, row
 
 LARGEST = 4 * 2**30  # bytes of a gathered result, which is put together in memory
@@ -87,7 +88,7 @@ def parse(given: Mapping[str, Any], name: str = "sweep") -> Sweep:
     symtheory.errors.InputError: difficulties must be numbers in (0, 1), also as 32-bit floats, got 1.5
     """
     given = {"name": name, **given}
-    known = {"first_seed", *worlds.names(), *(f.name for f in fields(Sweep))} - {"settings"}
+    known = {"first_seed", *registry.names(), *(f.name for f in fields(Sweep))} - {"settings"}
     for key in given:
         if key not in known:
             raise no_such("key", key, known)
@@ -108,7 +109,7 @@ def parse(given: Mapping[str, Any], name: str = "sweep") -> Sweep:
         key: parse_regime(_table(f"regimes.{key}", table))
         for key, table in _table("regimes", given.get("regimes", {})).items()
     }
-    values["settings"] = {world: _world_settings(world, given.get(world, {})) for world in worlds.names()}
+    values["settings"] = {world: _world_settings(world, given.get(world, {})) for world in registry.names()}
     values["estimators"] = tuple(_estimator(entry) for entry in _entries("estimators", given["estimators"]))
     sweep = Sweep(**values)
     _check(sweep)
@@ -137,7 +138,7 @@ _LISTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "learning_rates": (lambda x: _is_number(x) and x > 0, "positive numbers"),
     "group_sizes": (_is_whole, "whole numbers of at least 1"),
     "ks": (_is_whole, "whole numbers of at least 1"),
-    "worlds": (lambda x: x in worlds.names(), f"among {', '.join(worlds.names())}"),
+    "worlds": (lambda x: x in registry.names(), f"among {', '.join(registry.names())}"),
     "optimizers": (lambda x: x in OPTIMIZERS, f"among {', '.join(OPTIMIZERS)}"),
 }
 
@@ -184,7 +185,7 @@ def _seeds(seeds: Any, first: Any) -> tuple[int, ...]:
 
 def _world_settings(world: str, given: Any) -> dict[str, Any]:
     """Settings of a world over the usual ones; the world itself judges them."""
-    make, usual = worlds.get(world)
+    make, usual = registry.get(world)
     for key, value in _table(world, given).items():
         if key not in usual:
             raise no_such(f"key in [{world}]", key, usual)
@@ -222,7 +223,7 @@ def _check(sweep: Sweep) -> None:
             raise InputError(f"parameter 'omega' must be a mean reward in [0, 1], got {list(values)}")
     for world, regime, size in itertools.product(sweep.worlds, sweep.regimes.values(), sweep.group_sizes):
         made = jax.eval_shape(
-            lambda p, world=world: worlds.get(world).make(jax.random.key(0), p, **sweep.settings[world]),
+            lambda p, world=world: registry.get(world).make(jax.random.key(0), p, **sweep.settings[world]),
             jax.ShapeDtypeStruct((sweep.prompts,), float),
         )
         check_regime(made, size, regime)

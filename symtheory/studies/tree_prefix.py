@@ -15,7 +15,8 @@ import numpy as np
 import xarray as xr
 
 from .. import estimators
-from ..dynamics import advantage_of, log_prob_change, pull_of
+from ..dynamics import advantage_of
+from ..dynamics.theorem1 import log_prob_change, pull_of
 from ..errors import InputError
 from ..metrics.intervals import bootstrap
 from ..worlds import make_tree

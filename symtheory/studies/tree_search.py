@@ -24,7 +24,8 @@ from .. import estimators
 from ..errors import InputError
 from ..estimators.group import Array
 from ..metrics.passk import pass_at_k
-from ..worlds import Tree, group_sources, make_tree
+from ..worlds import group_sources, make_tree
+from ..worlds.tree import Tree
 
 SOURCES: dict[str, Callable] = {
     "independent": group_sources.independent,

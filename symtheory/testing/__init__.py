@@ -9,19 +9,7 @@ True
 
 from . import invariants, strategies
 from .calling.isolate import load
-from .check import Finding, Report, assert_laws, check_estimator
-from .invariants import INVARIANTS
-from .target import Target, as_target
+from .check import assert_laws, check_estimator
+from .target import as_target
 
-__all__ = [
-    "INVARIANTS",
-    "Finding",
-    "Report",
-    "Target",
-    "as_target",
-    "assert_laws",
-    "check_estimator",
-    "invariants",
-    "load",
-    "strategies",
-]
+__all__ = ["as_target", "assert_laws", "check_estimator", "invariants", "load", "strategies"]

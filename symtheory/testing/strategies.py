@@ -112,7 +112,7 @@ def logits(arms: int = 5) -> SearchStrategy[np.ndarray]:
 
 
 def worlds(arms: int = 5) -> SearchStrategy:
-    """Bandits of one prompt (`symtheory.worlds.Bandit`) with `arms` trajectories, 1 to `arms` - 1 of them correct.
+    """Bandits of one prompt with `arms` trajectories, 1 to `arms` - 1 of them correct.
 
     >>> from hypothesis import find
     >>> find(worlds(arms=3), lambda world: True).n_correct.tolist()
@@ -122,7 +122,7 @@ def worlds(arms: int = 5) -> SearchStrategy:
     def build(drawn):
         import jax.numpy as jnp
 
-        from ..worlds import Bandit
+        from ..worlds.bandit import Bandit
 
         values, correct = drawn
         return Bandit(jnp.asarray(values)[None], jnp.array([correct]))

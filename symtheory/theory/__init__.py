@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .closed_form import ClosedForms, closed_forms, display, to_function
-    from .moments import expected_update, second_moment, signal_to_noise, undrawn_drift
+    from .closed_form import closed_forms, display, to_function
+    from .moments import expected_update, signal_to_noise
 
-__all__ = [
-    "ClosedForms",
-    "closed_forms",
-    "display",
-    "expected_update",
-    "second_moment",
-    "signal_to_noise",
-    "to_function",
-    "undrawn_drift",
-]
+__all__ = ["closed_forms", "display", "expected_update", "signal_to_noise", "to_function"]
 
 __getattr__ = lazily(
     __name__,
-    closed_form=("ClosedForms", "closed_forms", "display", "to_function"),
-    moments=("expected_update", "second_moment", "signal_to_noise", "undrawn_drift"),
+    closed_form=(
+        "closed_forms",
+        "display",
+        "to_function",
+    ),
+    moments=(
+        "expected_update",
+        "signal_to_noise",
+    ),
 )

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..estimators import Estimator, make_group, two_outcome_batch
+from ..estimators import Estimator
+from ..estimators.group import make_group, two_outcome_batch
 from ..metrics.slope import ROLLOUTS
 from .surds import Surd, exact_ops, surd
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from ..estimators import Estimator, two_outcome_batch
-from ..estimators.group import VARIANCE
+from ..estimators import Estimator
+from ..estimators.group import VARIANCE, two_outcome_batch
 from ..ops import symbol_ops
 from .exact import ROLLOUTS, exact_advantages, exact_two_outcomes
 from .surds import Surd, surd

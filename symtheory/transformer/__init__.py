@@ -5,23 +5,9 @@ metrics, `predict` the comparison of single steps with Theorem 1 of arXiv:2602.0
 here takes arrays and keys and returns arrays; files, labels and presets are in `symtheory.studies.transformer`.
 """
 
-from .loss import policy_loss, token_weights
+from .loss import policy_loss
 from .model import ModelConfig
-from .task import TASKS, Prompts, Task
-from .train import Observation, Rollouts, Update, collect, observe, pretrain, step
+from .task import TASKS
+from .train import Update, observe, pretrain, step
 
-__all__ = [
-    "TASKS",
-    "ModelConfig",
-    "Observation",
-    "Prompts",
-    "Rollouts",
-    "Task",
-    "Update",
-    "collect",
-    "observe",
-    "policy_loss",
-    "pretrain",
-    "step",
-    "token_weights",
-]
+__all__ = ["TASKS", "ModelConfig", "Update", "observe", "policy_loss", "pretrain", "step"]

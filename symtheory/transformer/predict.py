@@ -26,7 +26,7 @@ def token_tree(conditionals: list[Array], pull: Array) -> Array:
 
     `conditionals` are the log-probabilities [P, V^t, V] of each level. Theorem 1 holds at every node v with the
     advantages of the draws that pass it, N_v(a) and C_v = sum of N_v, and a completion sums the changes along its
-    path. With one level it is `dynamics.log_prob_change`.
+    path. With one level it is `dynamics.theorem1.log_prob_change`.
     """
     changes = []
     for level in conditionals:

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from ..errors import InputError
-from ..estimators import Group, make_group
-from ..estimators.group import Array
+from ..estimators import Group
+from ..estimators.group import Array, make_group
 from ..ops import jax_ops
 from .hashed_tree import HashedTree
 from .tree import Tree, path, walk

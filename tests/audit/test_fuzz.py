@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from symtheory.audit import formats
+from symtheory.audit.formats import named as formats
 
 from .fuzzing import accept, try_input
 from .logs import SAMPLES

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 
 import symtheory
 from symtheory import estimators
-from symtheory.dynamics import State, Update, advantage_of, expected, mean_field, sampled, train
+from symtheory.dynamics import Update, advantage_of, expected, mean_field, sampled, train
+from symtheory.dynamics.sampled import State
+from symtheory.estimators.group import two_outcome_batch
 from symtheory.ops import numpy_ops
 from symtheory.testing.strategies import worlds
-from symtheory.worlds import Bandit, make_bandit
+from symtheory.worlds import make_bandit
+from symtheory.worlds.bandit import Bandit
 
 SIZE = 3
 
@@ -196,7 +199,7 @@ def bernstein_coefficients(name, size):
     j = np.arange(float(size))
 
     def two_outcomes(correct):
-        batch = estimators.two_outcome_batch(op, correct[:, None], float(size))
+        batch = two_outcome_batch(op, correct[:, None], float(size))
         return e.two_outcomes(correct, np.full(size, float(size)), batch, op)
 
     return jnp.asarray(two_outcomes(j + 1)[0] - two_outcomes(j)[1])

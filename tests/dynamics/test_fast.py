@@ -12,7 +12,9 @@ import pytest
 from scipy import stats
 
 from symtheory import InputError, estimators
-from symtheory.dynamics import Update, across_devices, advantage_of, control_variate, counter_key, train
+from symtheory.dynamics import Update, advantage_of, counter_key, train
+from symtheory.dynamics.control_variate import control_variate
+from symtheory.dynamics.devices import across_devices
 from symtheory.worlds import make_bandit, make_tree
 
 

@@ -13,10 +13,11 @@ from scipy import stats
 from symtheory import InputError, estimators
 from symtheory.dynamics import Update, advantage_of, train
 from symtheory.dynamics.expected import binomial, slope
-from symtheory.estimators import make_group
+from symtheory.estimators.group import make_group
 from symtheory.ops import jax_ops
 from symtheory.studies.controlled import observe_world
-from symtheory.worlds import Bandit, make_bandit, make_tree
+from symtheory.worlds import make_bandit, make_tree
+from symtheory.worlds.bandit import Bandit
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 SIZES = (1, 2, 8, 64, 512, pytest.param(4096, marks=pytest.mark.slow))

@@ -20,7 +20,6 @@ from symtheory.dynamics import (
     Repeat,
     Solved,
     Stale,
-    State,
     Update,
     Verifier,
     advantage_of,
@@ -32,6 +31,7 @@ from symtheory.dynamics import (
     train,
 )
 from symtheory.dynamics.regime import parse
+from symtheory.dynamics.sampled import State
 from symtheory.errors import InputError
 from symtheory.worlds import make_bandit, make_tree
 

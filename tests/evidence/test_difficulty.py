@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given, settings
 
 from symtheory import InputError
-from symtheory.evidence import (
-    Mixture,
-    count_kernel,
-    infer_difficulty,
-    infer_success,
-    published,
-    success_probabilities,
-    transport,
-)
+from symtheory.evidence import infer_success, published, success_probabilities
+from symtheory.evidence.difficulty import Mixture, count_kernel, infer_difficulty, transport
 from symtheory.metrics.passk import pass_at_k
 
 KS = 2 ** np.arange(9)

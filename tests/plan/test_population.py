@@ -5,8 +5,9 @@ import pytest
 
 from symtheory import InputError
 from symtheory.metrics.passk import pass_at_k
-from symtheory.plan import exact_population, live, measured_population, row_population
-from symtheory.plan.population import draws
+from symtheory.plan import exact_population, measured_population
+from symtheory.plan.population import draws, row_population
+from symtheory.plan.step import live
 
 TRUTH = np.random.default_rng(7).beta(0.5, 1.0, 200_000)
 

@@ -11,9 +11,10 @@ from symtheory import InputError, estimators
 from symtheory.dynamics import expected
 from symtheory.dynamics.sampled import advantage_of
 from symtheory.metrics import expected_slope
-from symtheory.plan import exact_population, live, slope, step
+from symtheory.plan import exact_population
 from symtheory.plan.population import binomial
 from symtheory.plan.report import plan
+from symtheory.plan.step import live, slope, step
 from symtheory.theory.moments import second_moment
 from symtheory.worlds.bandit import Bandit
 

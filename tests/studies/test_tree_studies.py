@@ -14,7 +14,8 @@ from symtheory.cli import tree
 from symtheory.figures import tree_picture
 from symtheory.studies import tree_prefix, tree_search
 from symtheory.studies.tree_prefix import prefix_kernel_change, shared_prefix, theorem1_change
-from symtheory.worlds import Tree, make_tree
+from symtheory.worlds import make_tree
+from symtheory.worlds.tree import Tree
 
 
 def by_hand(world, rollouts, advantages):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from symtheory import InputError, estimators
-from symtheory.testing import INVARIANTS, as_target, assert_laws, check_estimator, invariants, load
+from symtheory.testing import as_target, assert_laws, check_estimator, invariants, load
 from symtheory.testing.evidence import as_test
+from symtheory.testing.invariants import INVARIANTS
 from symtheory.testing.stock import small_batches
 
 from . import callables, wild_jax

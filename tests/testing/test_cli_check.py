@@ -9,7 +9,8 @@ import pytest
 
 from symtheory import InputError
 from symtheory.cli.check import run
-from symtheory.testing import INVARIANTS, invariants, load
+from symtheory.testing import invariants, load
+from symtheory.testing.invariants import INVARIANTS
 
 HERE = Path(__file__).parent
 CALLABLES = f"{HERE / 'callables.py'}:"

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from symtheory import estimators
-from symtheory.dynamics import State, advantage_of, log_prob_change
+from symtheory.dynamics import advantage_of
+from symtheory.dynamics.sampled import State
+from symtheory.dynamics.theorem1 import log_prob_change
 from symtheory.transformer import model, predict, task, train
-from symtheory.worlds import Bandit
+from symtheory.worlds.bandit import Bandit
 
 
 def test_theorem_1_is_the_policy_gradient_of_the_bandit():

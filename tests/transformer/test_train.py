@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from symtheory import InputError, estimators
-from symtheory.dynamics import State, advantage_of
+from symtheory.dynamics import advantage_of
 from symtheory.dynamics.expected import slope
+from symtheory.dynamics.sampled import State
 from symtheory.transformer import model, task, train
 
 
@@ -237,7 +238,8 @@ def test_a_step_spread_over_devices_is_the_step_of_one():
         from conftest import Tiny
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
         from symtheory import estimators
-        from symtheory.dynamics import State, advantage_of
+        from symtheory.dynamics import advantage_of
+        from symtheory.dynamics.sampled import State
         from symtheory.transformer import model, train
 
         asked, config = Tiny(), model.ModelConfig(vocab=4, context=4, layers=1, width=8, heads=2)

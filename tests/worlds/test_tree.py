@@ -10,9 +10,11 @@ import optax
 import pytest
 
 from symtheory import InputError, estimators
-from symtheory.dynamics import State, Update, advantage_of, expected, graded, sampled
-from symtheory.worlds import HashedTree, Tree, make_hashed_tree, make_tree
-from symtheory.worlds.tree import path
+from symtheory.dynamics import Update, advantage_of, expected, graded, sampled
+from symtheory.dynamics.sampled import State
+from symtheory.worlds import make_hashed_tree, make_tree
+from symtheory.worlds.hashed_tree import HashedTree
+from symtheory.worlds.tree import Tree, path
 
 KINDS = {
     "ragged": dict(depth=3, branching=3, ragged=True, spread=2.0),

@@ -11,7 +11,8 @@ import numpy as np
 import optax
 
 from ... import estimators
-from ...dynamics import Update, advantage_of, interference, quick_jit
+from ...dynamics import Update, advantage_of, interference
+from ...dynamics.devices import quick_jit
 from ...dynamics.sampled import State
 from ...dynamics.sampled import step as sampled_step
 from ...estimators import Estimator, chain

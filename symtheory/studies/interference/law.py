@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from ... import estimators
-from ...dynamics import interference, quick_jit
+from ...dynamics import interference
+from ...dynamics.devices import quick_jit
 from ..transformer.base import shard_runs
 from .cells import GROUP, KS, Cell, diagonal_of
 

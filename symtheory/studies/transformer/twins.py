@@ -18,7 +18,8 @@ from ...dynamics import Update, advantage_of, train
 from ...storage import store
 from ...transformer import model
 from ...transformer import task as tasks
-from ...worlds import Bandit, Tree
+from ...worlds.bandit import Bandit
+from ...worlds.tree import Tree
 from .base import Report, base_models, keys_of, settings_of, shard_runs
 from .training import Training
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ... import estimators
-from ...estimators import Estimator, make_group, two_outcome_batch
-from ...estimators.group import VARIANCE
+from ...estimators import Estimator
+from ...estimators.group import VARIANCE, make_group, two_outcome_batch
 from ...ops import jax_ops, numpy_ops
 from ..exact import ROLLOUTS, exact_advantages
 from ..surds import Surd, exp, sqrt, surd

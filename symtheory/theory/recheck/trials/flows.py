@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .... import estimators
-from ....estimators import advantages, two_outcome_batch
+from ....estimators import advantages
+from ....estimators.group import two_outcome_batch
 from ....ops import numpy_ops
 from ..groups import resolve
 from .base import FLOAT, POINTS, trial

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ....estimators import two_outcome_batch
+from ....estimators.group import two_outcome_batch
 from ....ops import numpy_ops
 from ...exact import ROLLOUTS
 from .. import groups

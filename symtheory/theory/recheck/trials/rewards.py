@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from .... import estimators
-from ....estimators import advantages, make_group
+from ....estimators import advantages
+from ....estimators.group import make_group
 from ....ops import jax_ops, numpy_ops
 from ...exact import exact_advantages, exact_two_outcomes
 from ...surds import surd

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .... import estimators
-from ....estimators import make_group, two_outcome_batch
+from ....estimators.group import make_group, two_outcome_batch
 from ....ops import numpy_ops
 from ...exact import ROLLOUTS, exact_advantages
 from ...surds import Surd, surd
