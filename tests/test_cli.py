@@ -10,7 +10,7 @@ from inspect import signature
 import pytest
 import tyro
 
-from symtheory.cli import check_out, commands
+from symtheory.cli import WRITTEN, check_out, commands
 from symtheory.errors import InputError
 
 
@@ -111,13 +111,25 @@ def test_the_version_is_the_packages():
     assert symtheory("--version").stdout == f"symtheory {package.__version__}\n"
 
 
-@pytest.mark.parametrize("command", [name for name, run in commands().items() if "out" in signature(run).parameters])
-def test_every_command_says_at_once_that_out_cannot_be_written(command, tmp_path):
+WRITING = [(name, path) for name, run in commands().items() for path in WRITTEN if path in signature(run).parameters]
+
+
+@pytest.mark.parametrize(("command", "path"), WRITING)
+def test_every_command_says_at_once_that_a_path_cannot_be_written(command, path, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(
-        InputError, match=r"out must be a path that can be written, got '.*/file/x': '.*/file' is a file"
+        InputError, match=rf"{path} must be a path that can be written, got '.*/file/x': '.*/file' is a file"
     ):
-        commands()[command](out=tmp_path / "file" / "x")
+        commands()[command](**{path: tmp_path / "file" / "x"})
+
+
+def test_a_folder_where_a_file_is_meant_is_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match="out must be the file to write, got the folder"):
+        commands()["page"](out=tmp_path)
+    with pytest.raises(InputError, match="against must be a file that `symtheory bench --out` wrote"):
+        commands()["bench"](against=tmp_path)
+    with pytest.raises(InputError, match=r"no file .*; `symtheory sweep --example` prints one"):
+        commands()["sweep"](tmp_path)
 
 
 def test_out_may_be_a_new_folder_an_old_one_or_a_file_to_write_again(tmp_path):

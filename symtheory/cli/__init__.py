@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+WRITTEN = ("out", "verdicts", "atlas")
+"""Arguments of commands that name what they write."""
 STOPPED = "symtheory: stopped. Finished parts are kept; run the same command again to resume."
 
 
@@ -25,27 +27,28 @@ def commands() -> dict[str, Callable]:
 
 
 def _with_out_checked(command: Callable) -> Callable:
-    """The command, which says before it computes that its `out` cannot be written."""
+    """The command, which says before it computes that a path it writes to cannot be written."""
 
     @functools.wraps(command)
     def run(*args, **options):
-        if options.get("out") is not None:
-            check_out(options["out"])
+        for name in WRITTEN:
+            if options.get(name) is not None:
+                check_out(options[name], name)
         return command(*args, **options)
 
     return run
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, name: str = "out") -> None:
     """Raise an `InputError` if `out` cannot be written; a path with a suffix may be a file."""
     from ..errors import InputError
 
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     file_wanted = nearest == out and bool(out.suffix)
     if not (nearest.is_dir() or file_wanted):
-        raise InputError(f"out must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is a file")
+        raise InputError(f"{name} must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is a file")
     if not os.access(nearest, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise InputError(f"out must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is read-only")
+        raise InputError(f"{name} must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is read-only")
 
 
 def main() -> None:

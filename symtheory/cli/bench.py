@@ -75,7 +75,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text())
         return {"rows": [dict(row) for row in record["rows"]], "machine": dict(record["machine"])}
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"against must be a file that `symtheory bench --out` wrote, got {path}") from None
 
 

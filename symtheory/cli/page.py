@@ -17,9 +17,12 @@ def run(out: Path = Path("symmetry-plane.html")) -> None:
     Args:
         out: The file to write.
     """
+    from ..errors import InputError
     from ..page import page
     from ..storage.store import replacing
 
+    if out.is_dir():
+        raise InputError(f"out must be the file to write, got the folder {str(out)!r}")
     document = page()
     with replacing(out) as partial:
         partial.write_text(document, encoding="utf-8")

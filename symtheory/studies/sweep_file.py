@@ -73,7 +73,7 @@ def read(path: str | Path) -> Sweep:
     """The sweep that a TOML file describes (see `EXAMPLE`); `InputError` names the first thing that is wrong."""
     try:
         return parse(tomllib.loads(Path(path).read_text(encoding="utf-8")), Path(path).stem)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"no file {path}; `symtheory sweep --example` prints one to start from") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}") from None
