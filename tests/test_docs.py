@@ -25,7 +25,7 @@ GENERATED = re.compile(
 """Pages that docs/hooks.py writes while the site is built; `mkdocs build --strict` follows links to them."""
 
 
-RUN = ("tutorial", "regimes", "index", "questions", "which", "sharp-bits")
+RUN = ("tutorial", "regimes", "index", "questions", "which", "sharp-bits", "interference")
 """Pages every block of which runs, and prints what stands below it."""
 
 
