@@ -51,7 +51,7 @@ def run(
     tiles.prepare(out)
     folder = Path(out, preset if world == "bandit" else f"{preset}-{world}")
     options = f"--preset {preset}" + ("" if world == "bandit" else f" --world {world}")
-    beside = max(1, (os.cpu_count() or 2) - 1) if len(chosen) > 1 else 0
+    beside = max(1, (os.cpu_count() or 2) - 1) if len(chosen) > 3 else 0  # a process costs as much as three pictures
     with Progress(console=console) as progress:
 
         def bar(title: str, total: int):
