@@ -8,7 +8,7 @@ Name = Literal["index", "plane", "difficulty", "one_step", "tree", "replay", "es
 
 
 def run(name: Annotated[Name, Positional] = "index", browser: bool = True, port: int | None = None) -> None:
-    """Explore by dragging sliders: regimes in which asymmetry helps and in which it hurts.
+    """Open laboratories with sliders in the browser: where asymmetry helps, and where it hurts.
 
     Serves marimo apps on this machine (127.0.0.1) to whoever holds the token in the address, until Ctrl-C.
 

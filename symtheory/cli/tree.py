@@ -17,7 +17,7 @@ def run(
     seeds: int = 20,
     seed: int = 0,
 ) -> None:
-    """Reasoning as paths in a tree: look at one, predict what a step moves, compare what search finds.
+    """Draw a reasoning tree, predict what a step moves in it, or compare what search finds.
 
     Examples to paste:
 
