@@ -182,6 +182,8 @@ class Group:
             _whole("sizes", size, 1)
         if not self.temperature > 0:
             raise InputError(f"temperature must be above 0, got {self.temperature}")
+        if self.temperature != 1 and not self.hot:
+            raise InputError(f"temperature is that of hot rollouts: give hot too, got temperature {self.temperature}")
         used = [n for n, on in (("sizes", self.sizes), ("copies", self.copies > 1), ("hot", self.hot)) if on]
         used += ["trunks"] if self.trunks else []
         if len(used) > 1:

@@ -1,6 +1,7 @@
 """Regimes: exact steps against the mean of sampled ones, limits against the plain program, and bad combinations."""
 
 import functools
+import itertools
 import math
 from dataclasses import replace
 
@@ -208,24 +209,93 @@ def test_a_replayed_success_rescues_a_group_without_one():
     assert fresh.rewards.sum() == 0
 
 
-@pytest.mark.parametrize("group", [Group(hot=3, temperature=2.0), Group(trunks=2)], ids=["hot", "trunks"])
-def test_groups_that_are_not_independent_train_and_say_why_they_have_no_exact_step(group):
-    w, regime = world("tree"), Regime(group=group)
-    _, seen, _ = train(
-        jax.random.key(0),
-        w,
-        advantage(),
-        optax.sgd(0.5),
-        Update(G),
-        observe=w.success,
-        records=1,
-        stride=5,
-        regime=regime,
-    )
-    assert np.isfinite(seen).all()
-    assert (seen[0] != seen[-1]).any()
-    with pytest.raises(InputError, match="no exact mean of a step: rollouts"):
-        expected_regime.gradient(w.init(), w, GRPO, Update(G), regime)
+SMALL = (0.2, -0.1, 0.4, -0.3)
+
+
+def log_policy(w, params):
+    """[N] log-probability of every trajectory of the only prompt."""
+    return w.enumerate(params)[0] if hasattr(w, "enumerate") else jax.nn.log_softmax(params[0])
+
+
+def independent(policies):
+    """All groups whose rollouts follow these distributions [N], one each, with their chances."""
+    groups = jnp.array(list(itertools.product(range(len(policies[0])), repeat=len(policies))))
+    return groups, jnp.stack([p[groups[:, i]] for i, p in enumerate(policies)]).prod(0)
+
+
+def forked(w, params):
+    """Groups of a trunk and a fork from it in a tree of depth 2: a new path, or the trunk's first step kept."""
+    policy = jnp.exp(log_policy(w, params)).reshape(w.branching, w.branching)
+    groups, chance = independent([policy.reshape(-1)] * 2)
+    same = groups[:, 0] // w.branching == groups[:, 1] // w.branching
+    kept = policy.reshape(-1)[groups].prod(-1) / policy.sum(-1)[groups[:, 0] // w.branching] * same
+    return groups, (chance + kept) / 2
+
+
+def change_by_definition(w, params, groups, rewards, update):
+    """[M, ...] change of the parameters for each group [M, G], from PPO's objective and GRPO's advantage as printed."""
+
+    def one(group, reward):
+        std = reward.std()
+        a = jnp.where(std > 0, (reward - reward.mean()) / jnp.where(std > 0, std, 1), 0)
+        share = 1 / w.length[0, group].mean() if update.aggregation == "token-mean" else 1.0
+
+        def objective(q):
+            ratio = jnp.exp((log_policy(w, q) - log_policy(w, params))[group])
+            kept = jnp.clip(ratio, 1 - update.clip_low, 1 + update.clip_high)
+            return (jnp.minimum(ratio * a, kept * a) * share).mean()
+
+        new = params
+        for _ in range(update.epochs):
+            new = new + jax.grad(objective)(new)
+        return new - params
+
+    return jax.vmap(one)(groups, rewards)
+
+
+WITHOUT_EXACT_STEP = {
+    "rollouts at another temperature": (Regime(group=Group(hot=2, temperature=3.0)), Update(3)),
+    "two epochs with clipping": (Regime(Verifier(0.0, 0.0)), Update(3, epochs=2, clip_low=0.1, clip_high=0.2)),
+    "two plain epochs with clipping": (None, Update(3, epochs=2, clip_low=0.1, clip_high=0.2)),
+    "a mean over the tokens of a batch": (Regime(Verifier(0.0, 0.0)), Update(3, aggregation="token-mean")),
+    "a replayed success": (Regime(group=Group(replay=True)), Update(3)),
+    "a shared beginning": (Regime(group=Group(trunks=1)), Update(2)),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_EXACT_STEP)
+def test_sampled_steps_without_an_exact_mean_average_to_that_over_all_groups(case):
+    """The mean over all groups, from the definitions; 8,000 sampled steps lie within 5 standard errors of it."""
+    regime, update = WITHOUT_EXACT_STEP[case]
+    if case == "a shared beginning":
+        w = make_tree(jax.random.key(1), [0.4], depth=2, branching=3)
+    else:
+        w = make_bandit(jax.random.key(1), [0.3], trajectories=4, correct=2, lengths=(4.0, 9.0))
+    params = w.init() + jnp.resize(jnp.array(SMALL), w.init().shape)
+    policy = jnp.exp(log_policy(w, params))
+    hot = jax.nn.softmax(params[0] / 3.0) if regime is not None and regime.group and regime.group.hot else policy
+    groups, chance = forked(w, params) if update.group_size == 2 else independent([policy, hot, hot])
+    correct = jnp.asarray(w.correct, float).reshape(-1)
+    rewards = correct[groups]
+    memory = () if regime is None else drawing.start(w, regime)
+    if case == "a replayed success":
+        memory = {**memory, "stored": jnp.array([1]), "has": jnp.array([True])}
+        lost = rewards.sum(-1) == 0
+        groups = groups.at[:, -1].set(jnp.where(lost, 1, groups[:, -1]))
+        rewards = rewards.at[:, -1].set(jnp.where(lost, 1.0, rewards[:, -1]))
+    assert float(chance.sum()) == pytest.approx(1)
+    changes = change_by_definition(w, params, groups, rewards, update)
+    exact = np.tensordot(np.asarray(chance), np.asarray(changes), 1)
+
+    state = State(params, ASCENT.init(params), memory)
+    step = lambda key: sampled.prompt_step(key, state, w, advantage(), ASCENT, update, regime)[0].params - params  # noqa: E731
+    found = np.asarray(jax.jit(jax.vmap(step))(jax.random.split(jax.random.key(2), 8000)))
+    z = (found.mean(0) - exact) / np.maximum(found.std(0) / math.sqrt(len(found)), 1e-9)
+    assert np.abs(z).max() < 5
+    assert np.abs(exact).max() > 20 * found.std(0).max() / math.sqrt(len(found))  # the test can tell it from nothing
+    if regime is not None:
+        with pytest.raises(InputError, match="no exact mean of a step: "):
+            expected_regime.gradient(params, w, GRPO, update, regime, memory)
 
 
 def test_a_mean_field_remembers_what_the_regime_asks_for():
@@ -244,6 +314,7 @@ BAD = {
     "low and high must be shares": lambda: Band(0.8, 0.2),
     "back must be between 0 and above": lambda: Solved(0.5, back=0.9),
     "one way at a time, got sizes and copies": lambda: Group(sizes=(2, 4), copies=2),
+    "temperature is that of hot rollouts": lambda: Group(temperature=2.0),
     "temperature must be above 0": lambda: Group(hot=1, temperature=0.0),
     "kl must be a weight": lambda: Regime(kl=-1.0),
     "replay and stale both reuse": lambda: Regime(group=Group(replay=True), stale=Stale(1)),
