@@ -2,7 +2,7 @@
 # [tool.marimo.display]
 # theme = "system"
 # ///
-"""Regimes: verifiers that err, redrawn groups, copies, stale rollouts, entropy bonus and KL, with exact curves."""
+"""Regimes: verifiers that err, redrawn groups, bands, copies, stale rollouts, clipping, entropy and KL, exactly."""
 
 import marimo
 
@@ -33,7 +33,9 @@ def _(mo):
 
     **Try this.** Set both error rates to 0.5: rewards at random, and the step is zero at every difficulty. Set *draws
     until mixed* to 8: hard and easy prompts take larger steps, and pay for each of them; against rollouts spent the two
-    paths are close. Make *copies* as many as the group has rollouts: nothing is left to compare.
+    paths are close. Close the *band* to 0.2 to 0.8: the prompt stops at its edge. Set a *lag* and then *clip above*:
+    the stale ratio stops counting, and the climb slows down. Make *copies* as many as the group has rollouts: nothing
+    is left to compare.
     """)
     return
 
@@ -47,6 +49,11 @@ def _(estimators, mo):
     negative = mo.ui.slider(0, 0.5, 0.05, value=0.1, label="false negatives", show_value=True)
     tries = mo.ui.slider(0, 16, 1, value=0, label="draws until mixed (0: off)", show_value=True)
     copies = mo.ui.slider(steps=[1, 2, 4], value=1, label="copies", show_value=True)
+    band = mo.ui.range_slider(0, 1, 0.05, value=[0, 1], label="band of success", show_value=True)
+    below = mo.ui.slider(steps=[0.02, 0.05, 0.1, 0.2, 0.5, 1], value=1, label="clip below (1: off)", show_value=True)
+    above = mo.ui.slider(
+        steps=[0.02, 0.05, 0.1, 0.2, 0.28, 0.5, 1, 10], value=10, label="clip above (10: off)", show_value=True
+    )
     lag = mo.ui.slider(0, 50, 5, value=0, label="lag", show_value=True)
     entropy = mo.ui.slider(0, 0.5, 0.05, value=0, label="entropy bonus", show_value=True)
     kl = mo.ui.slider(0, 1, 0.05, value=0, label="KL penalty", show_value=True)
@@ -54,15 +61,45 @@ def _(estimators, mo):
     run = mo.ui.run_button(label="Sample groups")
     mo.vstack(
         [
-            mo.hstack([estimator, size, positive, negative, tries, copies], justify="start", wrap=True, gap=1.5),
-            mo.hstack([lag, entropy, kl, start, run], justify="start", wrap=True, gap=1.5),
+            mo.hstack([estimator, size, positive, negative, tries, copies, band], justify="start", wrap=True, gap=1.5),
+            mo.hstack([lag, below, above, entropy, kl, start, run], justify="start", wrap=True, gap=1.5),
         ]
     )
-    return copies, entropy, estimator, kl, lag, negative, positive, run, size, start, tries
+    return (
+        above,
+        band,
+        below,
+        copies,
+        entropy,
+        estimator,
+        kl,
+        lag,
+        negative,
+        positive,
+        run,
+        size,
+        start,
+        tries,
+    )
 
 
 @app.cell
-def _(copies, entropy, estimator, kl, lab, lag, negative, positive, size, start, tries):
+def _(
+    above,
+    band,
+    below,
+    copies,
+    entropy,
+    estimator,
+    kl,
+    lab,
+    lag,
+    negative,
+    positive,
+    size,
+    start,
+    tries,
+):
     setting = lab.Setting(
         estimator.value,
         size.value,
@@ -70,7 +107,9 @@ def _(copies, entropy, estimator, kl, lab, lag, negative, positive, size, start,
         negative.value,
         tries.value,
         copies.value,
+        tuple(band.value),
         lag.value,
+        (below.value, above.value),
         entropy.value,
         kl.value,
         start.value,

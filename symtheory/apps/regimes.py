@@ -1,7 +1,8 @@
 """What a regime of training does to one prompt: the weight F', what an update costs, and the path that it gives.
 
 The weight and the cost are exact (`dynamics.expected_regime`). The path is the mean field of one correct and one wrong
-behaviour, whose logits move apart by 2 F' P Q a step; entropy bonus, KL penalty and lag have their own exact terms.
+behaviour, whose logits move apart by 2 F' P Q a step; entropy bonus, KL penalty, lag and clipping have their own exact
+terms.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ import optax
 import xarray as xr
 
 from .. import estimators
-from ..dynamics import Group, Redraw, Regime, Update, Verifier, advantage_of, drawing, expected_regime, sampled
+from ..dynamics import Band, Group, Redraw, Regime, Update, Verifier, advantage_of, drawing, expected_regime, sampled
 from ..dynamics.sampled import State
 from ..worlds.bandit import Bandit
 from .svg import Mark, chart, dots, ink, line
@@ -33,7 +34,11 @@ class Setting(NamedTuple):
     tries: int = 0
     """draws of a group until it is mixed; 0: no dynamic sampling"""
     copies: int = 1
+    band: tuple[float, float] = (0.0, 1.0)
+    """successes between which the prompt is trained on"""
     lag: int = 0
+    clip: tuple[float, float] = (1.0, 10.0)
+    """how far below and above 1 a stale rollout's ratio counts; (1, 10) is hardly any clipping"""
     entropy: float = 0.0
     kl: float = 0.0
     start: float = 0.1
@@ -46,6 +51,7 @@ class Setting(NamedTuple):
         return Regime(
             Verifier(self.false_positive, self.false_negative) if errs else None,
             Redraw(tries=self.tries) if self.tries else None,
+            None if self.band == (0, 1) else Band(*self.band),
             group=Group(copies=self.copies) if self.copies > 1 else None,
         )
 
@@ -54,33 +60,56 @@ def curves(setting: Setting) -> xr.Dataset:
     """`weight` (what multiplies grad P) and `rollouts` (mean cost of an update), plain and under the regime."""
     estimator, p = estimators.get(setting.estimator), jnp.asarray(SUCCESS)
     both = {"plain": Regime(), "regime": setting.regime}
+    found = [_exact(estimator, setting.group_size, p, regime) for regime in both.values()]
+    columns = {n: (("case", "success"), np.stack([f[n] for f in found])) for n in found[0]}
+    return xr.Dataset(columns, {"case": list(both), "success": SUCCESS})
+
+
+def _exact(estimator, size, p, regime):
+    """The weight, the cost, and the mean advantage of an accepted and of a rejected rollout, each at success p[...]."""
+    verifier = regime.verifier or Verifier()
+    seen = verifier.observed(p)
+    on = np.ones(len(p)) if regime.admit is None else np.asarray(regime.admit.admits(None, p, p, 0), float)
     # prompts apart from each other: a batch of one, so that no estimator couples the points of a curve
-    weight = [
-        np.asarray(jax.vmap(lambda x, r=r: expected_regime.slope(estimator, setting.group_size, x[None], r)[0])(p))
-        for r in both.values()
-    ]
-    cost = [np.asarray(expected_regime.rollouts(setting.group_size, p, r)) for r in both.values()]
-    dims = ("case", "success")
-    return xr.Dataset({"weight": (dims, weight), "rollouts": (dims, cost)}, {"case": list(both), "success": SUCCESS})
+    means = jax.vmap(lambda x: jnp.stack(expected_regime.class_means(estimator, size, x[None], regime))[:, 0])(seen)
+    accepted, rejected, gap = np.asarray(means).T
+    cost = np.asarray(expected_regime.rollouts(size, p, regime))
+    means = {"accepted": accepted, "rejected": rejected, "cost": cost}  # of a prompt that is trained on
+    return {"weight": on * verifier.youden * gap, "rollouts": on * cost, **means}
 
 
 def path(setting: Setting, curves: xr.Dataset, rate: float = 0.05, steps: int = 400) -> xr.Dataset:
     """Mean-field success of one prompt from `start`, plain and under the regime, with the rollouts spent, by step."""
-    found, spent = [], []
-    for case, lag, entropy, kl in (("plain", 0, 0.0, 0.0), ("regime", setting.lag, setting.entropy, setting.kl)):
-        weight, cost = curves.weight.sel(case=case).values, curves.rollouts.sel(case=case).values
-        z = [np.log(setting.start / (1 - setting.start))]
-        used = [0.0]
-        for t in range(steps):
-            p, old = _sigmoid(z[-1]), _sigmoid(z[max(t - lag, 0)])
-            pull = np.interp(old, SUCCESS, weight) * p * (1 - p)
-            pull += kl * (setting.start - p) - entropy * z[-1] * p * (1 - p)
-            z.append(z[-1] + 2 * rate * pull)
-            used.append(used[-1] + np.interp(old, SUCCESS, cost))
-        found.append(_sigmoid(np.array(z)))
-        spent.append(used)
+    plain = Setting(start=setting.start)
+    found = {
+        case: _path(own, curves.sel(case=case), rate, steps) for case, own in (("plain", plain), ("regime", setting))
+    }
+    success, spent = (np.stack(column) for column in zip(*found.values(), strict=True))
     dims = ("case", "step")
-    return xr.Dataset({"success": (dims, found), "spent": (dims, spent)}, {"case": ["plain", "regime"]})
+    return xr.Dataset({"success": (dims, success), "spent": (dims, spent)}, {"case": list(found)})
+
+
+def _path(setting, curves, rate, steps):
+    """Success and rollouts spent, both [steps + 1]."""
+    verifier = setting.regime.verifier or Verifier()
+    at = lambda name, p: np.interp(p, SUCCESS, curves[name].values)  # noqa: E731
+    (below, above), (low, high) = setting.clip, setting.band
+    z, spent = [np.log(setting.start / (1 - setting.start))], [0.0]
+
+    def of_class(accepted, ratio, old):
+        """Mean weight of a rollout that is accepted with this chance, its ratio to the stale policy clipped."""
+        plus, minus = at("accepted", old) * (ratio <= 1 + above), at("rejected", old) * (ratio >= 1 - below)
+        return accepted * plus + (1 - accepted) * minus
+
+    for t in range(steps):
+        p, old = _sigmoid(z[-1]), _sigmoid(z[max(t - setting.lag, 0)])
+        right = of_class(1 - verifier.false_negative, p / old, old)
+        wrong = of_class(verifier.false_positive, (1 - p) / (1 - old), old)
+        pull = (right - wrong - setting.entropy * z[-1]) * p * (1 - p) + setting.kl * (setting.start - p)
+        admitted = low <= p <= high
+        z.append(z[-1] + 2 * rate * pull * admitted)
+        spent.append(spent[-1] + admitted * at("cost", old))
+    return _sigmoid(np.array(z)), spent
 
 
 def _sigmoid(z):

@@ -80,7 +80,7 @@ def mean_field(
     world: World,
     estimator: Estimator,
     optimizer: optax.GradientTransformation,
-    group_size: int,
+    update: sampled.Update | int,
     *,
     observe: Observe,
     steps: int,
@@ -95,22 +95,27 @@ def mean_field(
         world: P prompts with a differentiable `success`.
         estimator: a registered estimator or chain.
         optimizer: an optax optimiser.
-        group_size: G, rollouts for each prompt.
+        update: group size G, clipping (of stale rollouts) and aggregation; a number is G with the usual rest.
         observe: function of the parameters; what it returns is recorded.
         steps: number of expected steps.
         regime: departures of which the mean is known, see `expected_regime`.
 
     Returns:
         The final state, and what `observe(params)` returned at each of the `steps + 1` times, on a leading axis.
+
+    Raises:
+        InputError: the mean of a step has no closed form, with the reason.
     """
     params = world.init()
+    update = sampled.Update(update) if isinstance(update, int) else update
+    regime = regime or Regime()
     state = sampled.State(params, optimizer.init(params), drawing.start(world, regime))
+    plain = regime.name == "plain" and update.aggregation == "sequence-sum" and update.epochs == 1
 
     def one_step(state, _):
-        if regime is not None and regime.name != "plain":
-            update = sampled.Update(group_size)
-            return expected_regime.step(state, world, estimator, optimizer, update, regime), observe(state.params)
-        return expected.step(state, world, estimator, optimizer, group_size), observe(state.params)
+        if plain:
+            return expected.step(state, world, estimator, optimizer, update.group_size), observe(state.params)
+        return expected_regime.step(state, world, estimator, optimizer, update, regime), observe(state.params)
 
     state, observed = jax.lax.scan(one_step, state, None, length=steps)
     return state, _append(observed, observe(state.params))
