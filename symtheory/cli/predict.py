@@ -135,7 +135,11 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
 
     # the two by which the sentence is written, and GRPO, are always predicted
     chosen = dict.fromkeys((*(names or registered.names("two_class")), "grpo", "hard_focused", "easy_focused"))
-    usable = [n for n in chosen if registered.get(n).min_size <= group_size]
+    least = {n: max(registered.get(n).min_size, registered.get(n).params.get("k", 1)) for n in chosen}
+    usable = [n for n in chosen if least[n] <= group_size]
+    for name in names:
+        if name not in usable:
+            raise InputError(f"group-size must be at least {least[name]} for {name}, got {group_size}")
     for name in usable:
         if not registered.get(name).two_class:
             raise InputError(f"estimators must see rewards only, {name!r} sees more: its F' is not defined")

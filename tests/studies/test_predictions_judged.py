@@ -228,6 +228,7 @@ def test_the_command_says_it_in_one_sentence(tmp_path, monkeypatch, capsys):
         (["--world", "tree", "--mix", "0", "1"], r"mix must be two positive numbers"),
         (["--world", "tree", "--mix", "inf", "1"], r"mix must be two positive numbers"),
         (["--group-size", "1"], "group-size must be at least 2, got 1"),
+        (["--group-size", "2", "--estimators", "passk"], "group-size must be at least . for passk, got 2"),
         (["write", "--cells", "no such cell"], "cell must be one of the design .* got 'no such cell'"),
         (["judge", "--predictions", "nowhere.json"], "not a file of"),
         (["--model", "nowhere.npz"], "got nowhere.npz: no such file"),
