@@ -8,7 +8,7 @@ from .reinforce import leave_one_out
 def scale_by_std_of_others(a, g, op, *, eps=1e-6):
     """a / (std of the other rollouts, ddof 1, + eps); a as it is where the others are equal."""
     others = g.weight[..., None, :] - op.identity(g.weight)  # [..., i, j]: how many j beside one i
-    square = (g.centred[..., :, None] - g.centred[..., None, :]) ** 2  # pairs, so that equal others give exactly 0
+    square = (g.rewards[..., :, None] - g.rewards[..., None, :]) ** 2  # pairs, so that equal others give exactly 0
     pairs = op.sum(others @ square * others)[..., 0] / 2
     differ = op.positive(pairs)
     spread = op.sqrt(op.div(op.where(differ, pairs, 0 * pairs), (g.size - 1) * (g.size - 2)))
