@@ -1,6 +1,6 @@
 """`symtheory regimes`: what people ask about training, answered in simulated runs with verdicts."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..errors import InputError
@@ -16,7 +16,8 @@ def run(
     """Answer what people ask about training by simulated runs, each statement with a verdict in every world.
 
     The statements are about clip-higher, bands of difficulty, removed prompts, random rewards and verifiers that err.
-    They were committed with their margins before the runs.
+    They were committed with their margins before the runs. "reversed" contradicts the statement: the effect has the
+    other sign and is larger than the margin.
 
     Examples to paste:
 
@@ -43,7 +44,9 @@ def run(
     if figure:
         out.mkdir(parents=True, exist_ok=True)
         write(draw(cells), out / "regimes.png")
-        (out / "regimes.md").write_text(CAPTION + "\n", encoding="utf-8")
+        command = f"symtheory regimes{' --run' * run}{' --fresh' * fresh} --figure"
+        text = f"# Effects of regimes of training\n\n{CAPTION}\n\nMade by `{command}`.\n"
+        (out / "regimes.md").write_text(text, encoding="utf-8")
         print(f"\n{out / 'regimes.png'}")
     return 0
 
@@ -55,7 +58,11 @@ def _again(out: Path, seeds: int | None):
 
     config = study.Config() if seeds is None else study.Config(seeds=seeds)
     found = {world: _trained(out, world, config, asked.questions()) for world in study.RATES}
-    asked.save(found, {"command": "symtheory regimes --run", "seeds": config.seeds}, out / "regimes.json")
+    asked.save(
+        found,
+        {"command": "symtheory regimes --run", **asdict(config), "learning_rate": study.RATES},
+        out / "regimes.json",
+    )
     return {world: asked.verdicts(own) for world, own in found.items()}
 
 
