@@ -306,10 +306,14 @@ def judge_study(study: xr.Dataset, world: str, measures: Sequence[Measure] = MEA
         measures: what is measured for each claim.
 
     Returns:
-        Id of a claim -> reading -> its cell, which has the verdict.
+        Id of a claim -> reading -> its cell, which has the verdict. Claims whose effect is no number in some seed, as
+        in runs of a few draws, are left out.
     """
     ledger = {c.id: c for c in load_claims() if c.experiment}
-    return verdicts_of(recorded({"": study}, "", measures)["settings"][""], ledger, world)
+    setting = recorded({"": study}, "", measures)["settings"][""]
+    claims = setting["claims"]
+    known = {id: own for id, own in claims.items() if all(np.isfinite(x).all() for x in own.values())}
+    return verdicts_of({**setting, "claims": known}, ledger, world)
 
 
 def sentence(id: str, cells: Mapping[str, Cell]) -> str:

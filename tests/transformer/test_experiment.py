@@ -227,7 +227,7 @@ def test_single_steps_are_labelled_and_probabilities_stay_whole(tmp_path):
     assert result.total.max() < 1e-6
     xr.testing.assert_equal(one_step(config, tmp_path, silent), result)
     verdicts = transformer_captions.step_verdicts(result)
-    assert set(verdicts) == {m.id for m in effects.STEP_MEASURES}
+    assert verdicts == {}  # with one draw a state some seeds have no effect, and such claims are left out
     assert len(transformer_captions.regime_rows(result)) == 2 * 2
 
 
@@ -272,4 +272,5 @@ def test_a_command_killed_in_mid_run_ends_with_the_same_file(tmp_path):
     whole, resumed = (store.load(tmp_path / folder / "training-ci.nc") for folder in ("whole", "killed"))
     xr.testing.assert_equal(whole, resumed)
     assert (tmp_path / "killed" / "training-ci.png").stat().st_size > 10_000
-    assert set(json.loads((tmp_path / "v.json").read_text())) >= {"fig2_grpo_below_base", "fig2_grpo_raises_pass1"}
+    (setting,) = json.loads((tmp_path / "v.json").read_text())["settings"].values()
+    assert set(setting["claims"]) >= {"fig2_grpo_below_base", "fig2_grpo_raises_pass1"}
