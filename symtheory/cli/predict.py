@@ -129,7 +129,7 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
 
     from .. import estimators as registered
     from ..errors import InputError
-    from ..figures import interference as figures
+    from ..figures.interference import law as figure
     from ..figures.publish import publish
     from ..studies.interference import law as study
 
@@ -147,14 +147,14 @@ def _law(cell, seeds, names, ks, group_size, out, bases) -> None:
     if bases is not None:
         dataset.attrs["cell"] = f"a given model, {cell.base.task}, {cell.optimizer}"
     dataset.attrs |= {"title": "The interference law at a base policy", "command": _command()}
-    dataset.attrs["caption"] = figures.law_caption(dataset)
-    publish(dataset, figures.law(dataset), out / "law")
+    dataset.attrs["caption"] = figure.caption(dataset)
+    publish(dataset, figure.draw(dataset), out / "law")
     console = Console()
     if not console.is_terminal:  # a pipe says 80 columns, in which numbers would be cut
         console = Console(width=1000)
     console.print(_table(dataset))
     for k in ks:
-        console.print(figures.sentence(dataset, k), highlight=False, soft_wrap=True)
+        console.print(figure.sentence(dataset, k), highlight=False, soft_wrap=True)
     console.print(f"{out / 'law.png'}, {out / 'law.nc'}, {out / 'law.md'}", highlight=False, soft_wrap=True)
 
 
@@ -163,7 +163,7 @@ def _table(dataset):
     from rich.box import SIMPLE
     from rich.table import Table
 
-    from ..figures.interference import over_seeds, sorted_by_slope
+    from ..figures.interference.law import over_seeds, sorted_by_slope
 
     ks, gain = dataset.k.values, dataset.attrs["gain"]
     title = (
@@ -238,7 +238,7 @@ def _noise(predictions: Path, path: Path, out: Path, cells: tuple[str, ...]) -> 
 
 
 def _judge(path: Path, noise: Path, runs: Path, out: Path, cells: tuple[str, ...], slower: int) -> None:
-    from ..figures import interference_agreement as figures
+    from ..figures.interference import agreement as figure
     from ..figures.publish import publish
     from ..studies.interference.files import read_runs, write_runs
     from ..studies.interference.judge import judge
@@ -246,22 +246,22 @@ def _judge(path: Path, noise: Path, runs: Path, out: Path, cells: tuple[str, ...
     write_runs(path, runs, out / "cache", print, only=cells, slower=slower)
     dataset = judge(path, runs)
     dataset.attrs |= {"title": "The interference law, predicted and measured", "command": _command()}
-    dataset.attrs["caption"] = figures.caption(dataset)
+    dataset.attrs["caption"] = figure.caption(dataset)
     if any(own.entropy.notnull().any() for own in read_runs(runs).values()):
-        entropy = figures.table_of("entropy", judge(path, runs, of="entropy"))
+        entropy = figure.table_of("entropy", judge(path, runs, of="entropy"))
         dataset.attrs["caption"] += f"\n\nEntropy, where it was followed:\n\n{entropy}"
     if noise.exists() and slower == 1:  # noise depends on learning rates
-        noisy = figures.table_of("with noise", judge(path, runs, noise=noise))
+        noisy = figure.table_of("with noise", judge(path, runs, noise=noise))
         dataset.attrs["caption"] += (
             "\n\nThe fourth predictor, in the cells where it was asked and the seeds in which all four reach the "
             f"reading:\n\n{noisy}"
         )
-    publish(dataset, figures.draw(dataset), out / "test")
+    publish(dataset, figure.draw(dataset), out / "test")
     print(dataset.attrs["caption"])
 
 
 def _angle(seeds, out: Path) -> None:
-    from ..figures import interference as figures
+    from ..figures.interference import angle as figure
     from ..figures.publish import publish
     from ..studies.interference.angle import Angle, measured, predicted
 
@@ -269,8 +269,8 @@ def _angle(seeds, out: Path) -> None:
     line, points = predicted(config), measured(config, seeds)
     dataset = points.rename(slope="measured", degrees="run_degrees").assign(predicted=line.slope)
     dataset.attrs |= {"title": "The angle that turns the order", "command": _command()}
-    dataset.attrs["caption"] = figures.angle_caption(line, points, config)
-    publish(dataset, figures.angle(line, points, config), out / "angle")
+    dataset.attrs["caption"] = figure.caption(line, points, config)
+    publish(dataset, figure.draw(line, points, config), out / "angle")
     print(dataset.attrs["caption"])
 
 

@@ -11,8 +11,8 @@ import xarray as xr
 
 from symtheory import InputError
 from symtheory.cli import main
-from symtheory.figures import interference as figures
-from symtheory.figures import interference_agreement
+from symtheory.figures.interference import agreement
+from symtheory.figures.interference import law as figures
 from symtheory.storage import checkpoint
 from symtheory.studies.interference import angle, cells, design, files, judge, law, predictions
 from symtheory.studies.transformer.base import Base
@@ -67,7 +67,7 @@ def test_the_outcome_is_summed_up_in_numbers_and_words(written):
     found = judge.agreement(both)
     assert set(found.predictor.values) == set(cells.PREDICTORS)
     assert ((found.explained <= 1) & (found["rank"] <= 1)).all()
-    text = interference_agreement.caption(both)
+    text = agreement.caption(both)
     assert "| bandit | mean field |" in text
     wrong = [f for f in judge.failures(both) if f["mark"] == 1.0]
     assert f"reading: {len(wrong)}." in text

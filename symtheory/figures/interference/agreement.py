@@ -5,9 +5,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from ..studies.interference.cells import world_of
-from ..studies.interference.judge import agreement, failures, leaving_one_out
-from .style import panels
+from ...studies.interference.cells import world_of
+from ...studies.interference.judge import agreement, failures, leaving_one_out
+from ..style import panels
 
 WORLDS = {"transformer": "#0072B2", "bandit": "#D55E00", "tree": "#009E73"}
 MARKERS = {4: "o", 16: "s", 64: "^", 256: "D"}
