@@ -72,6 +72,14 @@ def panels(rows: int = 1, columns: int = 1, width: float = 10.0, height: float =
     return fig, axes
 
 
+def mosaic(layout: str, width: float, height: float):
+    """The same with panels of unequal size: (Figure, letter -> axes), `layout` as in `Figure.subplot_mosaic`."""
+    with mpl.rc_context(RC):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        axes = fig.subplot_mosaic(layout)
+    return fig, axes
+
+
 def legend_below(fig: Figure, handles, labels, columns: int | None = None) -> None:
     """One legend for all panels, under them."""
     fig.legend(handles, labels, loc="outside lower center", ncols=columns or len(labels), frameon=False)
