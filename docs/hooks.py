@@ -16,6 +16,7 @@ import symtheory
 from symtheory import cli
 from symtheory.claims.ledger import committed_figures, load_claims, load_findings
 from symtheory.claims.report import effects_table, experiments_table, markdown_table, settled_table
+from symtheory.figures import captions
 from symtheory.page import page as explorable_page
 from symtheory.theory import kept, theorems
 from symtheory.theory.proofs import FAMILIES, THEOREMS, record, statement_of
@@ -311,8 +312,7 @@ def figure_pages() -> dict[str, str | bytes]:
     for name in committed_figures():
         caption = REPOSITORY / "figures" / f"{name}.md"
         place, picture = f"figures/{name}", caption.with_suffix(".png")
-        content = caption.read_text(encoding="utf-8")
-        title = content.partition("\n")[0].removeprefix("# ")
+        content, title = caption.read_text(encoding="utf-8"), captions.read(caption).title
         if picture.exists():
             content += f"\n![{html.escape(title)}]({picture.name})\n"
             pages[f"{place}.png"] = picture.read_bytes()

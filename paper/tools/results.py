@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import xarray as xr
 from symtheory.claims import ours
 from symtheory.claims.ledger import Claim, Finding, committed_figures, load_claims, load_findings
 from symtheory.errors import InputError
+from symtheory.figures import captions
 from symtheory.studies.interference.cells import world_of
 from symtheory.studies.interference.judge import agreement
 
@@ -106,9 +106,8 @@ def load(repository: Path) -> Results:
 
 
 def _caption(path: Path) -> tuple[str, str]:
-    """First paragraph and command of the text that `publish` wrote beside a figure."""
-    paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n")
-    command = re.fullmatch(r"Made by `(.*)`\.", paragraphs[-1])
-    if len(paragraphs) < 3 or not command:
+    """First paragraph and command of the text beside a figure."""
+    _, text, command = captions.read(path)
+    if not (text and command):
         raise InputError(f"{path} is not the caption of a figure: it must end with a line 'Made by `command`.'")
-    return paragraphs[1], command[1]
+    return text.split("\n\n")[0], command

@@ -32,6 +32,7 @@ def run(
         figure: Also draw the figure, from whichever effects are shown.
     """
     from ..claims import regimes as asked
+    from ..figures import captions
     from ..figures.regimes.effects import CAPTION, draw
     from ..figures.style import write
 
@@ -45,8 +46,7 @@ def run(
         out.mkdir(parents=True, exist_ok=True)
         write(draw(cells), out / "regimes.png")
         command = f"symtheory regimes{' --run' * run}{' --fresh' * fresh} --figure"
-        text = f"# Effects of regimes of training\n\n{CAPTION}\n\nMade by `{command}`.\n"
-        (out / "regimes.md").write_text(text, encoding="utf-8")
+        captions.write(out / "regimes.md", captions.Caption("Effects of regimes of training", CAPTION, command))
         print(f"\n{out / 'regimes.png'}")
     return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..claims.ledger import Claim, Finding, told
 from ..claims.report import in_short
 from ..errors import InputError
+from . import captions
 
 SKIPPED = ("cache", "gallery", "explore")
 """Folders inside the folder of figures that hold no figures."""
@@ -55,12 +56,8 @@ def _entry(stem: Path, folder: Path) -> Entry:
     note, picture, dataset = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("md", "png", "nc"))
     title, caption, command = stem.name, "", ""
     if note.exists():
-        text = note.read_text(encoding="utf-8")
-        made = re.search(r"^Made by `(.+)`\.$", text, re.MULTILINE)
-        command = made[1] if made else ""
-        heading = re.match(r"# (.+)\n", text)
-        title = heading[1] if heading else title
-        caption = re.sub(r"^# .+\n|^Made by `.+`\.$", "", text, flags=re.MULTILINE).strip()
+        found, caption, command = captions.read(note)
+        title = found or title
     elif dataset.exists():
         from ..storage import store
 

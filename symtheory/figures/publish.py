@@ -17,6 +17,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from ..storage import provenance, store
+from . import captions
 from .style import write
 
 
@@ -32,9 +33,8 @@ def publish(dataset: xr.Dataset, fig: Figure, path: Path, pdf: bool = False) -> 
 def save(dataset: xr.Dataset, path: Path) -> None:
     """Write the dataset and its caption, PATH.nc and .md."""
     store.save(dataset, path.with_suffix(".nc"))
-    text = f"# {dataset.attrs['title']}\n\n{dataset.attrs['caption']}\n\nMade by `{dataset.attrs['command']}`.\n"
-    with store.replacing(path.with_suffix(".md")) as partial:
-        partial.write_text(text)
+    told = (dataset.attrs[name] for name in ("title", "caption", "command"))
+    captions.write(path.with_suffix(".md"), captions.Caption(*told))
 
 
 @contextlib.contextmanager
