@@ -13,7 +13,7 @@ from symtheory.claims.judge import LEVEL, REVERSED, SUPPORTED, UNTESTABLE, VERDI
 from symtheory.claims.ledger import WORLDS, Claim, Finding
 from symtheory.estimators import advantages
 from symtheory.evidence import infer_success, published
-from symtheory.evidence.findings import MAX_RUNS
+from symtheory.evidence.findings import MAX_RUNS, questions_of
 from symtheory.metrics.plane import all_groups
 from symtheory.metrics.slope import expected_slope
 from symtheory.studies.interference.cells import NOISY, world_of
@@ -288,6 +288,12 @@ def _published(results: Results) -> Iterator[tuple[str, str]]:
         ("agrae.256", "table3", "GRPO + A-GRAE", "GRPO", 256, every),
     ):
         yield f"published.{key}", signed(mean(table, first, k, benchmarks) - mean(table, second, k, benchmarks), 2)
+    fall = {b: mean("table3", "GRPO", 256, (b,)) - mean("table3", "Base Model", 256, (b,)) for b in every}
+    for benchmark, points in fall.items():
+        yield f"published.below-base.{benchmark}", signed(points, 1)
+    questions = questions_of("AMC23", {})
+    assert questions is not None
+    yield "published.below-base.questions", f"{-fall['AMC23'] * questions / 100:.0f} of {questions}"
 
 
 def _designs(results: Results) -> Iterator[tuple[str, str]]:
