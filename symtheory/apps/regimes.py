@@ -93,18 +93,14 @@ def _path(setting, curves, rate, steps):
     """Success and rollouts spent, both [steps + 1]."""
     verifier = setting.regime.verifier or Verifier()
     at = lambda name, p: np.interp(p, SUCCESS, curves[name].values)  # noqa: E731
-    (below, above), (low, high) = setting.clip, setting.band
+    low, high = setting.band
     z, spent = [np.log(setting.start / (1 - setting.start))], [0.0]
-
-    def of_class(accepted, ratio, old):
-        """Mean weight of a rollout that is accepted with this chance, its ratio to the stale policy clipped."""
-        plus, minus = at("accepted", old) * (ratio <= 1 + above), at("rejected", old) * (ratio >= 1 - below)
-        return accepted * plus + (1 - accepted) * minus
 
     for t in range(steps):
         p, old = _sigmoid(z[-1]), _sigmoid(z[max(t - setting.lag, 0)])
-        right = of_class(1 - verifier.false_negative, p / old, old)
-        wrong = of_class(verifier.false_positive, (1 - p) / (1 - old), old)
+        classes = at("accepted", old), at("rejected", old)
+        right = expected_regime.clipped_mean(*classes, 1 - verifier.false_negative, p / old, setting.clip)
+        wrong = expected_regime.clipped_mean(*classes, verifier.false_positive, (1 - p) / (1 - old), setting.clip)
         pull = (right - wrong - setting.entropy * z[-1]) * p * (1 - p) + setting.kl * (setting.start - p)
         admitted = low <= p <= high
         z.append(z[-1] + 2 * rate * pull * admitted)

@@ -77,6 +77,23 @@ def class_means(
     return plus, minus, gap
 
 
+def clipped_mean(plus: Array, minus: Array, accepted: Array, ratio: Any = 1.0, clip: tuple = (0.0, 0.0)) -> Array:
+    """Mean advantage that counts, of a trajectory whose ratio to the policy that drew it is clipped, in its shape.
+
+    Args:
+        plus: mean advantage of an accepted rollout (`class_means`), at least 0 where ratios differ from 1.
+        minus: of a rejected one, at most 0 there.
+        accepted: chance that the verifier accepts the trajectory.
+        ratio: pi / pi_old of the trajectory.
+        clip: how far below 1 the ratio of a rejected rollout counts, and above 1 that of an accepted one.
+
+    >>> [float(clipped_mean(1.0, -0.5, 0.75, ratio, (0.2, 0.2))) for ratio in (1.0, 1.5, 0.5)]
+    [0.625, -0.125, 0.75]
+    """
+    low, high = clip
+    return accepted * (plus * (ratio <= 1 + high)) + (1 - accepted) * (minus * (ratio >= 1 - low))
+
+
 def _means(estimator, size, success, regime, batch, copies):
     distinct = size // copies
     if estimator is None:
@@ -181,18 +198,14 @@ def _coefficients(params, world, estimator, update, regime, memory, batch, liste
     seen = verifier.observed(world.success(source))
     accepted = jnp.where(correct, 1 - verifier.false_negative, verifier.false_positive)
     mass = new if corrected else old
-
-    def of_class(plus, minus):
-        return mass * (accepted * plus + (1 - accepted) * minus)
-
     c = jnp.zeros_like(mass)
     if listed:
         plus, minus, _ = (x[:, None] for x in class_means(estimator, update.group_size, seen, regime, batch))
+        ratio = 1.0
         if corrected:
             _check_signs(estimator, update.group_size)
             ratio = jnp.exp(log_new - log_old)
-            plus, minus = plus * (ratio <= 1 + update.clip_high), minus * (ratio >= 1 - update.clip_low)
-        c = of_class(plus, minus)
+        c = mass * clipped_mean(plus, minus, accepted, ratio, (update.clip_low, update.clip_high))
         if update.aggregation == "sequence-mean":
             c = c / world.length
     if regime.entropy or regime.kl:
@@ -200,7 +213,7 @@ def _coefficients(params, world, estimator, update, regime, memory, batch, liste
         pull = -regime.entropy * jnp.where(new > 0, log_new, 0)
         if regime.kl:
             pull = pull + regime.kl * jnp.where(new > 0, jnp.expm1(_log_policy(world, world.init()) - log_new), 0)
-        c = c + of_class(plus, minus) * pull
+        c = c + mass * clipped_mean(plus, minus, accepted) * pull
     return jax.lax.stop_gradient(c)
 
 
