@@ -32,10 +32,10 @@ def _(mo):
     verifier. The full line is yours. Everything here is exact; the last chart follows one prompt in the mean field.
 
     **Try this.** Set both error rates to 0.5: rewards at random, and the step is zero at every difficulty. Set *draws
-    until mixed* to 8: hard and easy prompts take larger steps, and pay for each of them; against rollouts spent the two
-    paths are close. Close the *band* to 0.2 to 0.8: the prompt stops at its edge. Set a *lag* and then *clip above*:
-    the stale ratio stops counting, and the climb slows down. Make *copies* as many as the group has rollouts: nothing
-    is left to compare.
+    until mixed* to 8: hard and easy prompts take larger steps, and pay for each of them; against rollouts spent the
+    two paths are close. Close the *band* to 0.2 to 0.8: the prompt stops at its edge, and one whose *base success*
+    lies outside is never trained on. Set a *lag* and then *clip above*: the stale ratio stops counting, and the climb
+    slows down. Make *copies* as many as the group has rollouts: nothing is left to compare.
     """)
     return
 
@@ -43,77 +43,35 @@ def _(mo):
 @app.cell
 def _(estimators, mo):
     _names = [n for n in estimators.names("two_class") if "batch_independence" in estimators.get(n).laws]
-    estimator = mo.ui.dropdown(_names, value="grpo", label="estimator")
-    size = mo.ui.slider(4, 16, 4, value=8, label="group size", show_value=True)
-    positive = mo.ui.slider(0, 0.5, 0.05, value=0.1, label="false positives", show_value=True)
-    negative = mo.ui.slider(0, 0.5, 0.05, value=0.1, label="false negatives", show_value=True)
-    tries = mo.ui.slider(0, 16, 1, value=0, label="draws until mixed (0: off)", show_value=True)
-    copies = mo.ui.slider(steps=[1, 2, 4], value=1, label="copies", show_value=True)
-    band = mo.ui.range_slider(0, 1, 0.05, value=[0, 1], label="band of success", show_value=True)
-    below = mo.ui.slider(steps=[0.02, 0.05, 0.1, 0.2, 0.5, 1], value=1, label="clip below (1: off)", show_value=True)
-    above = mo.ui.slider(
-        steps=[0.02, 0.05, 0.1, 0.2, 0.28, 0.5, 1, 10], value=10, label="clip above (10: off)", show_value=True
+    controls = mo.ui.dictionary(
+        {
+            "estimator": mo.ui.dropdown(_names, value="grpo", label="estimator"),
+            "group_size": mo.ui.slider(4, 16, 4, value=8, label="group size", show_value=True),
+            "false_positive": mo.ui.slider(0, 0.5, 0.05, value=0.1, label="false positives", show_value=True),
+            "false_negative": mo.ui.slider(0, 0.5, 0.05, value=0.1, label="false negatives", show_value=True),
+            "tries": mo.ui.slider(0, 16, 1, value=0, label="draws until mixed (0: off)", show_value=True),
+            "copies": mo.ui.slider(steps=[1, 2, 4], value=1, label="copies", show_value=True),
+            "start": mo.ui.slider(0.02, 0.9, 0.02, value=0.3, label="base success", show_value=True),
+            "band": mo.ui.range_slider(0, 1, 0.05, value=[0, 1], label="band of success", show_value=True),
+            "lag": mo.ui.slider(0, 50, 5, value=0, label="lag", show_value=True),
+            "clip_low": mo.ui.slider(
+                steps=[0.02, 0.05, 0.1, 0.2, 0.5, 1], value=1, label="clip below (1: off)", show_value=True
+            ),
+            "clip_high": mo.ui.slider(
+                steps=[0.02, 0.05, 0.1, 0.2, 0.28, 0.5, 1, 10], value=10, label="clip above (10: off)", show_value=True
+            ),
+            "entropy": mo.ui.slider(0, 0.5, 0.05, value=0, label="entropy bonus", show_value=True),
+            "kl": mo.ui.slider(0, 1, 0.05, value=0, label="KL penalty", show_value=True),
+        }
     )
-    lag = mo.ui.slider(0, 50, 5, value=0, label="lag", show_value=True)
-    entropy = mo.ui.slider(0, 0.5, 0.05, value=0, label="entropy bonus", show_value=True)
-    kl = mo.ui.slider(0, 1, 0.05, value=0, label="KL penalty", show_value=True)
-    start = mo.ui.slider(0.02, 0.9, 0.02, value=0.1, label="base success", show_value=True)
     run = mo.ui.run_button(label="Sample groups")
-    mo.vstack(
-        [
-            mo.hstack([estimator, size, positive, negative, tries, copies, band], justify="start", wrap=True, gap=1.5),
-            mo.hstack([lag, below, above, entropy, kl, start, run], justify="start", wrap=True, gap=1.5),
-        ]
-    )
-    return (
-        above,
-        band,
-        below,
-        copies,
-        entropy,
-        estimator,
-        kl,
-        lag,
-        negative,
-        positive,
-        run,
-        size,
-        start,
-        tries,
-    )
+    mo.hstack([*controls.elements.values(), run], justify="start", wrap=True, gap=1.5)
+    return controls, run
 
 
 @app.cell
-def _(
-    above,
-    band,
-    below,
-    copies,
-    entropy,
-    estimator,
-    kl,
-    lab,
-    lag,
-    negative,
-    positive,
-    size,
-    start,
-    tries,
-):
-    setting = lab.Setting(
-        estimator.value,
-        size.value,
-        positive.value,
-        negative.value,
-        tries.value,
-        copies.value,
-        tuple(band.value),
-        lag.value,
-        (below.value, above.value),
-        entropy.value,
-        kl.value,
-        start.value,
-    )
+def _(controls, lab):
+    setting = lab.Setting(**controls.value)
     return (setting,)
 
 

@@ -5,6 +5,7 @@ behaviour, whose logits move apart by 2 F' P Q a step; entropy bonus, KL penalty
 terms.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -34,24 +35,27 @@ class Setting(NamedTuple):
     tries: int = 0
     """draws of a group until it is mixed; 0: no dynamic sampling"""
     copies: int = 1
-    band: tuple[float, float] = (0.0, 1.0)
+    band: Sequence[float] = (0.0, 1.0)
     """successes between which the prompt is trained on"""
     lag: int = 0
-    clip: tuple[float, float] = (1.0, 10.0)
-    """how far below and above 1 a stale rollout's ratio counts; (1, 10) is hardly any clipping"""
+    clip_low: float = 1.0
+    """how far below 1 a stale rollout's ratio counts; 1 is no clipping"""
+    clip_high: float = 10.0
+    """and how far above; 10 is hardly any"""
     entropy: float = 0.0
     kl: float = 0.0
-    start: float = 0.1
+    start: float = 0.3
     """success of the base policy"""
 
     @property
     def regime(self) -> Regime:
         """What the sliders say about a single step."""
+        low, high = self.band
         errs = self.false_positive or self.false_negative
         return Regime(
             Verifier(self.false_positive, self.false_negative) if errs else None,
             Redraw(tries=self.tries) if self.tries else None,
-            None if self.band == (0, 1) else Band(*self.band),
+            None if tuple(self.band) == (0, 1) else Band(low, high),
             group=Group(copies=self.copies) if self.copies > 1 else None,
         )
 
@@ -93,14 +97,14 @@ def _path(setting, curves, rate, steps):
     """Success and rollouts spent, both [steps + 1]."""
     verifier = setting.regime.verifier or Verifier()
     at = lambda name, p: np.interp(p, SUCCESS, curves[name].values)  # noqa: E731
-    low, high = setting.band
+    clip, (low, high) = (setting.clip_low, setting.clip_high), setting.band
     z, spent = [np.log(setting.start / (1 - setting.start))], [0.0]
 
     for t in range(steps):
         p, old = _sigmoid(z[-1]), _sigmoid(z[max(t - setting.lag, 0)])
         classes = at("accepted", old), at("rejected", old)
-        right = expected_regime.clipped_mean(*classes, 1 - verifier.false_negative, p / old, setting.clip)
-        wrong = expected_regime.clipped_mean(*classes, verifier.false_positive, (1 - p) / (1 - old), setting.clip)
+        right = expected_regime.clipped_mean(*classes, 1 - verifier.false_negative, p / old, clip)
+        wrong = expected_regime.clipped_mean(*classes, verifier.false_positive, (1 - p) / (1 - old), clip)
         pull = (right - wrong - setting.entropy * z[-1]) * p * (1 - p) + setting.kl * (setting.start - p)
         admitted = low <= p <= high
         z.append(z[-1] + 2 * rate * pull * admitted)
@@ -169,7 +173,11 @@ def summary(setting: Setting, curves: xr.Dataset, path: xr.Dataset) -> str:
     verifier = setting.regime.verifier or Verifier()
     ends = path.success.isel(step=-1).values
     ratio = curves.weight.sel(case="regime") / curves.weight.sel(case="plain")
+    low, high = setting.band
+    outside = f" The base success {setting.start:g} lies outside the band {low:g} to {high:g}: it stays where it is."
     return (
         f"J = {verifier.youden:.2f}. The step is {float(ratio.min()):.2f} to {float(ratio.max()):.2f} times the plain "
         f"one. After {path.sizes['step'] - 1} updates success is {ends[1]:.3f}, without the regime {ends[0]:.3f}."
+        + outside
+        * (not low <= setting.start <= high)
     )

@@ -29,7 +29,9 @@ def test_curves_are_the_weight_of_the_theory(shown):
 
 
 def test_the_path_is_the_mean_field_of_two_behaviours_with_lag_clipping_and_kl():
-    setting = lab.Setting(false_positive=0.1, false_negative=0.2, lag=3, clip=(0.02, 0.02), kl=0.1, entropy=0.05)
+    setting = lab.Setting(
+        false_positive=0.1, false_negative=0.2, lag=3, clip_low=0.02, clip_high=0.02, kl=0.1, entropy=0.05
+    )
     regime = replace(setting.regime, stale=Stale(3), kl=0.1, entropy=0.05)
     world = make_bandit(jax.random.key(0), [setting.start], trajectories=2, correct=1)
     update = Update(8, clip_low=0.02, clip_high=0.02)
@@ -38,7 +40,9 @@ def test_the_path_is_the_mean_field_of_two_behaviours_with_lag_clipping_and_kl()
     )
     ours = lab.path(setting, lab.curves(setting), steps=40).success.sel(case="regime")
     np.testing.assert_allclose(ours, np.asarray(seen)[:, 0], atol=2e-3)  # ours interpolates F'
-    free = lab.path(setting._replace(clip=(1.0, 10.0)), lab.curves(setting), steps=40).success.sel(case="regime")
+    free = lab.path(setting._replace(clip_low=1.0, clip_high=10.0), lab.curves(setting), steps=40).success.sel(
+        case="regime"
+    )
     assert abs(float(free[-1] - ours[-1])) > 0.02  # and clipping acts
 
 
@@ -52,6 +56,15 @@ def test_a_band_stops_what_leaves_it():
     path = lab.path(setting, curves, steps=200)
     assert 0.5 < float(path.success.sel(case="regime")[-1]) < 0.53
     assert float(path.spent.sel(case="regime")[-1]) < float(path.spent.sel(case="plain")[-1])
+
+
+def test_a_prompt_outside_the_band_is_said_to_stay_where_it_is():
+    setting = lab.Setting(start=0.1, band=[0.2, 0.8])
+    curves = lab.curves(setting)
+    path = lab.path(setting, curves, steps=20)
+    assert float(path.success.sel(case="regime")[-1]) == pytest.approx(0.1)
+    assert "0.1 lies outside the band 0.2 to 0.8" in lab.summary(setting, curves, path)
+    assert "outside" not in lab.summary(setting._replace(start=0.3), curves, path)
 
 
 def test_charts_have_both_lines_and_the_summary_says_j(shown):
