@@ -41,8 +41,8 @@ def verdicts(results: Results) -> str:
         "L{1.9cm}L{4.1cm}L{2.7cm}L{2.7cm}L{2.7cm}",
         ("where", "the paper says", *WORLD_NAMES.values()),
         rows,
-        r"Empirical claims: verdict at equal step / at matched budget; one verdict for a claim about the whole path, a "
-        r"dash where a world has not spoken. Effects: Table~\ref{tab:effects}. \cmd{symtheory prove --experiments}",
+        r"Empirical claims: verdict at equal step / at matched budget. A claim about the whole path has one verdict. A "
+        r"dash: no run has judged it. Effects: Table~\ref{tab:effects}. \cmd{symtheory prove --experiments}",
         "tab:verdicts",
     )
 

@@ -51,15 +51,17 @@ def values(results: Results) -> dict[str, str]:
 
 
 def measured(finding: Finding) -> str:
-    """Effects, intervals and units of a finding's readings, as they stand in a sentence."""
+    """Effects, intervals and units of a finding's readings, as they stand after "The effect is"."""
     told = []
     for reading, cell in finding.cells.items():
         if cell.verdict == UNTESTABLE:
-            told.append(f"{reading}: {escape(cell.reason)}")
+            told.append(f"not testable {_at(reading)} ({escape(cell.reason)})")
             continue
-        p = cell.shown
-        told.append(f"{reading}: {signed(p.mean)} [{signed(p.low)}, {signed(p.high)}] {unit(cell.margin.unit)}")
-    return "; ".join(told) + f"; {finding.equal_step.seeds} seeds"
+        p, digits = cell.shown, 2 if cell.margin.unit == "points" else 3
+        mean, low, high = (signed(x, digits) for x in (p.mean, p.low, p.high))
+        units = "" if cell.margin.unit == "share" else f"{unit(cell.margin.unit)} "
+        told.append(f"{mean} [{low}, {high}] {units}{_at(reading)}")
+    return " and ".join(told)
 
 
 def unit(name: str) -> str:
@@ -92,7 +94,7 @@ def _verdicts(results: Results) -> Iterator[tuple[str, str]]:
         yield f"verdicts.{claim.id}", _phrase({w: f.verdict for w, f in found})
         matched = {w: f.matched.verdict for w, f in found if f.matched}
         yield f"matched.{claim.id}", _phrase(matched)
-        numbers = [f"{measured(f)} ({WORLD_NAMES[f.world]})" for _, f in found]
+        numbers = [f"{measured(f)} in the {WORLD_NAMES[f.world]}" for _, f in found]
         yield f"measured.{claim.id}", "; ".join(numbers) or "no run yet"
     for verdict in VERDICTS:
         alike = [c for c in results.empirical if {f.verdict for f in results.findings.get(c.id, ())} == {verdict}]
