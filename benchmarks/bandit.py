@@ -14,7 +14,8 @@ import numpy as np
 import optax
 
 from symtheory import estimators
-from symtheory.dynamics import Update, advantage_of, counter_key, train
+from symtheory.dynamics import Update, advantage_of, train
+from symtheory.dynamics.counter import counter_key
 from symtheory.dynamics.devices import across_devices
 from symtheory.worlds import make_bandit
 

@@ -126,7 +126,7 @@ def rate(program, work: float, rounds: int = 5) -> dict[str, float]:
 def measure_bandit(card: bool, dry_run: bool) -> dict[str, Any]:
     import jax
 
-    from symtheory.dynamics import counter_key
+    from symtheory.dynamics.counter import counter_key
     from symtheory.dynamics.devices import across_devices, runs_that_fit
 
     from . import bandit
@@ -150,7 +150,7 @@ def measure_tree(card: bool, dry_run: bool) -> dict[str, Any]:
     import jax
     import numpy as np
 
-    from symtheory.dynamics import counter_key
+    from symtheory.dynamics.counter import counter_key
     from symtheory.dynamics.devices import across_devices
     from symtheory.worlds import make_tree
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symtheory.dynamics import counter_key
+from symtheory.dynamics.counter import counter_key
 from symtheory.worlds import make_tree
 
 from . import bandit, tree

@@ -18,8 +18,9 @@ import numpy as np
 import optax
 
 from symtheory import estimators
-from symtheory.dynamics import Update, advantage_of, counter_key
+from symtheory.dynamics import Update, advantage_of
 from symtheory.dynamics import train as train_world
+from symtheory.dynamics.counter import counter_key
 from symtheory.dynamics.devices import across_devices
 from symtheory.worlds import group_sources, make_hashed_tree, make_tree
 from symtheory.worlds.hashed_tree import HashedTree

@@ -17,7 +17,7 @@ from symtheory import cli
 from symtheory.claims.ledger import committed_figures, load_claims, load_findings
 from symtheory.claims.report import effects_table, experiments_table, markdown_table, settled_table
 from symtheory.figures import captions
-from symtheory.page import page as explorable_page
+from symtheory.page.build import page as explorable_page
 from symtheory.theory import kept, theorems
 from symtheory.theory.proofs import FAMILIES, THEOREMS, record, statement_of
 

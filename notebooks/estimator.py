@@ -21,7 +21,7 @@ def _():
     from symtheory.apps import plane as plane_lab
     from symtheory.apps import svg as page
     from symtheory.errors import InputError
-    from symtheory.metrics.plane import place
+    from symtheory.metrics import place
 
     return InputError, plane_lab, estimators, mo, page, place, time, lab
 

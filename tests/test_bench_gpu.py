@@ -13,7 +13,8 @@ import optax
 import pytest
 
 from symtheory import InputError, estimators
-from symtheory.dynamics import Update, advantage_of, counter_key, train, use_all_cores
+from symtheory.dynamics import Update, advantage_of, train, use_all_cores
+from symtheory.dynamics.counter import counter_key
 from symtheory.dynamics.devices import runs_that_fit
 from symtheory.worlds import make_bandit, make_hashed_tree, make_tree
 

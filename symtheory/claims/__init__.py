@@ -9,10 +9,4 @@ if TYPE_CHECKING:
 
 __all__ = ["load_claims", "load_findings"]
 
-__getattr__ = lazily(
-    __name__,
-    ledger=(
-        "load_claims",
-        "load_findings",
-    ),
-)
+__getattr__ = lazily(__name__, ledger=("load_claims", "load_findings"))

@@ -47,6 +47,7 @@ def run(
     from .. import evidence
     from ..audit.files.spool import spooled
     from ..errors import InputError
+    from ..evidence import tables
     from ..evidence.null import null as simulated
 
     if rounding is not None and not 0 <= rounding < 50:
@@ -59,7 +60,7 @@ def run(
         raise InputError(f"table must not be given with --other-papers, got {str(table)!r}")
     notes: list[str] = []
     if table is None:
-        rows = evidence.other_papers() if other_papers else evidence.published()
+        rows = tables.other_papers() if other_papers else evidence.published()
     else:
         with spooled([table]) as (path,):
             rows, notes = evidence.read(path, unit)

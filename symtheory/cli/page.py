@@ -18,7 +18,7 @@ def run(out: Path = Path("symmetry-plane.html")) -> None:
         out: The file to write.
     """
     from ..errors import InputError
-    from ..page import page
+    from ..page.build import page
     from ..storage.store import replacing
 
     if out.is_dir():

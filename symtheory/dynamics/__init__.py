@@ -1,6 +1,5 @@
 """Dynamics: how a policy moves under an estimator, sampled or in exact expectation."""
 
-from .counter import counter_key
 from .devices import use_all_cores
 from .regime import Band, Group, HardFirst, Redraw, Regime, Repeat, Solved, Stale, Verifier
 from .run import mean_field, train
@@ -18,7 +17,6 @@ __all__ = [
     "Update",
     "Verifier",
     "advantage_of",
-    "counter_key",
     "mean_field",
     "train",
     "use_all_cores",

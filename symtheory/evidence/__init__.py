@@ -7,6 +7,6 @@ here are fractions in [0, 1]; a percentage point is 0.01.
 
 from .difficulty import infer_success, success_probabilities
 from .findings import evidence
-from .tables import other_papers, published, read
+from .tables import published, read
 
-__all__ = ["evidence", "infer_success", "other_papers", "published", "read", "success_probabilities"]
+__all__ = ["evidence", "infer_success", "published", "read", "success_probabilities"]

@@ -1,5 +1,1 @@
 """The explorable page: one HTML file with the symmetry plane, which needs neither an installation nor a network."""
-
-from .build import page
-
-__all__ = ["page"]

@@ -8,6 +8,5 @@
 
 from .population import exact_population, measured_population
 from .report import plan
-from .source import from_file
 
-__all__ = ["exact_population", "from_file", "measured_population", "plan"]
+__all__ = ["exact_population", "measured_population", "plan"]

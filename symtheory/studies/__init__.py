@@ -3,9 +3,3 @@
 `controlled` trains every method from one base population, on bandits or trees; `sweep` runs any grid; `phase_diagram`
 covers the symmetry plane; `transformer` is the study of the real update.
 """
-
-from .controlled import Study
-from .controlled import run as run_study
-from .controlled_tree import TreeStudy
-
-__all__ = ["Study", "TreeStudy", "run_study"]

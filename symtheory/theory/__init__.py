@@ -15,14 +15,5 @@ if TYPE_CHECKING:
 __all__ = ["closed_forms", "display", "expected_update", "signal_to_noise", "to_function"]
 
 __getattr__ = lazily(
-    __name__,
-    closed_form=(
-        "closed_forms",
-        "display",
-        "to_function",
-    ),
-    moments=(
-        "expected_update",
-        "signal_to_noise",
-    ),
+    __name__, closed_form=("closed_forms", "display", "to_function"), moments=("expected_update", "signal_to_noise")
 )

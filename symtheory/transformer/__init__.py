@@ -4,10 +4,3 @@
 metrics, `predict` the comparison of single steps with Theorem 1 of arXiv:2602.05548 and its relatives. Everything
 here takes arrays and keys and returns arrays; files, labels and presets are in `symtheory.studies.transformer`.
 """
-
-from .loss import policy_loss
-from .model import ModelConfig
-from .task import TASKS
-from .train import Update, observe, pretrain, step
-
-__all__ = ["TASKS", "ModelConfig", "Update", "observe", "policy_loss", "pretrain", "step"]

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from symtheory import InputError, evidence, plan
+from symtheory import InputError, evidence
 from symtheory.audit import audit, read
+from symtheory.plan.source import from_file
 
 
 def _zipped(data: bytes) -> bytes:
@@ -105,6 +106,6 @@ def accept_table(path: Path) -> None:
 
 def accept_rates(path: Path) -> None:
     """Read a file as plan does, or see it refused with one sentence."""
-    sentence, success = refusal(lambda: plan.from_file(path).population.success)
+    sentence, success = refusal(lambda: from_file(path).population.success)
     assert sentence or len(success)
     assert sentence or ((success >= 0) & (success <= 1)).all()

@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 
 from symtheory import InputError, estimators
-from symtheory.dynamics import Update, advantage_of, counter_key, train
+from symtheory.dynamics import Update, advantage_of, train
 from symtheory.dynamics.control_variate import control_variate
+from symtheory.dynamics.counter import counter_key
 from symtheory.dynamics.devices import across_devices
 from symtheory.worlds import make_bandit, make_tree
 

@@ -9,10 +9,10 @@ import pytest
 import symtheory.evidence
 from symtheory import InputError
 from symtheory.cli import main
-from symtheory.evidence import evidence, findings, other_papers, published, read
+from symtheory.evidence import evidence, findings, published, read
 from symtheory.evidence.difficulty import Mixture, count_kernel, infer_difficulty
 from symtheory.evidence.null import null, simulate
-from symtheory.evidence.tables import read_table
+from symtheory.evidence.tables import other_papers, read_table
 
 HEADER = "table,model,dataset,method,k,pass_at_k_percent,plus_minus\n"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from symtheory.dynamics import counter_key
+from symtheory.dynamics.counter import counter_key
 from symtheory.worlds import make_tree
 from symtheory.worlds.bandit import draw
 from symtheory.worlds.tree import walk
