@@ -1,8 +1,9 @@
 """Checks run in 64 bit; a test of the simulators' 32-bit path asks for it.
 
 Compiling takes most of the tests' time. XLA therefore optimises less here than it does for users, and by its older
-emitters, which take a third of the time, unless XLA_FLAGS names a level. Compiled programs are kept for all workers and
-for the next run. Processes that tests start inherit both.
+emitters, which take a third of the time, unless XLA_FLAGS names a level. All compiled programs, however small, are kept
+for all workers and for the next run: reading one back takes half the time of compiling it. Processes that tests start
+inherit both.
 """
 
 import os
@@ -13,10 +14,10 @@ from symtheory import paths
 
 LEVEL = "--xla_backend_optimization_level"
 if LEVEL not in os.environ.get("XLA_FLAGS", ""):  # read when jax first computes
-    quick = f"{LEVEL}=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=4"
+    quick = f"{LEVEL}=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}".strip()
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(paths.cache(), "xla-tests")))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 
 import jax

@@ -17,7 +17,7 @@ import numpy as np
 from .. import estimators
 from ..errors import no_such
 from .fit import fit
-from .probes import Probe, answers, probes, smallest_gap, within
+from .probes import Probe, answers, probes
 from .target import Target, as_target
 
 ALIASES = {"agrae-release": "agrae", "prime-rl": "primerl", "nemo-rl": "nemo", "grpo-lead": "lead", "dr-grpo": "oat"}
@@ -189,17 +189,15 @@ def _with_formula(
     theirs = _known_answers(formula, tuple(parameters.items()), target.rewards, target.has_lengths)
     both = [(p, t, o) for p, t, o in zip(asked, theirs, ours, strict=True) if t is not None and o is not None]
     if name in FLOORED:
-        both = [(p, t, o) for p, t, o in both if smallest_gap(p.rewards) >= 1 / 16]
+        both = [(p, t, o) for p, t, o in both if p.gap >= 1 / 16]
     if not both:
         return None
-    parts = [p for p, t, o in both if np.abs(t - o).max() > tolerance * max(1, np.abs(t).max())]
-    first = next(((p, t, o) for p, t, o in both if parts and p is parts[0]), None)
-    widest = min((RANGES.index(within(p.rewards)) for p, _, _ in both), default=0)
+    parted = ((p.rewards, t, o) for p, t, o in both if np.abs(t - o).max() > tolerance * max(1, np.abs(t).max()))
+    first = next(parted, None)
+    widest = min(RANGES.index(p.range) for p, _, _ in both)
     file = golden().get(name)
     source = _source(file) if file else estimators.get(formula).source
-    return _comparison(
-        name, source, [(t, o) for _, t, o in both], not parts, first and (first[0].rewards, *first[1:]), RANGES[widest]
-    )
+    return _comparison(name, source, [(t, o) for _, t, o in both], first is None, first, RANGES[widest])
 
 
 @cache

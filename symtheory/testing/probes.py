@@ -1,6 +1,7 @@
 """Batches on which estimators are told apart: spreads from 1 to 2^-18 (for epsilons), groups up to 64 (for clips)."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,11 +12,25 @@ SIXTEENTHS = np.array([[0, 5, 16, 9], [2, 3, 16, 0], [1, 12, 0, 7]]) / 16
 EIGHT = np.array([[0, 1, 2, 3, 5, 8, 13, 16], [0, 0, 16, 0, 0, 16, 0, 0], [16, 16, 16, 4, 16, 16, 12, 16]]) / 16
 
 
-class Probe(NamedTuple):
-    """One batch and what an estimator answers."""
+@dataclass(frozen=True)
+class Probe:
+    """One batch that an estimator is asked about."""
 
     rewards: np.ndarray
     lengths: np.ndarray | None = None
+
+    @cached_property
+    def range(self) -> str:
+        """The narrowest range that its rewards lie in."""
+        if ((self.rewards == 0) | (self.rewards == 1)).all():
+            return "binary"
+        return "unit" if ((self.rewards >= 0) & (self.rewards <= 1)).all() else "real"
+
+    @cached_property
+    def gap(self) -> float:
+        """The smallest difference of two rewards of a group, at most 1."""
+        gaps = np.diff(np.sort(self.rewards, axis=-1), axis=-1)
+        return float(gaps[gaps > 0].min(initial=1.0))
 
 
 def probes(rewards: str, lengths: bool = False) -> list[Probe]:
@@ -42,24 +57,9 @@ def answers(target: Target, asked: list[Probe]) -> list[np.ndarray | None]:
     found: list[np.ndarray | None] = []
     for probe in asked:
         try:
-            seen = target.admits(probe.rewards) and (
-                target.unit_roundoff < 1e-5 or smallest_gap(probe.rewards) >= 1 / 16
-            )
+            seen = target.admits(probe.rewards) and (target.unit_roundoff < 1e-5 or probe.gap >= 1 / 16)
             a = target(probe.rewards, lengths=probe.lengths) if seen else None
         except InputError:
             a = None
         found.append(a if a is not None and np.isfinite(a).all() else None)
     return found
-
-
-def smallest_gap(rewards: np.ndarray) -> float:
-    """The smallest difference of two rewards of a group, at most 1."""
-    gaps = np.diff(np.sort(rewards, axis=-1), axis=-1)
-    return float(gaps[gaps > 0].min(initial=1.0))
-
-
-def within(rewards: np.ndarray) -> str:
-    """The narrowest range that a batch lies in."""
-    if np.isin(rewards, (0, 1)).all():
-        return "binary"
-    return "unit" if ((rewards >= 0) & (rewards <= 1)).all() else "real"
