@@ -43,14 +43,17 @@ GRPO = estimators.get("grpo")
 @functools.cache
 def world(kind):
     if kind == "bandit":
-        return make_bandit(jax.random.key(1), [0.15, 0.6], trajectories=12, correct=4, lengths=(4.0, 9.0))
-    return make_tree(jax.random.key(1), [0.2, 0.6], depth=2, branching=3, tokens=(1, 4))
+        make = functools.partial(make_bandit, success=[0.15, 0.6], trajectories=12, correct=4, lengths=(4.0, 9.0))
+    else:
+        make = functools.partial(make_tree, success=[0.2, 0.6], depth=2, branching=3, tokens=(1, 4))
+    return jax.jit(make)(jax.random.key(1))
 
 
 def advantage():
     return advantage_of([GRPO], 0)
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def away_from_the_base(w, regime):
     """Parameters, and a memory whose past differs from them."""
     params = w.init() + 0.5 * jax.random.normal(jax.random.key(5), w.logits.shape)
@@ -64,6 +67,7 @@ exact_gradient = jax.jit(
     lambda params, w, update, regime, memory: expected_regime.gradient(params, w, GRPO, update, regime, memory),
     static_argnums=(2, 3),
 )
+draw = jax.jit(drawing.draw, static_argnums=(4, 5))
 CASES = {
     "verifier": ("bandit", Regime(Verifier(0.1, 0.2)), Update(G)),
     "placebo": ("tree", Regime(Verifier.placebo(0.4)), Update(G)),
@@ -159,26 +163,41 @@ def test_a_stale_policy_with_ratios_keeps_the_direction_and_an_old_slope():
     w, regime = world("tree"), Regime(stale=Stale(1))
     state = away_from_the_base(w, regime)
     update = Update(G, clip_low=1.0, clip_high=1e9)
-    exact = expected_regime.gradient(state.params, w, GRPO, update, regime, state.memory)
-    old = w.success(drawing.sampler_of(state.memory, state.params))
-    np.testing.assert_allclose(exact, w.success_gradient(state.params, expected.slope(GRPO, G, old)), atol=1e-12)
+    exact = exact_gradient(state.params, w, update, regime, state.memory)
+
+    @jax.jit
+    def by_hand(w, state):
+        old = w.success(drawing.sampler_of(state.memory, state.params))
+        return w.success_gradient(state.params, expected.slope(GRPO, G, old))
+
+    np.testing.assert_allclose(exact, by_hand(w, state), atol=1e-12)
 
 
 def test_a_redrawn_group_costs_as_many_draws_as_it_gains():
     """Per rollout, dynamic sampling leaves the expected step of a prompt as it was."""
-    p = jnp.linspace(0.01, 0.99, 9)
-    for tries in (1, 3, 8):
-        regime = Regime(redraw=Redraw(tries=tries))
-        per_rollout = expected_regime.slope(GRPO, G, p, regime) / expected_regime.rollouts(G, p, regime)
-        np.testing.assert_allclose(per_rollout * G, expected.slope(GRPO, G, p), rtol=1e-12)
+
+    @jax.jit
+    def slopes(p):
+        regimes = [Regime(redraw=Redraw(tries=tries)) for tries in (1, 3, 8)]
+        redrawn = [expected_regime.slope(GRPO, G, p, r) / expected_regime.rollouts(G, p, r) * G for r in regimes]
+        return redrawn, expected.slope(GRPO, G, p)
+
+    redrawn, plain = slopes(np.linspace(0.01, 0.99, 9))
+    for per_rollout in redrawn:
+        np.testing.assert_allclose(per_rollout, plain, rtol=1e-12)
 
 
 def test_copies_of_a_rollout_make_the_group_as_small_as_it_is_without_them():
-    p = jnp.linspace(0.05, 0.95, 7)
-    twice = Regime(group=Group(copies=2))
-    np.testing.assert_allclose(expected_regime.slope(GRPO, 8, p, twice), expected.slope(GRPO, 4, p), rtol=1e-12)
     rloo = estimators.get("rloo")  # leave-one-out leaves one copy in: a duplicate is in its own baseline
-    assert np.abs(expected_regime.slope(rloo, 8, p, twice) - expected.slope(rloo, 4, p)).min() > 0.1
+
+    @jax.jit
+    def slopes(p):
+        twice = Regime(group=Group(copies=2))
+        return [(expected_regime.slope(e, 8, p, twice), expected.slope(e, 4, p)) for e in (GRPO, rloo)]
+
+    of_grpo, of_rloo = slopes(np.linspace(0.05, 0.95, 7))
+    np.testing.assert_allclose(*of_grpo, rtol=1e-12)
+    assert np.abs(np.subtract(*of_rloo)).min() > 0.1
 
 
 def test_removed_prompts_stay_out_or_come_back_as_asked():
@@ -198,14 +217,14 @@ def test_curricula_admit_the_hardest_first_and_batches_in_turn():
 
 
 def test_a_replayed_success_rescues_a_group_without_one():
-    w = make_bandit(jax.random.key(0), [0.02], trajectories=8, correct=2)
+    w = jax.jit(lambda key: make_bandit(key, [0.02], trajectories=8, correct=2))(jax.random.key(0))
     regime = Regime(group=Group(replay=True))
     memory = {**drawing.start(w, regime), "stored": jnp.array([1]), "has": jnp.array([True])}
-    drawn, later = drawing.draw(jax.random.key(0), memory, w.init(), w, 4, regime)
+    drawn, later = draw(jax.random.key(0), memory, w.init(), w, 4, regime)
     assert drawn.rewards.tolist() == [[0, 0, 0, 1]]
     assert int(drawn.rollouts[0, -1]) == 1
     assert int(later["stored"][0]) == 1
-    fresh, _ = drawing.draw(jax.random.key(0), drawing.start(w, regime), w.init(), w, 4, regime)
+    fresh, _ = draw(jax.random.key(0), drawing.start(w, regime), w.init(), w, 4, regime)
     assert fresh.rewards.sum() == 0
 
 
@@ -253,6 +272,16 @@ def change_by_definition(w, params, groups, rewards, update):
     return jax.vmap(one)(groups, rewards)
 
 
+@functools.cache
+def tiny_world(kind):
+    """A world of one prompt, all groups of which can be listed."""
+    if kind == "bandit":
+        make = functools.partial(make_bandit, success=[0.3], trajectories=4, correct=2, lengths=(4.0, 9.0))
+    else:
+        make = functools.partial(make_tree, success=[0.4], depth=2, branching=3)
+    return jax.jit(make)(jax.random.key(1))
+
+
 WITHOUT_EXACT_STEP = {
     "rollouts at another temperature": (Regime(group=Group(hot=2, temperature=3.0)), Update(3)),
     "two epochs with clipping": (Regime(Verifier(0.0, 0.0)), Update(3, epochs=2, clip_low=0.1, clip_high=0.2)),
@@ -267,25 +296,28 @@ WITHOUT_EXACT_STEP = {
 def test_sampled_steps_without_an_exact_mean_average_to_that_over_all_groups(case):
     """The mean over all groups, from the definitions; 8,000 sampled steps lie within 5 standard errors of it."""
     regime, update = WITHOUT_EXACT_STEP[case]
-    if case == "a shared beginning":
-        w = make_tree(jax.random.key(1), [0.4], depth=2, branching=3)
-    else:
-        w = make_bandit(jax.random.key(1), [0.3], trajectories=4, correct=2, lengths=(4.0, 9.0))
-    params = w.init() + jnp.resize(jnp.array(SMALL), w.init().shape)
-    policy = jnp.exp(log_policy(w, params))
-    hot = jax.nn.softmax(params[0] / 3.0) if regime is not None and regime.group and regime.group.hot else policy
-    groups, chance = forked(w, params) if update.group_size == 2 else independent([policy, hot, hot])
-    correct = jnp.asarray(w.correct, float).reshape(-1)
-    rewards = correct[groups]
+    w = tiny_world("tree" if case == "a shared beginning" else "bandit")
+    params = w.init() + np.resize(SMALL, w.init().shape)
     memory = () if regime is None else drawing.start(w, regime)
     if case == "a replayed success":
         memory = {**memory, "stored": jnp.array([1]), "has": jnp.array([True])}
-        lost = rewards.sum(-1) == 0
-        groups = groups.at[:, -1].set(jnp.where(lost, 1, groups[:, -1]))
-        rewards = rewards.at[:, -1].set(jnp.where(lost, 1.0, rewards[:, -1]))
-    assert float(chance.sum()) == pytest.approx(1)
-    changes = change_by_definition(w, params, groups, rewards, update)
-    exact = np.tensordot(np.asarray(chance), np.asarray(changes), 1)
+
+    @jax.jit
+    def all_groups(params):
+        """Chance and change of every group."""
+        policy = jnp.exp(log_policy(w, params))
+        hot = jax.nn.softmax(params[0] / 3.0) if regime is not None and regime.group and regime.group.hot else policy
+        groups, chance = forked(w, params) if update.group_size == 2 else independent([policy, hot, hot])
+        rewards = jnp.asarray(w.correct, float).reshape(-1)[groups]
+        if case == "a replayed success":
+            lost = rewards.sum(-1) == 0
+            groups = groups.at[:, -1].set(jnp.where(lost, 1, groups[:, -1]))
+            rewards = rewards.at[:, -1].set(jnp.where(lost, 1.0, rewards[:, -1]))
+        return chance, change_by_definition(w, params, groups, rewards, update)
+
+    chance, changes = map(np.asarray, all_groups(params))
+    assert chance.sum() == pytest.approx(1)
+    exact = np.tensordot(chance, changes, 1)
 
     state = State(params, ASCENT.init(params), memory)
     step = lambda key: sampled.prompt_step(key, state, w, advantage(), ASCENT, update, regime)[0].params - params  # noqa: E731
