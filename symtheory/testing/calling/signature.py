@@ -80,7 +80,8 @@ class Signature:
     methods: frozenset[str] = field(default_factory=frozenset)
     """Attributes that its code asks for."""
     sections: frozenset[str] = field(default_factory=frozenset)
-    """Attributes and items of which its code reads a part: `rollout` in `config.rollout.n`."""
+    """Attributes and items of which its code reads a part, if it takes a configuration: `rollout` in
+    `config.rollout.n`."""
     settings: dict[str, Any] = field(default_factory=dict, compare=False)
     """What it asked a made-up configuration for, and was told."""
 
@@ -110,7 +111,8 @@ def describe(f: Callable) -> Signature:
         owner, f = f, _main_method(f)
     parameters = _parameters(f, skip_self=owner is not None)
     plain = plain_function(f)
-    packages, axis, methods = _uses(plain) if hasattr(plain, "__code__") else ({_home(type(f))}, False, set())
+    tree = _tree(plain)
+    packages, axis, methods = _uses(plain, tree) if hasattr(plain, "__code__") else ({_home(type(f))}, False, set())
     scope = getattr(plain, "__globals__", {})
     around = {_home(v) for v in list(scope.values())} | scope.get("__imports__", set())
     hints = [_homes(hint, scope) for n, hint in getattr(plain, "__annotations__", {}).items() if n != "return"]
@@ -129,7 +131,7 @@ def describe(f: Callable) -> Signature:
         axis,
         " ".join(words).lower(),
         frozenset(methods),
-        frozenset(_sections(plain)),
+        frozenset(_sections(tree) if tree and any(p.role == "config" for p in parameters) else ()),
     )
 
 
@@ -247,22 +249,22 @@ def library(module: str) -> str:
     return "jax" if root in ("jaxlib", "flax", "chex", "optax", "equinox", "haiku") else root
 
 
-def _uses(f: Any, depth: int = 2) -> tuple[set[str], bool, set[str]]:
+def _uses(f: Any, tree: ast.Module | None, depth: int = 2) -> tuple[set[str], bool, set[str]]:
     """Packages that a function and the functions it calls refer to, whether they name an axis, attributes they use."""
     names = _names_in(f.__code__)
     roots = set().union(*(_homes(a, f.__globals__) for a in getattr(f, "__annotations__", {}).values()))
     roots |= names & {"torch", "jax"}
-    axis, methods = _reads(f)
+    axis, methods = _reads(f, tree)
     for value in (f.__globals__[n] for n in names if n in f.__globals__):
         roots.add(_home(value))
         if depth and inspect.isfunction(value) and _home(value) == _home(f):  # of the same package
-            inner = _uses(value, depth - 1)
+            inner = _uses(value, _tree(value), depth - 1)
             roots, axis, methods = roots | inner[0], axis or inner[1], methods | inner[2]
     if depth and methods and "." in f.__qualname__:  # methods of its own class
         holder = f.__globals__.get(f.__qualname__.split(".")[0])
         for inner_f in (inspect.getattr_static(holder, m, None) for m in methods if inspect.isclass(holder)):
             if inspect.isfunction(inner_f) and inner_f is not f:
-                inner = _uses(inner_f, 0)
+                inner = _uses(inner_f, _tree(inner_f), 0)
                 roots, axis, methods = roots | inner[0], axis or inner[1], methods | inner[2]
     return roots, axis, methods
 
@@ -290,9 +292,8 @@ AXIS_WORDS = {"axis", "dim", "keepdim", "keepdims"}
 REDUCTIONS = {"mean", "std", "var", "sum", "max", "min", "amax", "amin", "nanmean", "nansum", "median", "std_mean"}
 
 
-def _reads(f: Any) -> tuple[bool, set[str]]:
+def _reads(f: Any, tree: ast.Module | None) -> tuple[bool, set[str]]:
     """Whether a function's source names an axis in a call, and the attributes that it reads."""
-    tree = _tree(f)
     if tree is None:
         return bool(AXIS_WORDS & set(_keywords(f.__code__))), _names_in(f.__code__)
     body = [n for part in getattr(tree.body[0], "body", tree.body) if isinstance(part, ast.AST) for n in ast.walk(part)]
@@ -312,10 +313,9 @@ def _tree(f: Any) -> ast.Module | None:
         return None
 
 
-def _sections(f: Any) -> set[str]:
+def _sections(tree: ast.Module) -> set[str]:
     """`rollout` for `config.rollout.n`, `config["rollout"]["n"]` and `config.get("rollout").n`."""
-    tree = _tree(f)
-    wholes = [n.value for n in ast.walk(tree) if isinstance(n, ast.Attribute | ast.Subscript)] if tree else []
+    wholes = [n.value for n in ast.walk(tree) if isinstance(n, ast.Attribute | ast.Subscript)]
     keys = [n.slice for n in wholes if isinstance(n, ast.Subscript)]
     keys += [n.args[0] for n in wholes if isinstance(n, ast.Call) and n.args]
     texts = {k.value for k in keys if isinstance(k, ast.Constant) and isinstance(k.value, str)}
