@@ -1,4 +1,4 @@
-"""Audit the rollout log of a real training run: can it be trusted, is it zero-sum, where does its weight go."""
+"""Audit the rollout log of a training run: whether it can be trusted, is zero-sum, and which prompts get its weight."""
 
 from .check import audit
 from .rates import pass_rates

@@ -10,9 +10,8 @@ of one reading and setting:
     inconclusive    none of these
     not testable    the cell has nothing to test: no event in any arm, no contrast, or set by the design
 
-Beside it stands what the original study could have seen: d33, the effect that it had 33% power for; an effect that is
-smaller is *below the published study's sight* (small telescopes, Simonsohn 2015). On practice in RL: Agarwal et al.
-2021.
+Each cell also has d33, the effect that the original study had 33% power to detect. A smaller effect is called *below
+the published study's sight* (small telescopes, Simonsohn 2015). On practice in RL see Agarwal et al. 2021.
 """
 
 import math

@@ -28,7 +28,7 @@ def as_latex(rows: Iterable[Row]) -> str:
 def experiments_table(
     claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]], captions: Sequence[str] = ()
 ) -> str:
-    """Markdown: each empirical claim, its verdict in every world (a dash where it does not speak), where to see it.
+    """Markdown: each empirical claim, its verdict in every world (a dash where no run judged it), where to see it.
 
     A cell has the verdict at equal step and, after a stroke, at matched budget; they are two questions. `captions` are
     the saved captions of figures, as paths below `figures` without suffix. The last column links, from the root of the

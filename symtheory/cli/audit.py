@@ -22,11 +22,11 @@ def run(
     follow: bool = False,
     format: Literal["text", "json", "html"] = "text",
 ) -> int:
-    """Audit the rollout log of a training run: can it be trusted, how symmetric is it, where does its weight go.
+    """Audit the rollout log of a training run: whether it can be trusted, its symmetry, and its weight by difficulty.
 
     Reads what TRL, Unsloth, verl, NeMo-RL, ms-swift, slime, prime-rl, verifiers, open-instruct, SkyRL, AReaL, ROLL,
-    rLLM, ART, tinker-cookbook, NeMo-Gym and Tunix leave on disk, and home-made logs: JSON in any arrangement, CSV and
-    parquet, packed or not, with a reward a rollout under one of the usual names. Nothing in a log is executed.
+    rLLM, ART, tinker-cookbook, NeMo-Gym and Tunix leave on disk, and logs of your own: JSON in any arrangement, CSV and
+    parquet, compressed or not, with a reward for each rollout under a common name. Nothing in a log is executed.
 
     Examples to paste:
 
@@ -39,13 +39,13 @@ def run(
         group_size: rollouts per prompt, where the log does not tell.
         reward: column of the reward, or a weighted sum such as correct+0.2*brevity.
         success: column that says whether a rollout solved its task.
-        columns: where to find what, such as reward=total_reward prompt=group_idx step=run.iteration.
+        columns: column of a field, such as reward=total_reward prompt=group_idx step=run.iteration.
         where: rows to read, such as split=train.
-        last: read only so many of the last steps.
+        last: read only this many of the last steps.
         estimator: estimator assumed where the log has no advantages.
         against: other estimators to apply to the same log.
         fail_if: end with status 1 if this holds, such as 'dead > 0.6' or 'nan_advantages > 0'.
-        follow: go on as the log grows, with a line for each change; with --fail-if, end when it holds.
+        follow: keep reading while the log grows, and print a line for each change; with --fail-if, end when it holds.
         format: a text for reading, JSON, or one HTML file with plots, on standard output.
     """
     import json

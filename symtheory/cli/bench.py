@@ -1,4 +1,4 @@
-"""`symtheory bench`: how fast this package is on this machine, against what one would use instead."""
+"""`symtheory bench`: how fast this package is on this machine, compared with alternatives."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,8 +15,8 @@ def run(
 ) -> int | None:
     """Measure the package against NumPy, numba, C, mctx and PyTorch on this machine, as ratios.
 
-    The programs of a benchmark take turns in one process, so that all meet the same neighbours; a ratio is the median
-    over rounds, with the range beside it. Needs a checkout of the repository, where the benchmarks lie.
+    The programs of a benchmark take turns in one process, so that other load on the machine affects all alike. A ratio
+    is the median over rounds, printed with its range. Needs a checkout of the repository, which has the benchmarks.
 
     Examples to paste:
 

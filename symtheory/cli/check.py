@@ -1,4 +1,4 @@
-"""`symtheory check`: which laws an estimator obeys, what it is made of, and which known one it equals."""
+"""`symtheory check`: which laws an estimator obeys, what its formula is, and which known one it equals."""
 
 from typing import Literal
 
@@ -22,8 +22,8 @@ def run(
 ) -> int:
     """Test the laws of advantage symmetry on an estimator; where one fails, show the smallest group that breaks it.
 
-    A law holds, holds to rounding, holds to an epsilon, or fails, each with its size. Besides, the report says what the
-    estimator is made of (baseline, scale, epsilon, clip, factor) and which known ones it equals.
+    A law holds, holds to rounding, holds to an epsilon, or fails, each with its size. The report also gives the
+    parts of the formula (baseline, scale, epsilon, clip, factor) and the known estimators that equal it.
 
     Exit status 1 when a required law fails, when nothing published is equal (with --conform), or when a registered
     estimator does not obey exactly the laws it declares (with --all).
@@ -36,15 +36,15 @@ def run(
     Args:
         target: a registered name, `pkg.mod:func`, `path/to/file.py:func` or `path/to/file.py:Class.method`, taking one
             group, flat rewards with a group size or ids, a matrix, token-level rewards, objects with `.reward`, ...
-        all: check every registered estimator, and hold the result against what it declares.
+        all: check every registered estimator, and compare the result with the laws that it declares.
         require: laws that must hold, by name.
         conform: ask that it equals a published estimator: of trl, verl, openrlhf, agrae-release, nemo, ..., or all.
         format: a table, or JSON.
         rewards: rewards that the function is defined for.
-        layout: how rewards come, where names and behaviour do not tell: matrix [prompts, G], one group, ...
-        backend: arrays that the function wants, where its code does not tell.
+        layout: how the function takes rewards, if names and behaviour do not show it: a matrix, one group, ...
+        backend: library of the arrays that the function takes, if its code does not show it.
         dtype: judge in this precision only; by default torch and jax code is judged in float32 and in float64.
-        isolate: cut the function and what it uses out of its file, without importing that.
+        isolate: cut the function and what it uses out of its file, without importing the file.
         time_limit: seconds that one call of the function may take.
     """
     import contextlib

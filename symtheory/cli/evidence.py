@@ -1,4 +1,4 @@
-"""`symtheory evidence`: what pass@k tables fit."""
+"""`symtheory evidence`: whether pass@k tables fit one set of samples, and the difficulty behind them."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ def run(
 ) -> None:
     """Test the rows of a pass@k table against every set of samples, and infer the difficulty behind them.
 
-    Reads the tables that papers print: a column for each k (method, pass@1, pass@2, ...) or a value a line (columns
+    Reads the tables that papers print: a column for each k (method, pass@1, pass@2, ...) or one value per line (columns
     dataset, method, k, pass_at_k_percent and optionally table, model, plus_minus), separated by commas, semicolons,
     tabs, | (markdown) or & (LaTeX), with or without percent signs.
 
@@ -35,9 +35,9 @@ def run(
         rounding: half a unit of the last printed digit, in percentage points; as the table prints if not given.
         questions: questions per benchmark, as pairs such as AMC23 40, for the granularity of pass@k at k = samples.
         base: method from which success is transported to the others; one named Base... if not given.
-        unit: what the numbers of the table are, where it does not tell.
+        unit: whether the numbers are percent or fractions, if the table does not say.
         other_papers: test the tables of other papers that come with symtheory, in place of a file.
-        null: simulate so many rows for each row of the table under five protocols, and say how far outside they lie.
+        null: simulate this many rows for each row of the table under five protocols, and say how far outside they lie.
         format: a text for reading, or JSON.
     """
     import json

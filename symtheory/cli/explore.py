@@ -1,4 +1,4 @@
-"""`symtheory explore`: the interactive laboratory in a browser."""
+"""`symtheory explore`: interactive apps in a browser."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,7 +8,7 @@ Name = Literal["index", "plane", "difficulty", "one_step", "tree", "replay", "es
 
 
 def run(name: Annotated[Name, Positional] = "index", browser: bool = True, port: int | None = None) -> None:
-    """Open laboratories with sliders in the browser: where asymmetry helps, and where it hurts.
+    """Open apps with sliders in the browser, to see where asymmetry helps and where it hurts.
 
     Serves marimo apps on this machine (127.0.0.1) to whoever holds the token in the address, until Ctrl-C.
 
@@ -19,9 +19,9 @@ def run(name: Annotated[Name, Positional] = "index", browser: bool = True, port:
 
     Args:
         name: index: all of them. plane: an estimator anywhere on the symmetry plane. difficulty: populations of prompts
-            from easy to hard. one_step: one group of rollouts, theory against measured. tree: mass moving through a
-            reasoning tree. replay: a saved training of the transformer. estimator: your own, typed in. regimes: erring
-            verifiers, filters, stale rollouts, clipping, KL.
+            from easy to hard. one_step: one group of rollouts, theory against measured. tree: probability moving in a
+            reasoning tree. replay: a saved training run of the transformer. estimator: your own, typed in. regimes:
+            verifier errors, filters, stale rollouts, clipping, KL.
         browser: Open the browser.
         port: Port to serve on; a free one by default.
     """

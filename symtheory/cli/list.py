@@ -20,7 +20,7 @@ def run(closed_forms: bool = False) -> None:
 
     Args:
         closed_forms: Also derive A+ and A-, the advantage of a correct and of a wrong rollout, for K correct and
-            F = G - K wrong ones (takes some seconds of sympy); those that see more than rewards have none.
+            F = G - K wrong ones (takes some seconds of sympy); estimators that see more than rewards have none.
     """
     import inspect
 

@@ -7,7 +7,7 @@ def run(out: Path = Path("symmetry-plane.html")) -> None:
     """Write the explorable page: the symmetry plane with every estimator, in one HTML file that needs no network.
 
     It opens from disk and from any static host. Drag an estimator and see its advantages, its expected update, and what
-    training makes of a population of prompts. Every number in it comes from tables that this code computes; they are
+    training does to a population of prompts. Every number in it comes from tables that this code computes; they are
     kept in the user's cache until the code changes.
 
     Examples to paste:

@@ -18,7 +18,7 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
     Args:
         check: Write nothing. Exit status 1 if a generated input is stale, if a source asks for a value that no result
             gives, types a number by hand, or shows one without naming its command. Needs no TeX.
-        prove: First derive and re-check every theorem again (about a minute) and renew paper/results/theorems.json.
+        prove: First derive and re-check every theorem again (minutes), and renew paper/results/theorems.json.
         out: Folder for main.pdf; the article's own by default.
     """
 

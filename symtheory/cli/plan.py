@@ -1,4 +1,4 @@
-"""`symtheory plan`: what to change before the next run, and what an evaluation can see."""
+"""`symtheory plan`: what to change before the next run, and which differences an evaluation can show."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,8 +30,8 @@ def run(
     """Plan the next run and its evaluation from how hard the questions are.
 
     For each group size and a fixed number of rollouts: the share of live groups (a correct and a wrong rollout), the
-    expected gain of each estimator by difficulty, the signal to noise of a step, wasted rollouts, and what a filter or
-    dynamic sampling changes; then the samples and questions that show a difference of pass@k, or a crossing of curves.
+    expected gain of each estimator by difficulty, the signal to noise of a step, rollouts without signal, and what a
+    filter or dynamic sampling changes; then the samples and questions that show a difference of pass@k, or a crossing.
 
     Examples to paste:
 
@@ -46,16 +46,16 @@ def run(
         method: row of a pass@k table; the first if not given.
         dataset: benchmark of a pass@k table.
         reward: column of the reward of a log, as for audit.
-        last: use the last so many steps of a log.
+        last: use this many of the last steps of a log.
         group_size: G of the present run; that of the log, else 8.
-        group_sizes: G to compare with it.
+        group_sizes: other values of G to compare with it.
         rollouts: rollouts in a step; those of the log, else 1024.
         estimators: names; the first is the present one. Seven common ones if not given.
         filter: least and greatest success rate of the questions that a filter keeps.
         ks: attempts k of the evaluation; a crossing is between the first and the last.
         samples: samples per question of the evaluation; the largest k if not given.
         questions: questions of the evaluation; those of the source, else 500.
-        difference: of pass@k to be seen, in percentage points.
+        difference: difference of pass@k that the evaluation should show, in percentage points.
         format: a text for reading, or JSON.
         out: write a picture (.png, .pdf, .svg).
     """

@@ -1,4 +1,4 @@
-"""`symtheory predict`: what an estimator will do to pass@k, from the base policy alone."""
+"""`symtheory predict`: what an estimator should do to pass@k, computed from the base policy."""
 
 import math
 from pathlib import Path
@@ -33,27 +33,27 @@ def run(
     cells: tuple[str, ...] = (),
     slower: int = 1,
 ) -> None:
-    """Say before training which estimator will keep pass@k, by how much, and whether GRPO will fall below its base.
+    """Compute before training which estimator keeps more pass@k, by how much, and whether GRPO ends below its base.
 
-    A step on one prompt moves all others through shared parameters. How much, kappa(x, q) = <grad P_x, D grad P_q>, can
-    be computed at the base policy. It gives each training prompt an exchange rate: held-out pass@k bought per unit of
-    training pass@1. Estimators differ only in how they weigh prompts of different difficulty, so the exchange rate
-    orders them: where it falls with success, hard focus keeps more pass@k, where it rises, easy focus does.
+    A step on one prompt moves all others through shared parameters, by kappa(x, q) = <grad P_x, D grad P_q>. At the
+    base policy this gives each training prompt an exchange rate: held-out pass@k gained per unit of training pass@1.
+    In expectation estimators differ in how they weigh prompts of different difficulty. So to first order the exchange
+    rate orders them: if it falls with success, hard focus keeps more pass@k; if it rises, easy focus does.
 
     law: draw the kernel, the exchange rates and the predicted slope of every estimator (OUT/law.png, .nc, .md). Nothing
-    is trained, and it takes less than a minute.
+    is trained.
 
-    angle: turn the order by a knob, the angle between what easy and hard prompts want, predicted and measured
-    (OUT/angle.png, .nc, .md; a minute).
+    angle: vary the angle between the gradients of easy and hard prompts, which turns the order; predicted and measured
+    (OUT/angle.png, .nc, .md).
 
-    write: the test of the law, part one: predict what PREDICTIONS lacks of a fixed design (base kernel, tangent kernel,
-    mean field); what it has is never changed. Half an hour for all.
+    write: part one of the test of the law. Add to PREDICTIONS the cells and seeds of a fixed design that it lacks (base
+    kernel, tangent kernel, mean field); what it has is never changed. Half an hour for all.
 
-    noise: a fourth predictor, for the cells and seeds of PREDICTIONS: the mean field and what sampling noise adds to it
-    along its path, into NOISE.
+    noise: a fourth predictor for the cells and seeds of PREDICTIONS, written to NOISE: the mean field, and what
+    sampling noise adds to it along its path.
 
-    judge: part two: make the runs of those cells into RUNS, hold them against PREDICTIONS (and NOISE, if there is such
-    a file), draw it (OUT/test.png, .nc, .md; half an hour).
+    judge: part two of the test. Make the runs of those cells into RUNS, compare them with PREDICTIONS (and with NOISE,
+    if there is such a file), and draw the comparison (OUT/test.png, .nc, .md; half an hour).
 
     Examples to paste:
 
@@ -69,22 +69,21 @@ def run(
         seeds: base policies, each with prompts of its own; intervals are taken over them.
         first_seed: the first of them.
         group_size: G, rollouts per prompt and step.
-        optimizer: adam preconditions gradients by its memory at the base policy, estimated from sampled gradients.
+        optimizer: adam preconditions gradients by its second moments at the base policy, from sampled gradients.
         gain: training pass@1 to gain, for the linearised training (tangent) in the table.
         mix: a and b of the Beta distribution from which success on bandits and trees is drawn.
         prompts: training prompts, and as many held-out ones.
-        task: what the transformer is asked.
+        task: the transformer's task.
         pretraining: supervised steps that make its base model.
         layers: blocks of the transformer.
         width: its width, a multiple of 4 heads.
         model: parameters of a base model saved by `symtheory.storage.checkpoint.save` (npz), in place of pretraining;
             task, layers and width must be those of the model.
         predictions: file of predictions that `write` makes and `judge` reads.
-        noise: file of predictions that `noise` makes and `judge` reads; cells that lie in it are not predicted again.
-        runs: file of runs that `judge` makes; cells that lie in it are not run again.
-        cells: names of the cells for `write`, `noise` and `judge`, as they stand in PREDICTIONS; all of them if none is
-            named.
-        slower: factor by which `judge` divides learning rates and multiplies steps: the same way with less noise.
+        noise: file of predictions that `noise` makes and `judge` reads; cells in it are not predicted again.
+        runs: file of runs that `judge` makes; cells in it are not run again.
+        cells: names of the cells for `write`, `noise` and `judge`, as in PREDICTIONS; all of them if none is named.
+        slower: factor by which `judge` divides learning rates and multiplies steps: the same path with less noise.
     """
     from ..errors import InputError
     from ..storage import tiles

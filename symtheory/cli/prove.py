@@ -22,9 +22,9 @@ def run(
 ) -> int:
     """Prove theorems about the estimators' code and judge the claims of the paper. Exit status 1 if a re-check fails.
 
-    Certificates are kept in the user's cache by the hash of the code and re-checked in every run, by a program that
-    does not know the computer algebra. Verdicts of experiments are computed from the effects of every seed. Claims of
-    this project (law_...) stand after the paper's: theorems of the interference law, and the targets of its test.
+    Certificates are kept in the user's cache by the hash of the code. Every run re-checks them, by a program that does
+    not import the computer algebra. Verdicts of experiments are computed from the effects of every seed. Claims of this
+    project (law_...) follow the paper's: theorems of the interference law, and the targets of its test.
 
     Examples to paste:
 
@@ -43,7 +43,7 @@ def run(
         claims: Print the table of claims that proofs settle, with their recorded verdicts (Markdown), instead.
         effects: Print every cell of the empirical claims with effect, interval, margin and published effect instead.
         kernel: Check the development in proofs/ with Coq's kernel instead, certificates included.
-        fresh: Derive every theorem again, whatever is kept.
+        fresh: Derive every theorem again, even if a certificate is kept.
     """
     if derive is not None:
         return _derive(derive, format)

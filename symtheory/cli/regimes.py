@@ -1,4 +1,4 @@
-"""`symtheory regimes`: what people ask about training, answered in simulated runs with verdicts."""
+"""`symtheory regimes`: questions about clipping, filters and rewards, answered by simulated runs with verdicts."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ def run(
     seeds: int | None = None,
     figure: bool = False,
 ) -> int:
-    """Answer what people ask about training by simulated runs, each statement with a verdict in every world.
+    """Print verdicts, from simulated runs, on statements that people discuss about training.
 
     The statements are about clip-higher, bands of difficulty, removed prompts, random rewards and verifiers that err.
     They were committed with their margins before the runs. "reversed" contradicts the statement: the effect has the

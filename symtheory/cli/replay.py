@@ -1,4 +1,4 @@
-"""`symtheory replay`: the real GRPO update on a small transformer, held against the theory."""
+"""`symtheory replay`: the full GRPO update on a small transformer, compared with the theory."""
 
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ def run(
     clip_high: float | None = None,
     kl: float | None = None,
 ) -> None:
-    """Train a small transformer by GRPO under several estimators, and hold single steps against the theory.
+    """Train a small transformer with several estimators, and compare single steps with the theory.
 
     Results (NetCDF), figures and captions are written to OUT. Interrupted commands resume: finished parts are kept in
     OUT/cache, and the same command continues from the last checkpoint and ends with the same numbers.
@@ -41,14 +41,14 @@ def run(
             of 20 seeds, three optimiser settings, three model sizes, verdicts) or gpu (one large card).
         part: training runs (Figs. 2-5, 9, 10, Tables 3, 6, 7), single steps (Theorem 1), or both.
         out: folder of results.
-        verdicts: file in which the verdicts on the paper's claims are put, as JSON; those of the other part stay.
+        verdicts: JSON file for the effects behind the verdicts on the paper's claims; those of the other part stay.
         estimators: any registered estimators in place of the preset's; see `symtheory list`.
         seeds: number of seeds in a block, of the training runs and the single steps.
         steps: rollout batches of a training run.
-        task: what the transformer is asked in the training runs.
+        task: the transformer's task in the training runs.
         layers: blocks of the transformer in the training runs.
         width: its width, a multiple of 4 heads (8 in the preset gpu); it has about 12 layers width^2 parameters.
-        pretraining: supervised steps that make its base model; fewer of them leave more to learn.
+        pretraining: supervised steps that make its base model; with fewer of them more is left to learn.
         optimizer: of the training runs, in the preset's first setting.
         learning_rate: of the training runs, in the preset's first setting.
         mini_batches: optimiser steps in a pass over a rollout batch.

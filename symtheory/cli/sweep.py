@@ -17,7 +17,7 @@ def run(
     """Train every combination of estimators, parameters, difficulties, group sizes, learning rates and seeds.
 
     Writes OUT/NAME.nc, one labelled dataset with a dimension for every axis (open it with xarray). The work is cut into
-    tiles, kept in OUT/cache: interrupted commands resume, a grid that grew runs only its new tiles, and any number of
+    tiles, kept in OUT/cache: interrupted commands resume, a larger grid runs only its new tiles, and any number of
     devices, shards or hosts gives the same bytes. To start, `symtheory sweep --example > my.toml`.
 
     Examples to paste:
@@ -26,9 +26,9 @@ def run(
         $ symtheory sweep my.toml
 
     Args:
-        config: TOML file of the sweep; --example prints one that explains itself.
+        config: TOML file of the sweep; --example prints one with comments.
         out: Folder for the results; shards and hosts share it.
-        shard: i/n: only every n-th tile, from the i-th (0 to n - 1). Shards need not know of each other: in a Slurm
+        shard: i/n: only every n-th tile, from the i-th (0 to n - 1). Shards do not communicate: in a Slurm
             array of n, --shard $SLURM_ARRAY_TASK_ID/n. The shard that finishes last writes the dataset.
         coordinator: HOST:PORT of process 0, to run as one job of several processes by jax.distributed; "auto" under
             Slurm or Open MPI. Process 0 writes the dataset. If one process dies, all of them end: prefer --shard.

@@ -17,7 +17,7 @@ def run(
     seeds: int = 20,
     seed: int = 0,
 ) -> None:
-    """Draw a reasoning tree, predict what a step moves in it, or compare what search finds.
+    """Draw a reasoning tree, predict how a step changes it, or compare sources of groups.
 
     Examples to paste:
 
@@ -25,7 +25,7 @@ def run(
         $ symtheory tree predict
 
     Args:
-        what: picture: a tree before and in one step (PNG). animate: a tree over training (GIF). predict: how
+        what: picture: a tree and its change in one step (PNG). animate: a tree over training (GIF). predict: how
             unsampled leaves move by shared prefix, predicted and measured (PNG). search: groups from independent
             rollouts, branching and MCTS (PNG; needs the extra `search`).
         out: Folder for the results; the numbers are saved beside each picture as NetCDF.

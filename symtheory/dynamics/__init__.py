@@ -1,4 +1,4 @@
-"""Dynamics: how a policy moves under an estimator, sampled or in exact expectation."""
+"""Dynamics: how a policy changes under an estimator, sampled or in exact expectation."""
 
 from .devices import use_all_cores
 from .regime import Band, Group, HardFirst, Redraw, Regime, Repeat, Solved, Stale, Verifier

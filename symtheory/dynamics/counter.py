@@ -1,9 +1,9 @@
 """A fast random key: each word is a hash of the key and of its place, 16 integer operations in place of some 100.
 
-JAX's threefry stays the default, since it has passed every test anyone has put to it. This one is for sweeps where the
-draw is what takes the time. Like threefry, and unlike JAX's `rbg`, it gives the same numbers under vmap and on any
-number of devices. The tests hold its uniformity, its lag correlations and the results of training with it against
-chance; it is no cryptographic generator, and one key should not draw more than 2^32 words.
+JAX's threefry stays the default, since it has been tested most. This generator is for sweeps in which drawing takes
+most of the time. Like threefry, and unlike JAX's `rbg`, it gives the same numbers under vmap and on any
+number of devices. The tests compare its uniformity, its lag correlations and the results of training with it with
+chance. It is no cryptographic generator, and one key should not draw more than 2^32 words.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""How programs meet the machine: every core of a CPU as a device, worlds divided among devices, quick compilation."""
+"""Use of the machine: every core of a CPU as a device, worlds divided among devices, quick compilation."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Batches of rollouts under a `Regime`, sampled, and what a regime remembers from one update to the next.
+"""Sampled batches of rollouts under a `Regime`, and the regime's state from one update to the next.
 
 The rollouts themselves use the key of the step and all other chance a key folded from it, so a regime that departs from
 nothing (J = 1, lag 0, one try, one copy) gives the numbers of the plain program bit for bit.

@@ -1,16 +1,17 @@
-"""The interference law: what training on some prompts does to others, read off the base policy beforehand.
+"""The interference law: what training on some prompts does to others, computed from the base policy.
 
 An expected step of an estimator moves the parameters by D sum_q F'(P_q) grad P_q (the master theorem; D is the
 identity for SGD, the diagonal preconditioner of an adaptive optimiser). So the success of a watched prompt x moves by
 
     sum_q F'(P_q) kappa(x, q),    kappa(x, q) = <grad P_x, D grad P_q>,    the interference kernel.
 
-Per unit of training pass@1, prompt q buys the *exchange rate* rho_k(q) = B_k(q) / T(q) of watched pass@k, where
+Per unit of training pass@1, prompt q adds the *exchange rate* rho_k(q) = B_k(q) / T(q) to watched pass@k, where
 B_k(q) = mean_x k (1 - P_x)^(k-1) kappa(x, q) and T(q) = mean_q' kappa(q', q). The slope of an estimator at equal
 progress is the mean of rho_k weighted by F' T: estimators differ in the weights only.
 
-Three predictors of a whole run follow, each dearer and nearer to it: the slope at the base policy (`slope`), training
-with the kernel of the log-odds of success held fixed (`tangent`), and exact expected steps (`drift`).
+There are three predictors of a whole run. Each costs more than the one before and is closer to the run: the slope at
+the base policy (`slope`), training with the kernel of the log-odds of success held fixed (`tangent`), and exact
+expected steps (`drift`).
 """
 
 from collections.abc import Callable, Sequence
@@ -144,7 +145,7 @@ def pull(kernel: Kernel, k: int, split: str = "held_out") -> Array:
 
 
 def exchange_rate(kernel: Kernel, k: int, split: str = "held_out") -> Array:
-    """rho_k(q) = B_k(q) / T(q), [T]: pass@k bought with a unit of training pass@1; nan where T(q) is not positive."""
+    """rho_k(q) = B_k(q) / T(q), [T]: pass@k gained per unit of training pass@1; nan where T(q) is not positive."""
     gain = progress(kernel)
     return jnp.where(gain > 0, jax_ops().div(pull(kernel, k, split), gain), jnp.nan)
 

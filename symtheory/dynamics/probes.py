@@ -2,10 +2,10 @@
 
 Train a copy of the base model for a few steps on the prompts of one bin of difficulty, count correct rollouts of all
 prompts before and after, and do so for each bin. Any trainer will do: the length of the steps cancels in an exchange
-rate, and within a narrow bin so does the weight F' of its estimator. What must be small is the change, not the steps.
+rate, and within a narrow bin so does the weight F' of its estimator. The change must be small; the steps need not be.
 
-Bins must be made from other rollouts than those counted here: a prompt that was lucky in the base counts looks easier
-than it is, and seems to lose whatever is trained.
+Bins must be made from other rollouts than those counted here: a prompt with lucky base counts looks easier than it is,
+and then seems to lose after every probe.
 """
 
 from collections.abc import Sequence

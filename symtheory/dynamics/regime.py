@@ -1,7 +1,7 @@
 """Regimes: what training does beyond fresh independent groups, a perfect verifier and fixed prompts.
 
-A `Regime` is a record of records, each of which is one departure; what is None is off, and then the program is the one
-without it. `drawing` draws under a regime, `expected_regime` gives the exact mean of such a step where there is one.
+A `Regime` has one field for each departure. A field that is None is off, and the program is then the one without
+it. `drawing` draws under a regime, `expected_regime` gives the exact mean of such a step where there is one.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Verifier:
 
     @classmethod
     def placebo(cls, rate: Any = 0.5) -> "Verifier":
-        """Rewards that know nothing of correctness: 1 with chance `rate`."""
+        """Rewards that do not depend on correctness: 1 with chance `rate`."""
         return cls(rate, 1 - rate)
 
     @property

@@ -1,6 +1,6 @@
 """Advantage estimators of group-relative RL: one definition each, composed of links, in a registry.
 
-Add one by adding a file to this folder that calls `register`; nothing else names it.
+To add an estimator, add a file to this folder that calls `register`; no list has to be changed.
 """
 
 from .base import Estimator, advantages, chain, get, names, register

@@ -6,7 +6,7 @@ from .grpo import center, scale_by_std
 
 
 def focus_by_progress(a, g, op):
-    """omega a / (2 sqrt p) + (1 - omega) a / (2 sqrt(1 - p)): easy prompts lead early, hard ones late (Eq. 12)."""
+    """omega a / (2 sqrt p) + (1 - omega) a / (2 sqrt(1 - p)): easy prompts weigh more early, hard late (Eq. 12)."""
     omega = g.batch.omega
     return omega * focus_hard(a, g, op) + (1 - omega) * focus_easy(a, g, op)
 

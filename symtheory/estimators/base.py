@@ -1,4 +1,4 @@
-"""Estimators: chains of links over a weighted group, and the registry that everything else walks.
+"""Estimators: chains of links over a weighted group, and their registry.
 
 A link is a function `link(a, g, op, *, parameter=default)`: the advantages so far `a[..., n]`, the group, the
 operations it may call, and its parameters as keywords. A chain starts from the rewards and applies its links in

@@ -1,7 +1,7 @@
 """Normalisation over the batch: by the std of all rewards, or by whitening advantages that a group has centred.
 
-A group's own mean stays its baseline in most of them, so that batch statistics only set one factor a step; with
-unequal lengths, and in `prpo`, the batch also moves the baseline.
+In most of them a group's own mean stays its baseline, so that batch statistics set one factor for the whole step.
+With unequal lengths, and in `prpo`, the batch also changes the baseline.
 """
 
 from .base import MIRRORED, ORDERLY, SYMMETRIC, needs, register

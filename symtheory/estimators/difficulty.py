@@ -6,12 +6,12 @@ from .links import scale_by_mad
 
 
 def focus_hard(a, g, op, *, gamma=0.5):
-    """gamma a / sqrt p: with gamma = 1/2 the sum of |A| becomes G sqrt(1 - p), so hard prompts lead."""
+    """gamma a / sqrt p: with gamma = 1/2 the sum of |A| becomes G sqrt(1 - p), so hard prompts weigh more."""
     return op.div(gamma * a, op.sqrt(g.mean))
 
 
 def focus_easy(a, g, op, *, gamma=0.5):
-    """gamma a / sqrt(1 - p): with gamma = 1/2 the sum of |A| becomes G sqrt p, so easy prompts lead."""
+    """gamma a / sqrt(1 - p): with gamma = 1/2 the sum of |A| becomes G sqrt p, so easy prompts weigh more."""
     return op.div(gamma * a, op.sqrt(1 - g.mean))
 
 

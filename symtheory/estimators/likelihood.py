@@ -1,4 +1,4 @@
-"""Estimators that see how likely the policy found each rollout: they raise rare correct ones."""
+"""Estimators that use each rollout's log-probability under the policy, to favour rare correct ones."""
 
 from .base import needs, register
 from .group import make_group

@@ -1,4 +1,4 @@
-"""Links that compose with any chain and belong to no estimator: `chain(center, scale_by_std, clip, limit=5)`."""
+"""Links for chains of your own: `chain(center, scale_by_std, clip, limit=5)`."""
 
 
 def clip(a, g, op, *, limit=5):

@@ -1,8 +1,8 @@
 """The object that `name`, `package.module:object` or `path/to/file.py:object` means: one loader for every command.
 
-A file is imported as what it is: a module of its package where `__init__.py` files or relative imports say that it is
-in one, else as a script is. Where the package's own `__init__` fails (for want of a library, say), the packages are
-entered empty, and the file alone is run.
+A file is imported as a module of its package if `__init__.py` files or relative imports show that it is in one, else
+as a script. If the package's own `__init__` fails (because a library is missing, say), it is replaced by an empty one,
+and the file alone is run.
 """
 
 import ast

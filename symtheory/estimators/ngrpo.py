@@ -1,4 +1,4 @@
-"""NGRPO: a virtual rollout of reward 1 joins each group, so that all-wrong groups push away (arXiv:2509.18851)."""
+"""NGRPO: a virtual rollout of reward 1 in each group makes all-wrong groups negative (arXiv:2509.18851)."""
 
 from .base import ORDERLY, register
 

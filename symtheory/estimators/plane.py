@@ -10,7 +10,7 @@ from .grpo import center, scale_by_std
 
 
 def tilt_difficulty(a, g, op, *, tilt=0):
-    """a / (2 sqrt p)^tilt for tilt >= 0, so hard prompts lead; a / (2 sqrt(1 - p))^-tilt below, so easy ones do."""
+    """a / (2 sqrt p)^tilt for tilt >= 0, so hard prompts weigh more; else a / (2 sqrt(1 - p))^-tilt, easy ones."""
     hard, easy = op.maximum(tilt, 0), op.maximum(-tilt, 0)
     return op.div(op.div(a, (2 * op.sqrt(g.mean)) ** hard), (2 * op.sqrt(1 - g.mean)) ** easy)
 

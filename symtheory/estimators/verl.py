@@ -1,4 +1,4 @@
-"""Estimators of verl that are not another one under a second name, for binary rewards."""
+"""Estimators of verl that equal none of the others, for binary rewards."""
 
 from .base import BOUNDED, ORDERLY, SYMMETRIC, register
 from .grpo import center

@@ -1,4 +1,4 @@
-"""pass@k tables: the paper's (3 to 7, arXiv:2602.05548v3), those of other papers, and anyone's, as rows over k.
+"""pass@k tables: the paper's (3 to 7, arXiv:2602.05548v3), those of other papers, and your own, as rows over k.
 
 A table is read in the shapes that papers print: one value a line, a column for each k, or a column for each method;
 separated by commas, semicolons, tabs, `|` (markdown) or `&` (LaTeX); with percent signs, bold marks and +- spreads.

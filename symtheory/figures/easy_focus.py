@@ -1,4 +1,4 @@
-"""One number against what training does: an estimator's expected focus on easy prompts, and its pass@k beside GRPO's.
+"""An estimator's expected focus on easy prompts, and its pass@k minus GRPO's.
 
 By the master theorem an estimator's expected step on a prompt of success P is F'_G(P) grad P, so what distinguishes
 estimators in expectation is how F' weighs prompts of different difficulty. `easy_focus` is one number of that weight.

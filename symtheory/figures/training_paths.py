@@ -55,7 +55,7 @@ WHERE = (
 def fig3(runs: Runs) -> xr.Dataset:
     dataset = _paths(runs, GROUP_LEVEL, {"entropy": "train"})
     text = "Exact policy entropy on the training prompts. " + WHERE.format(**dataset.attrs)
-    text += " The paper shows it as a picture only. All single-prompt theory says the curves coincide at equal pass@1."
+    text += " The paper shows it as a picture only. In one prompt's mean field the curves coincide at equal pass@1."
     return describe(dataset, text, runs, "fig3")
 
 

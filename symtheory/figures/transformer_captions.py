@@ -232,8 +232,8 @@ def worlds_caption(trained: xr.Dataset, simulated: xr.Dataset) -> str:
         f"""Points: the transformer after every record. Lines: the same base policies of its
         {trained.sizes["prompt"]} training prompts in the simulators, trained by SGD on sampled groups. In the bandit
         every completion has a logit of its own (Theorem 1), in the tree every token after every prefix; prompts share
-        nothing. Time is not comparable, the path is: points on the lines would mean that sharing parameters does not
-        matter. Where a simulator's pass@1 is the one with which {of} ends in the transformer, its pass@256 differs by
+        nothing. Compare paths, since the steps differ: with points on the lines, sharing parameters would not matter.
+        At the pass@1 with which {of} ends in the transformer, a simulator's pass@256 differs by
         {" and ".join(told)} (mean over {trained.sizes["seed"]} seeds, 95% bootstrap intervals)."""
     )
 

@@ -6,10 +6,10 @@ probability give on average, and count magnitude by sum |A| (Eq. 10 of arXiv:260
     group asymmetry = sum_K C_K / sum_K L_K,               C_K = sum A, L_K = sum |A| of a group with K right of G
     difficulty tilt = 1 - 2 sum_K L_K (K/G) / sum_K L_K,   one minus twice the centre of mass of L over p = K/G
 
-Both lie in [-1, 1] and change sign when right and wrong swap, A(r) -> -A(1 - r), respectively p -> 1 - p. Asymmetry
-1 only pushes up, -1 only pushes down; tilt > 0 leans to hard prompts. For G -> infinity: Positive-Dominant
-(beta - 1)/(beta + 1) and 0, Hard-Focused 0 and 1/5, DDAS 0 and (2 omega - 1)/5, A-GRAE with alpha = 1
-(omega - 1)/(omega + 1) and (2 omega - 1)/5.
+Both lie in [-1, 1] and change sign when right and wrong swap, A(r) -> -A(1 - r), respectively p -> 1 - p. With
+asymmetry 1 only correct rollouts are pushed, up; with -1 only wrong ones, down; with tilt > 0 hard prompts weigh more.
+For G -> infinity: Positive-Dominant (beta - 1)/(beta + 1) and 0, Hard-Focused 0 and 1/5, DDAS 0 and (2 omega - 1)/5,
+A-GRAE with alpha = 1 (omega - 1)/(omega + 1) and (2 omega - 1)/5.
 """
 
 from typing import NamedTuple

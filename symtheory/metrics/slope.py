@@ -64,7 +64,7 @@ def marginal_values(estimator: str | Estimator, size: int, omega: Any = 0.5) -> 
         omega: mean reward of the batch, [...].
 
     Returns:
-        [..., G]; entry j is what one correct rollout more is worth beside j others.
+        [..., G]; entry j is the value of one more correct rollout beside j others.
 
     >>> marginal_values("grpo", 3).round(4)
     array([1.4142, 1.4142, 1.4142])

@@ -1,1 +1,1 @@
-"""Results on disk: written whole, found again by what made them."""
+"""Results on disk: written atomically, addressed by what made them."""

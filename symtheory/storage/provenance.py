@@ -1,4 +1,4 @@
-"""What made a result: part of its address, so that one of changed code is never taken for it."""
+"""What made a result: part of its address, so that a result of changed code has another address."""
 
 import ast
 import functools

@@ -95,7 +95,7 @@ def _shape(config, branching, depth):
 
 @partial(jax.jit, static_argnames=("name", "config"))
 def _changes(key, world, name, config):
-    """Every leaf's change on the three roads, and where it stands to the group."""
+    """Every leaf's change as measured and by both predictions, and its relation to the group."""
     params = world.init()
     rollouts = world.sample(key, params, config.group_size)
     rewards = world.reward(rollouts)

@@ -1,4 +1,4 @@
-"""Property tests for advantage estimators, ours and anyone's.
+"""Property tests for advantage estimators, registered ones and your own.
 
 >>> from symtheory.testing import check_estimator
 >>> def centred(rewards):

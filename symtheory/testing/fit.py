@@ -1,4 +1,4 @@
-"""What an estimator is made of: baseline, scale, epsilon, clip and factor, found from its answers.
+"""The formula of an estimator: baseline, scale, epsilon, clip and factor, found from its answers.
 
     A = clip(factor (r - baseline) / (scale + eps))
 

@@ -1,8 +1,8 @@
-"""Anyone's estimator as one kind of callable: float arrays `[prompts, G]` in, float64 advantages `[prompts, G]` out.
+"""Any estimator as one kind of callable: float arrays `[prompts, G]` in, float64 advantages `[prompts, G]` out.
 
-What comes may want lists, numpy, torch or jax arrays in any layout; it may raise, hang, return the wrong shape, change
-its input, be random or remember. `calling/decide.py` finds out how to call it; here it is called, once for equal
-inputs.
+The function may take lists, numpy, torch or jax arrays in any layout. It may raise, hang, return the wrong shape,
+change its input, be random or keep state. `calling/decide.py` finds out how to call it; here it is called, once for
+equal inputs.
 """
 
 import functools

@@ -1,8 +1,8 @@
-"""Proof objects that anyone can re-check: polynomials as text, and arithmetic on them without sympy.
+"""Certificates: polynomials as text, and arithmetic on them without sympy, by which they are re-checked.
 
 A certificate says: claim = sum_i cofactor_i * hypothesis_i + square^2.
 Where every hypothesis is 0, the claim is 0 (no square), or at least 0 (with one). To re-check it is to expand both
-sides with the exact rational arithmetic below and compare coefficients: no search, no simplification, no trust.
+sides with the exact rational arithmetic below and compare coefficients, without search or simplification.
 """
 
 import ast

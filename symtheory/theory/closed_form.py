@@ -116,7 +116,7 @@ def _in_roots(expression: Expr) -> list[Expr]:
 
 
 def as_printed(expression: Expr) -> Expr:
-    """For the eye: K + F becomes G, and roots of one product or quotient are written under one sign."""
+    """For printing: K + F becomes G, and roots of one product or quotient are written under one sign."""
     plain = {s: sympy.Symbol(s.name) for s in expression.free_symbols | {_G}}
     total = expression.subs(K + F, _G).xreplace(plain)
     return total.replace(lambda e: e.is_Mul, _one_root)

@@ -25,9 +25,9 @@ def measure(rewards: Any, advantages: Any, mask: Any = None, estimator: Estimato
         rewards: `[P, G]`; a success rate is the mean reward of a group, cut off at 0 and 1.
         advantages: `[P, G]`, what the loss gets.
         mask: `[P, G]`, 1 for a rollout and 0 for padding.
-        estimator: with one, also `expected_gain/hard`, `medium` and `easy`: what a step is worth to prompts of that
-            success rate, 2 F'_G(p) p^2 (1 - p)^2 with the estimator's F'_G (theory of two behaviours of one prompt),
-            mean over the step's groups of that band.
+        estimator: with one, also `expected_gain/hard`, `medium` and `easy`: the expected gain of a step on prompts of
+            that success rate, 2 F'_G(p) p^2 (1 - p)^2 with the estimator's F'_G (theory of two behaviours of one
+            prompt), mean over the step's groups of that band.
 
     Returns:
         `dead_groups`, `all_correct`, `all_wrong` (shares of the groups), `omega` (mean reward), `group_asymmetry`

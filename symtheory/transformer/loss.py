@@ -1,6 +1,6 @@
 """The policy loss that trainers minimise: clipped ratio, k3 KL, and the rules that aggregate tokens.
 
-Held against the losses and gradients of TRL, verl, OpenRLHF and three more in `tests/transformer/test_loss.py`.
+`tests/transformer/test_loss.py` compares it with the losses and gradients of TRL, verl, OpenRLHF and three others.
 """
 
 from typing import Literal, get_args

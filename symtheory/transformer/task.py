@@ -1,4 +1,4 @@
-"""Tasks with verifiers: what the small transformer is asked, and which answers count.
+"""Tasks for the small transformer, with the verifiers that decide which answers are correct.
 
 `Congruence` and `Expression` have several correct answers of three tokens, so that every completion can be
 enumerated; `Addition` has one answer of variable length that ends with a token of its own. Each mixes difficulties.

@@ -1,4 +1,4 @@
-"""The transformer as a world: what is written once against `worlds.World` runs on it.
+"""The transformer as a world: code for `worlds.World` runs on it.
 
 Success is exact. Where all completions have one length it sums over the tree of tokens, each node computed once; a
 task with an end token has one correct completion for each prompt, whose probability it is.

@@ -91,7 +91,7 @@ class Bandit(LogitWorld):
     def rare_coverage(self, params, draws=256):
         """Chance that a rare correct trajectory turns up in `draws` rollouts, mean over the rare ones, [P].
 
-        Rare are the less likely half of the correct trajectories under the base policy.
+        The rare ones are the less likely half of the correct trajectories under the base policy.
         """
         index = jnp.arange(self.logits.shape[-1])
         rare = (index >= self.n_correct[:, None] // 2) & self.correct

@@ -1,11 +1,11 @@
 """The interface of a world: a policy over trajectories of each of P prompts, with a verifier.
 
-The update, the metrics and the experiments are written once against it. A world is an immutable pytree, so that it
+The update, the metrics and the experiments use this interface alone. A world is an immutable pytree, so that it
 can be an argument of jit and be mapped over; its trainable parameters are a separate pytree.
 
 A new world is a frozen dataclass that inherits from `World` and gives six methods: `init`, `sample`, `log_prob`,
 `reward`, `success` and `entropy`. The gradients come from `jax.grad`; a world that knows them in closed form overrides
-them, and the conformance test holds them against the defaults.
+them, and the conformance test compares them with the defaults.
 """
 
 from typing import Any, Self

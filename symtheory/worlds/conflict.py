@@ -1,8 +1,8 @@
-"""A bandit in which hard and easy prompts pull the shared parameters in directions at an angle of one's choice.
+"""A bandit in which the gradients of hard and easy prompts lie at a chosen angle.
 
 The correct trajectories of a hard prompt share the feature u_H + own_q, those of an easy prompt u_E + own_q, with unit
 vectors u at the angle and a direction own_q that no other prompt has; wrong ones have none. So the gradient of success
-is V_q (u + own_q), V = P (1 - P), and every entry of the interference kernel is a formula.
+is V_q (u + own_q), V = P (1 - P), and every entry of the interference kernel has a closed form.
 """
 
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from .tree import check_success
 def make_conflict(
     success, angle: Array | float, *, own: float = 4.0, first: int = 0, owners: int = 0, trajectories: int = 8
 ) -> Bandit:
-    """A population whose hard prompts (success below 1/2) and easy ones pull at `angle`.
+    """A population in which the gradients of hard prompts (success below 1/2) and easy ones lie at `angle`.
 
     Args:
         success: [P] success of the base policy on each prompt, in (0, 1).

@@ -66,7 +66,7 @@ def searched(key, world: Tree | HashedTree, params, budget: int, *, gumbel: bool
     """`budget` simulations of Gumbel or PUCT search (mctx), each evaluating one leaf by one rollout of the policy.
 
     The prior of a node is the policy; its value is the reward of a rollout from it, at depth d its own reward. A
-    simulation that returns to an evaluated leaf spends its budget and finds nothing: its place stays empty.
+    simulation that returns to an evaluated leaf spends budget without a new leaf, and its place stays empty.
     """
     try:
         mctx: Any = importlib.import_module("mctx")

@@ -2,8 +2,8 @@
 
 A tree with b = 4 and d = 10 has 350 thousand nodes, times a thousand prompts 1.4 billion logits. A rollout visits d
 of them, so each prompt keeps a table of `slots` rows: the nodes near the root, where nearly all visits fall, own a row
-each, deeper nodes share the rest by hashing, as token embeddings are hashed. Nodes of one row have one softmax: deep
-down the tree is tied to itself, within a prompt and never across prompts.
+each, deeper nodes share the rest by hashing, as token embeddings are hashed. Nodes of one row share one softmax:
+deep nodes of a prompt are tied to each other, and never to those of another prompt.
 
 The correct leaves are a short list, so that success is exact without a sweep over the tree.
 """

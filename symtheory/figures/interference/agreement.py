@@ -95,8 +95,8 @@ def _usual(outcome: xr.Dataset) -> str:
     """From how many cells the signs are, and what a guess without any predictor would get."""
     about = agreement(outcome).attrs
     told = [
-        f"the {about[f'{q}_clear']:.0f} {q} signs are from {about[f'{q}_cells']:.0f} cells, and the commoner sign, "
-        f"guessed everywhere, is right in {about[f'{q}_usual']:.2f}"
+        f"the {about[f'{q}_clear']:.0f} {q} signs are from {about[f'{q}_cells']:.0f} cells, and always guessing "
+        f"the more frequent sign is right in {about[f'{q}_usual']:.2f}"
         for q in ("order", "level")
     ]
     return "; ".join(told)

@@ -1,4 +1,4 @@
-"""Figure: the angle between the pulls of easy and hard prompts that turns the order of the estimators."""
+"""Figure: the angle between the gradients of easy and hard prompts that turns the order of the estimators."""
 
 import numpy as np
 import xarray as xr
@@ -52,7 +52,7 @@ def caption(predicted: xr.Dataset, measured: xr.Dataset, config: Angle) -> str:
         f"{turn:.1f}. Right: the slope itself; GRPO ends below its base from {falling_angle(config):.1f} degrees on, "
         f"in the runs from {fall:.1f}. Lines: the law at the base policy; points: mean of {measured.sizes['seed']} "
         f"seeds of sampled SGD at a gain of {config.gain:g} in training pass@1, with 95% bootstrap intervals. Largest "
-        f"distance of a point from its line: {error:.3f}. Points that change sign at other angles would refute it."
+        f"distance of a point from its line: {error:.3f}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Figure: what the interference law says of every estimator, at a base policy alone."""
+"""Figure: what the interference law says about every estimator, at a base policy."""
 
 import itertools
 from collections.abc import Sequence
@@ -104,7 +104,7 @@ def _slopes(ax, dataset: xr.Dataset, ordered: list[str], k: int) -> None:
 
 
 def sentence(dataset: xr.Dataset, k: int) -> str:
-    """The law's answer for one k, in one sentence that a reader can act on."""
+    """The law's answer for one k, in one sentence."""
     at = dataset.slope.sel(split="held_out", k=k)
     difference = at.sel(estimator="hard_focused") - at.sel(estimator="easy_focused")
     interval, grpo = over_seeds(difference), float(at.sel(estimator="grpo").mean())

@@ -35,11 +35,8 @@ CAPTION = (
     "Each mark is the mean effect over seeds with its 95% t interval, in units of the margin that was fixed before the "
     "runs; the grey band is the margin. Hollow marks: the first 20 seeds. Filled marks: 80 fresh seeds (in the "
     "transformer 20), for the statements that the first seeds left open, judged alone. A statement is supported if its "
-    "interval lies to the right of the band. One to the left of the band contradicts it (reversed), one inside says no "
-    "effect as large as the margin. Each statement could have failed: clip-higher by an entropy or pass@16 not above "
-    "that of symmetric clipping; a band by no more pass@1 than all prompts give for the same rollouts; removal by "
-    "prompts that stay where they were; random rewards by a pass@1 at or below the base policy's; GRPO under noise by "
-    "one rival that keeps as large a share of its gain."
+    "interval lies to the right of the band. One to the left of the band contradicts it (reversed); one inside shows "
+    "no effect as large as the margin."
 )
 
 

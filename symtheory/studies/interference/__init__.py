@@ -1,7 +1,7 @@
 """The test of the interference law, in the order in which it is made.
 
-`law` reads a base policy; `predictions` says what each estimator will have done to held-out pass@k by the time training
-pass@1 has gained so much; `runs` makes the runs; `judge` holds one against the other. `design` fixes the `cells` and
-`files` keeps what was predicted before what was measured. `angle` turns the sign by a knob, `probes` asks what can be
-had without exact gradients.
+`law` computes the slopes at a base policy. `predictions` predicts held-out pass@k under each estimator at a given gain
+of training pass@1; `runs` makes the runs; `judge` compares the two. `design` fixes the `cells`, and `files` writes
+predictions and runs to disk. `angle` varies the angle that turns the sign, and `probes` measures how well exchange
+rates can be estimated without exact gradients.
 """

@@ -1,7 +1,7 @@
-"""A knob for the sign: the angle between what easy and hard prompts want, predicted and measured.
+"""The angle between the gradients of easy and hard prompts that turns the order of estimators, predicted and measured.
 
-At small angles training on hard prompts moves mostly what they keep for themselves, and easy focus keeps more held-out
-pass@k; from the turning angle on hard focus does; from a larger one GRPO ends below its base policy.
+At small angles most of what a hard prompt learns does not help other prompts, and easy focus keeps more held-out
+pass@k. From the turning angle on hard focus keeps more. From a larger angle on GRPO ends below its base policy.
 """
 
 from collections.abc import Sequence

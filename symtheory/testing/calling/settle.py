@@ -1,4 +1,4 @@
-"""What a chosen way of calling a function has to settle: what it remembers, and the precisions it runs in."""
+"""What follows once a way of calling is chosen: the function's state between calls, and the precisions it runs in."""
 
 import dataclasses
 import types

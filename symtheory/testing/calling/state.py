@@ -1,4 +1,4 @@
-"""What a function remembers between calls: found by comparing answers, named, and put back before each call."""
+"""State that a function keeps between calls: found by comparing answers, named, and reset before each call."""
 
 import copy
 import random
