@@ -161,7 +161,8 @@ def two_class() -> list[str]:
 
 def world() -> dict:
     """Base logits of one prompt of success 1/2, correct trajectories first."""
-    bandit = make_bandit(jax.random.key(0), [0.5], trajectories=SETTING.trajectories, correct=SETTING.correct)
+    shape = dict(trajectories=SETTING.trajectories, correct=SETTING.correct)
+    bandit = jax.jit(lambda key: make_bandit(key, [0.5], **shape))(jax.random.key(0))
     return {"logits": np.asarray(bandit.logits[0]).tolist(), "correct": SETTING.correct}
 
 
@@ -262,12 +263,17 @@ def whitened(estimator: Estimator) -> bool:
 
 def before_whitening(estimator: Estimator, size: int) -> dict[str, np.ndarray]:
     """`slope[P]` and `spread[P]`: F' of a prompt is the slope over the root of the mean spread of all prompts."""
-    before, prompts = estimator.before_whitening, jnp.full(SETTING.prompts, 0.5)
+    before = estimator.before_whitening
     assert before is not None
-    spread = jax.vmap(lambda p: variance_before_whitening(estimator, size, p[None]))
-    raw, middle = expected_slope(before, size, SUCCESS), np.asarray(spread(jnp.array([0.5])))
-    whole = slope(estimator, size, prompts)[0] * np.sqrt(middle[0]) / expected_slope(before, size, 0.5)
-    return {"slope": raw * float(whole), "spread": np.asarray(spread(jnp.asarray(SUCCESS)))}
+
+    @jax.jit
+    def of_dynamics(success):
+        spread = jax.vmap(lambda p: variance_before_whitening(estimator, size, p[None]))
+        return spread(success), slope(estimator, size, jnp.full(SETTING.prompts, 0.5))[0]
+
+    spread, whole = map(np.asarray, of_dynamics(np.append(SUCCESS, 0.5)))
+    scale = whole * np.sqrt(spread[-1]) / expected_slope(before, size, 0.5)
+    return {"slope": expected_slope(before, size, SUCCESS) * float(scale), "spread": spread[:-1]}
 
 
 @cache

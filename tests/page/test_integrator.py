@@ -90,12 +90,14 @@ def test_the_script_integrates_the_mean_field_of_the_package(ask):
 
 def field_of(name, population):
     """pass@1 [step] of the package's mean field for any registered estimator, on prompts with logits of their own."""
-    world = make_bandit(jax.random.key(0), lab.population(population, 0.0, 32), trajectories=64, correct=8)
     sgd = optax.sgd(lab.RATES["independent", "sgd"])
-    run = jax.jit(
-        lambda: mean_field(world, estimators.get(name), sgd, SIZE, observe=world.success, steps=build.SETTING.steps)
-    )
-    return np.asarray(run()[1]).mean(-1)
+
+    @jax.jit
+    def run(key):
+        world = make_bandit(key, lab.population(population, 0.0, 32), trajectories=64, correct=8)
+        return mean_field(world, estimators.get(name), sgd, SIZE, observe=world.success, steps=build.SETTING.steps)[1]
+
+    return np.asarray(run(jax.random.key(0))).mean(-1)
 
 
 @pytest.mark.parametrize("name", ["gdpo", "reinforce_pp_baseline"])
