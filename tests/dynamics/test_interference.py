@@ -1,7 +1,5 @@
 """The interference kernel against finite differences of training, in every world, and what is predicted from it."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,10 +18,12 @@ SUCCESS = np.array([0.02, 0.2, 0.5, 0.9])
 SIZE = 8
 
 
+@jax.jit
 def bandits(key):
     return make_bandit(key, SUCCESS, trajectories=12, correct=3, features=5)
 
 
+@jax.jit
 def trees(key):
     return make_tree(key, SUCCESS, depth=3, branching=2, density=0.3, features=5)
 
@@ -37,6 +37,7 @@ def transformers():
     return [TransformerWorld(base, task.pick(everything, jnp.arange(start, 8, 2)), config, asked) for start in (0, 1)]
 
 
+kernel_of = jax.jit(interference.kernel, static_argnames=("entropy", "numbers"))
 WORLDS = {
     "bandit": lambda: [bandits(jax.random.key(i)) for i in (0, 1)],
     "tree": lambda: [trees(jax.random.key(i)) for i in (0, 1)],
@@ -50,7 +51,7 @@ def test_slopes_are_the_finite_differences_of_a_step_of_training(name):
     trained, watched = WORLDS[name]()
     params, estimator = trained.init(), estimators.get("agrae")
     leaves, tree = jax.tree.flatten(params)
-    uneven = tree.unflatten([jnp.exp(jnp.sin(jnp.arange(float(x.size)))).reshape(x.shape) for x in leaves])
+    uneven = tree.unflatten([np.exp(np.sin(np.arange(float(x.size)))).reshape(x.shape) for x in leaves])
 
     @jax.jit
     def step(rate, diagonal):
@@ -60,36 +61,39 @@ def test_slopes_are_the_finite_differences_of_a_step_of_training(name):
         seen = jnp.array([*passed, watched.entropy(after).mean()])
         return seen, trained.success(after).mean(), jnp.concatenate([w.success(after) for w in (trained, watched)])
 
-    kernel_of = jax.jit(partial(interference.kernel, entropy=True))
+    @jax.jit
+    def predicted(diagonal):
+        kernel = interference.kernel(params, trained, watched, diagonal, entropy=True)
+        weight = expected.slope(estimator, SIZE, kernel.trained)
+        slopes = [interference.slope(kernel, weight, k) for k in (1, 16)] + [interference.entropy_slope(kernel, weight)]
+        return slopes, jnp.concatenate([kernel.within, kernel.across]) @ (weight * trained.prompt_weight)
+
     for diagonal in (jax.tree.map(jnp.ones_like, params), uneven):
         (up, gain_up, high), (down, gain_down, low) = step(1e-5, diagonal), step(-1e-5, diagonal)
         measured = (up - down) / (gain_up - gain_down)
-        kernel = kernel_of(params, trained, watched, diagonal)
-        weight = expected.slope(estimator, SIZE, kernel.trained)
-        slopes = [interference.slope(kernel, weight, k) for k in (1, 16)] + [interference.entropy_slope(kernel, weight)]
+        slopes, moved = predicted(diagonal)
         assert np.allclose(slopes, measured, rtol=1e-6, atol=1e-6)
-        moved = jnp.concatenate([kernel.within, kernel.across]) @ (weight * trained.prompt_weight)
         assert np.allclose(moved, (high - low) / 2e-5, rtol=1e-6, atol=1e-6 * np.abs(moved).max())
 
 
 def test_without_a_preconditioner_the_kernel_is_that_of_ones():
     trained, watched = WORLDS["tree"]()
     params = trained.init()
-    plain = interference.kernel(params, trained, watched)
-    ones = interference.kernel(params, trained, watched, jnp.ones_like(params))
+    plain = kernel_of(params, trained, watched)
+    ones = kernel_of(params, trained, watched, jnp.ones_like(params))
     assert np.allclose(plain.across, ones.across, rtol=1e-12)
 
 
 def test_block_by_block_the_kernel_is_the_same():
     trained, watched = WORLDS["bandit"]()
-    whole = interference.kernel(trained.init(), trained, watched, entropy=True)
-    blocks = interference.kernel(trained.init(), trained, watched, entropy=True, numbers=30)  # three prompts at a time
+    whole = kernel_of(trained.init(), trained, watched, entropy=True)
+    blocks = kernel_of(trained.init(), trained, watched, entropy=True, numbers=30)  # three prompts at a time
     assert all(np.allclose(a, b, atol=1e-15) for a, b in zip(whole, blocks, strict=True))
 
 
 def test_the_kernel_of_one_population_is_symmetric_and_positive():
     world = bandits(jax.random.key(0))
-    kernel = interference.kernel(world.init(), world, world)
+    kernel = kernel_of(world.init(), world, world)
     assert np.allclose(kernel.within, kernel.within.T)
     assert np.allclose(kernel.within, kernel.across)
     assert np.linalg.eigvalsh(kernel.within).min() > -1e-12
@@ -97,11 +101,16 @@ def test_the_kernel_of_one_population_is_symmetric_and_positive():
 
 def test_the_slope_is_the_mean_of_exchange_rates_weighted_by_focus():
     trained, watched = WORLDS["tree"]()
-    kernel = interference.kernel(trained.init(), trained, watched)
-    weight = expected.slope(estimators.get("grpo"), SIZE, kernel.trained)
-    rho = interference.exchange_rate(kernel, 16)
-    share = weight * interference.progress(kernel)
-    assert np.isclose(np.average(rho, weights=share), interference.slope(kernel, weight, 16))
+
+    @jax.jit
+    def rates_and_slope(params):
+        kernel = interference.kernel(params, trained, watched)
+        weight = expected.slope(estimators.get("grpo"), SIZE, kernel.trained)
+        share = weight * interference.progress(kernel)
+        return interference.exchange_rate(kernel, 16), share, interference.slope(kernel, weight, 16)
+
+    rho, share, slope = rates_and_slope(trained.init())
+    assert np.isclose(np.average(rho, weights=share), slope)
 
 
 @pytest.mark.slow
@@ -193,7 +202,7 @@ def test_the_noise_term_is_what_sampled_steps_change_beyond_the_mean_field():
 
 def test_what_cannot_be_predicted_is_refused_in_one_sentence():
     trained, watched = WORLDS["bandit"]()
-    kernel = interference.kernel(trained.init(), trained, watched)
+    kernel = kernel_of(trained.init(), trained, watched)
     nobody = kernel._replace(watched=kernel.watched[:0], across=kernel.across[:0])
     solved = kernel._replace(trained=jnp.ones(4), within=jnp.zeros((4, 4)))
     conflict = kernel._replace(within=-jnp.abs(kernel.within))

@@ -1,7 +1,6 @@
 """The phase diagram: its origin is GRPO, finished rows are kept, and the figure shows every panel."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -28,19 +27,23 @@ def test_the_origin_of_the_plane_is_grpo(result):
     """Two roads: the point (0, 0) of the mapped sweep, and a training run of the registered `grpo`."""
     success = difficulty("table3", "MATH", 2 * SMALL.prompts)
     options = dict(trajectories=16, correct=3, features=4, feature_noise=SMALL.feature_noise)
-    for seed in range(SMALL.seeds):
+
+    @jax.jit
+    def held_out_success(seed):
         key_train, key_test, sampling = jax.random.split(jax.random.key(seed), 3)
-        held_out = make_bandit(key_test, success[1::2], **options)
-        _, solved, _ = train(
+        return train(
             sampling,
             make_bandit(key_train, success[::2], **options),
-            advantage_of([estimators.get("grpo")], jnp.array(0)),
+            advantage_of([estimators.get("grpo")], 0),
             optax.adam(SMALL.learning_rate),
             Update(SMALL.group_size),
-            observe=held_out.success,
+            observe=make_bandit(key_test, success[1::2], **options).success,
             records=1,
             stride=SMALL.steps,
-        )
+        )[1]
+
+    for seed in range(SMALL.seeds):
+        solved = held_out_success(seed)
         ours = result[0].pass_1_gain.sel(seed=seed, tilt=0, asymmetry=0)
         np.testing.assert_allclose(ours, (solved[1] - solved[0]).mean(), rtol=2e-3, atol=1e-6)
 
