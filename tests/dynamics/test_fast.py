@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,30 +19,35 @@ from symtheory.dynamics.control_variate import control_variate
 from symtheory.dynamics.counter import counter_key
 from symtheory.dynamics.devices import across_devices
 from symtheory.worlds import make_bandit, make_tree
+from symtheory.worlds.bandit import Bandit
 
 
-def run(key, world, stride=1, steps=20, observe=None):
-    advantage = advantage_of([estimators.get("agrae")], 0)
-    return jax.jit(
-        lambda key, world: train(
-            key,
-            world,
-            advantage,
-            optax.sgd(0.5),
-            Update(8),
-            observe=lambda p: (world.success(p), world.entropy(p)),
-            records=steps // stride,
-            stride=stride,
-        )
-    )(key, world)
+@partial(jax.jit, static_argnames="stride")
+def run(key, world, stride=1):
+    """Twenty steps, and success and entropy as they are read."""
+    return train(
+        key,
+        world,
+        advantage_of([estimators.get("agrae")], 0),
+        optax.sgd(0.5),
+        Update(8),
+        observe=lambda p: (world.success(p), world.entropy(p)),
+        records=20 // stride,
+        stride=stride,
+    )
+
+
+@jax.jit
+def two_prompts(key):
+    return make_bandit(key, [0.1, 0.5], trajectories=16, correct=3)
 
 
 def test_a_thinned_run_is_read_at_the_steps_of_the_full_one(single_precision):
-    w = make_bandit(jax.random.key(0), [0.1, 0.5], trajectories=16, correct=3)
+    w = two_prompts(jax.random.key(0))
     state, (success, _), batches = run(jax.random.key(1), w, stride=5)
     assert success.shape == (5, 2)
     np.testing.assert_allclose(success[0], [0.1, 0.5], rtol=1e-6)
-    np.testing.assert_allclose(success[-1], w.success(state.params), rtol=1e-6)
+    np.testing.assert_allclose(success[-1], jax.jit(w.success)(state.params), rtol=1e-6)
     assert batches.correct.shape == (4,)
     assert ((batches.correct >= 0) & (batches.correct <= 1)).all()
 
@@ -57,19 +64,25 @@ def test_words_of_the_counter_key_are_uniform(width):
 
 def test_neighbouring_places_keys_and_seeds_are_uncorrelated():
     n = 1 << 17
-    key = counter_key(5)
-    u = np.asarray(jax.random.uniform(key, (n,), jnp.float64)) - 0.5
+
+    @jax.jit
+    def drawn():
+        uniform = partial(jax.random.uniform, dtype=jnp.float64)
+        key = counter_key(5)
+        children = jax.vmap(lambda k: uniform(k, (2,)))(jax.random.split(key, n))
+        seeds = jax.vmap(lambda s: uniform(counter_key(s)))(jnp.arange(n))
+        folds = jax.vmap(lambda s: uniform(jax.random.fold_in(key, s)))(jnp.arange(n))
+        return uniform(key, (n,)), children, seeds, folds
+
+    u, children, seeds, folds = (np.asarray(x) - 0.5 for x in drawn())
     rows = {f"lag {lag}": u[lag:] * u[:-lag] for lag in (1, 2, 3, 8, 64, 1024)}
-    children = jax.vmap(lambda k: jax.random.uniform(k, (2,), jnp.float64))(jax.random.split(key, n)) - 0.5
     rows |= {"child": children[1:, 0] * children[:-1, 0], "within child": children[:, 0] * children[:, 1]}
     rows["child and parent"] = children[:, 0] * u
-    seeds = jax.vmap(lambda s: jax.random.uniform(counter_key(s), (), jnp.float64))(jnp.arange(n)) - 0.5
-    folds = jax.vmap(lambda s: jax.random.uniform(jax.random.fold_in(key, s), (), jnp.float64))(jnp.arange(n)) - 0.5
     rows |= {"seed": seeds[1:] * seeds[:-1], "fold": folds[1:] * folds[:-1]}
     for name, product in rows.items():
         assert abs(np.mean(product)) * 12 * np.sqrt(len(product)) < 5, name
     for name, sample in {"words": u, "children": children[:, 0], "seeds": seeds, "folds": folds}.items():
-        assert stats.kstest(np.asarray(sample) + 0.5, "uniform").pvalue > 1e-4, name
+        assert stats.kstest(sample + 0.5, "uniform").pvalue > 1e-4, name
 
 
 def test_pairs_of_counter_words_fill_the_square_evenly():
@@ -80,7 +93,7 @@ def test_pairs_of_counter_words_fill_the_square_evenly():
 
 
 def test_training_with_the_counter_key_agrees_with_threefry(single_precision):
-    w = make_bandit(jax.random.key(0), np.full(8192, 0.15), trajectories=16, correct=3)
+    w = jax.jit(lambda key: make_bandit(key, np.full(8192, 0.15), trajectories=16, correct=3))(jax.random.key(0))
     ends = [np.asarray(run(key(3), w)[1][0][-1], float) for key in (jax.random.key, counter_key)]
     error = np.sqrt(sum(e.var() / e.size for e in ends))
     assert abs(ends[0].mean() - ends[1].mean()) < 4 * error
@@ -88,17 +101,20 @@ def test_training_with_the_counter_key_agrees_with_threefry(single_precision):
 
 
 def test_prompts_must_divide_among_devices_and_one_device_changes_nothing(single_precision):
-    w = make_bandit(jax.random.key(0), [0.1, 0.5], trajectories=16, correct=3)
+    w = two_prompts(jax.random.key(0))
     plain, spread = (run(jax.random.key(1), x)[1][0] for x in (w, across_devices(w)))
     np.testing.assert_array_equal(plain, spread)
 
 
 @pytest.mark.parametrize(("name", "success", "rate", "gain"), [("grpo", 0.10, 0.04, 20), ("rloo", 0.10, 0.16, 1.2)])
 def test_the_control_variate_has_mean_zero_and_lowers_the_variance(name, success, rate, gain):
-    w = make_bandit(jax.random.key(0), [success], trajectories=64, correct=8)
-    c = jax.jit(lambda key: control_variate(key, w, estimators.get(name), 8, rate, steps=100, runs=2000))(
-        jax.random.key(1)
-    )
+
+    @jax.jit
+    def small_experiment(key_world, key):
+        w = make_bandit(key_world, [success], trajectories=64, correct=8)
+        return control_variate(key, w, estimators.get(name), 8, rate, steps=100, runs=2000)
+
+    c = small_experiment(jax.random.key(0), jax.random.key(1))
     assert abs(c.variate.mean()) < 4 * c.variate.std() / np.sqrt(2000)
     assert (c.plain_error / c.error) ** 2 > gain
     assert abs(c.mean - c.plain_mean) < 4 * c.plain_error
@@ -118,8 +134,8 @@ def test_the_control_variate_lowers_the_variance_on_trees():
 
 
 def test_a_control_variate_refuses_coupled_prompts_and_too_few_runs():
-    shared = make_bandit(jax.random.key(0), [0.1], features=4)
-    w = make_bandit(jax.random.key(0), [0.1])
+    w = Bandit(np.zeros((1, 4)), np.array([1]))
+    shared = replace(w, features=np.zeros((1, 4, 2)))
     with pytest.raises(InputError, match="features"):
         control_variate(jax.random.key(1), shared, estimators.get("grpo"), 8, 0.1, steps=2, runs=4)
     with pytest.raises(InputError, match="agrae"):
