@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 
 import pytest
 import tyro
@@ -121,6 +122,12 @@ def test_every_command_says_at_once_that_a_path_cannot_be_written(command, path,
         InputError, match=rf"{path} must be a path that can be written, got '.*/file/x': '.*/file' is a file"
     ):
         commands()[command](**{path: tmp_path / "file" / "x"})
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that nobody can write to, not even root")
+def test_a_folder_in_which_nothing_can_be_made_is_refused_by_name():
+    with pytest.raises(InputError, match=r"out must be .*, got '/proc/x/y': nothing can be made in '/proc'"):
+        check_out(Path("/proc/x/y"))
 
 
 def test_a_folder_where_a_file_is_meant_is_refused_by_name(tmp_path):

@@ -10,6 +10,7 @@ import pkgutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -47,8 +48,13 @@ def check_out(out: Path, name: str = "out") -> None:
     file_wanted = nearest == out and bool(out.suffix)
     if not (nearest.is_dir() or file_wanted):
         raise InputError(f"{name} must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is a file")
-    if not os.access(nearest, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise InputError(f"{name} must be a path that can be written, got {str(out)!r}: {str(nearest)!r} is read-only")
+    folder = nearest.parent if file_wanted else nearest
+    try:
+        tempfile.TemporaryFile(dir=folder).close()  # rights alone do not tell: a superuser has them in /proc too
+    except OSError:
+        raise InputError(
+            f"{name} must be a path that can be written, got {str(out)!r}: nothing can be made in {str(folder)!r}"
+        ) from None
 
 
 def main() -> None:

@@ -197,7 +197,8 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(finished, tm
         command = Command(*arguments, "--out", tmp_path / "out", log=tmp_path / "log", unprivileged=True)
         assert command.wait() == 2
         out = f"{tmp_path}/out"
-        assert command.says == [f"symtheory: out must be a path that can be written, got {out!r}: {out!r} is read-only"]
+        sentence = f"out must be a path that can be written, got {out!r}: nothing can be made in {out!r}"
+        assert command.says == [f"symtheory: {sentence}"]
 
 
 def test_ctrl_c_ends_a_command_before_its_work_is_done_and_says_what_is_kept(tmp_path):

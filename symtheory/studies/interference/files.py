@@ -188,6 +188,8 @@ def read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
         assert all(key in content for key in ("cells", "estimators", "marks", "ks"))
         return content
+    except FileNotFoundError:
+        raise InputError(f"{path} is not a file of `symtheory predict`: there is no such file") from None
     except (OSError, ValueError, AssertionError) as error:
         raise InputError(f"{path} is not a file of `symtheory predict` ({error})") from None
 
