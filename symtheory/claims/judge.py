@@ -85,6 +85,22 @@ class Cell:
         return "below the published study's sight" if self.shown.high < limit else ""
 
 
+def contradiction(cell: Cell) -> str:
+    """Where a verdict and the intervals beside it say different things, or nothing.
+
+    Correction over cells only makes a verdict rarer, so a verdict that stands must stand by the interval alone.
+    """
+    d, equal = cell.margin.size, cell.margin.kind == "equal"
+    low, high = [p.low for p in cell.parts], [p.high for p in cell.parts]
+    if not all(p.low <= p.mean <= p.high for p in cell.parts):
+        return "an interval does not hold its mean"
+    if cell.verdict == SUPPORTED and not equal and min(low) < d:
+        return f"supported, but the interval begins at {min(low):.3g} and the margin is {d:g}"
+    if cell.verdict == REVERSED and not equal and min(high) > -d:
+        return f"reversed, but the interval ends at {min(high):.3g} and the margin is {d:g}"
+    return ""
+
+
 def visible(margin: Margin) -> float | None:
     """d33: the effect for which the published study had 33% power at 5%, two-sided, in the margin's unit.
 

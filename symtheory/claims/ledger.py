@@ -19,7 +19,7 @@ import xarray as xr
 from .. import paths
 from ..errors import InputError
 from .effects import EQUAL_STEP, MATCHED, MEASURES, PATH, STEP_MEASURES, Measure, recorded
-from .judge import UNTESTABLE, Cell, Margin, Needs, judge_with_gates
+from .judge import UNTESTABLE, Cell, Margin, Needs, contradiction, judge_with_gates
 
 if TYPE_CHECKING:  # the theory knows the computer algebra, which judging needs not
     from ..theory.proofs import Checked
@@ -294,7 +294,9 @@ def _measured_row(claim: Claim, findings: Iterable[Finding]) -> Row:
     verdicts = {f.verdict for f in findings}
     lines = (f"{f.world}: {told(f)}, `{f.command}`{in_other_settings(f.elsewhere)}" for f in findings)
     verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the world"
-    return Row(claim.id, claim.statement, verdict, claim.source, "; ".join(lines), True, {})
+    cells = [cell for f in findings for cell in f.cells.values()]
+    wrong = [f"NOT RE-CHECKED: {fault}" for cell in cells if (fault := contradiction(cell))]
+    return Row(claim.id, claim.statement, verdict, claim.source, "; ".join([*lines, *wrong]), not wrong, {})
 
 
 def judge_study(study: xr.Dataset, world: str, measures: Sequence[Measure] = MEASURES) -> dict[str, dict[str, Cell]]:

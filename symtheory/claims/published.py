@@ -1,12 +1,14 @@
 """What a checkout publishes of the ledger, held against what was checked now: an edited table is a failed row."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .. import paths
-from .ledger import Row, load_claims
+from ..errors import InputError
+from .ledger import HERE, WORLDS, Row, load_claims
 from .report import as_json
 
 THEOREMS, CLAIMS = "paper/results/theorems.json", "paper/results/claims.json"
@@ -26,7 +28,10 @@ def rows(checked: Sequence[Row]) -> list[Row]:
         (CLAIMS, _claims(root)),
         ("README.md", _readme(root)),
     ):
-        told = list(complaints)
+        try:
+            told = list(complaints)
+        except InputError as error:  # effects that cannot be read
+            told = [str(error)]
         method = f"NOT RE-CHECKED: {'; '.join(told)}" if told else "compared with what was checked now"
         statement = f"{name} shows what was checked now."
         found.append(Row(name, statement, "not proved" if told else "exact", "this repository", method, not told, {}))
@@ -45,6 +50,8 @@ def _theorems(root: Path, checked: Sequence[Row]) -> Iterator[str]:
             yield f"{id} is no theorem"
             continue
         changed = [k for k in ("statement", "verdict", "source", "counterexample") if row.get(k) != now[id][k]]
+        if str(row.get("method")).partition(";")[0] != now[id]["method"].partition(";")[0]:
+            changed.append("method")
         if changed or row.get("rechecked") is not True:
             what = " and ".join(changed or ["re-check"])
             yield f"{id}: its {what} is not what was checked now (`symtheory paper --prove` renews it)"
@@ -52,7 +59,7 @@ def _theorems(root: Path, checked: Sequence[Row]) -> Iterator[str]:
 
 
 def claims_record() -> list[dict]:
-    """The claims as they are published: what is said of each, and by which margin it is judged."""
+    """The claims as they are published: what is said of each, by which margin it is judged, and on which effects."""
     keys = (
         "id",
         "source",
@@ -66,16 +73,31 @@ def claims_record() -> list[dict]:
         "margin",
         "published",
     )
-    return [{k: list(v) if isinstance(v := getattr(c, k), tuple) else v for k in keys} for c in load_claims()]
+    effects = _digests()
+    return [
+        {k: list(v) if isinstance(v := getattr(c, k), tuple) else v for k in keys} | {"effects": effects.get(c.id, {})}
+        for c in load_claims()
+    ]
+
+
+def _digests() -> dict[str, dict[str, str]]:
+    """For each measured claim and world a hash of its effects and of the seeds they are of: none can go unnoticed."""
+    found: dict[str, dict[str, str]] = {}
+    for path in (HERE / "seeds" / f"{world}.json" for world in WORLDS):
+        settings = json.loads(path.read_text(encoding="utf-8"))["settings"] if path.exists() else {}
+        for id in {id for setting in settings.values() for id in setting["claims"]}:
+            mine = [[name, s["seeds"], s["claims"][id]] for name, s in settings.items() if id in s["claims"]]
+            found.setdefault(id, {})[path.stem] = hashlib.sha256(json.dumps(mine).encode()).hexdigest()[:16]
+    return found
 
 
 def _claims(root: Path) -> Iterator[str]:
     try:
         saved = {entry["id"]: entry for entry in json.loads((root / CLAIMS).read_text(encoding="utf-8"))}
+        now = {entry["id"]: entry for entry in claims_record()}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        yield f"cannot be read ({error})"
+        yield f"cannot be read, or effects of seeds cannot ({error})"
         return
-    now = {entry["id"]: entry for entry in claims_record()}
     for id in sorted(now.keys() | saved.keys()):
         if now.get(id) != saved.get(id):
             yield f"claim {id} is not the published one (`symtheory paper --prove` renews it)"

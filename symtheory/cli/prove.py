@@ -114,8 +114,10 @@ def _draw(path: Path) -> int:
 
 def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
     """Rows of the theorems and claims asked for, in the order of the ledger; theorems are checked in parallel."""
+    from dataclasses import replace
+
     from ..claims import ledger, ours
-    from ..errors import no_such
+    from ..errors import InputError, no_such
     from ..theory.theorems import theorems
 
     claims = {claim.id: claim for claim in (*ledger.load_claims(), *ours.our_claims())}
@@ -130,8 +132,12 @@ def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
     if any(id in targets for id in wanted):
         test = ours.law_outcome()
         rows |= {id: ours.target_row(target, test) for id, target in targets.items() if id in wanted}
-    findings = ledger.load_findings()
-    return [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
+    try:
+        findings, unread = ledger.load_findings(), ""
+    except InputError as error:  # effects that cannot be read fail the claims that are measured, and no others
+        findings, unread = {}, str(error)
+    found = [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
+    return [replace(r, pending=False, method=f"NOT RE-CHECKED: {unread}") if unread and r.pending else r for r in found]
 
 
 def check_all(ids: list[str], fresh: bool = False) -> dict:

@@ -6,14 +6,20 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
+from symtheory import estimators, paths
+from symtheory.claims import ledger, published
+from symtheory.cli import prove as prove_command
+from symtheory.estimators.base import _registry
 from symtheory.theory import kept, proofs
 from symtheory.theory.recheck import program
-from symtheory.theory.theorems import find
+from symtheory.theory.theorems import find, forms
 
 REPOSITORY = Path(__file__).parents[2]
 E, T = "symtheory/estimators", "symtheory/theory/theorems"
@@ -383,6 +389,140 @@ def test_edited_cofactor_root_or_verdict_fails_its_row(entry):
     assert program.check(edited(entry, "verdict", value="fails")).complaints
     assert program.check({**entry, "formulas": []}).complaints
     assert program.check({**entry, "table": {}}).complaints
+
+
+def test_certificate_of_another_row_or_under_another_hypothesis_fails(entry):
+    """Exchanged, weakened to fewer groups, or made conditional; the writer may renew the hash."""
+    other = find("table1_easy_focused")
+    theirs = json.loads(json.dumps(proofs.record(other, other.derive())))
+    parts = ("statement", "source", "id")
+    swapped = {**theirs, **{name: entry[name] for name in parts}}
+    weaker = edited(entry, "statement", value=lambda s: s.replace("`hard_focused", "`easy_focused", 1))
+    conditional = {**entry, "when": "p < 1/2"}
+    for changed in (theirs | {"id": ENTRY}, swapped, weaker, conditional):
+        row, _ = prove_command._check(ENTRY, changed | {"digest": kept.digest(changed)}, 1)
+        assert not row.rechecked, row
+    row, _ = prove_command._check(ENTRY, entry | {"digest": kept.digest(entry)}, 1)
+    assert row.rechecked, row
+
+
+FORMS = {
+    "G = 256 only": lambda a, g: a.shape[-1] == 256,
+    "float32 only": lambda a, g: a.dtype == np.float32,
+    "beside padding only": lambda a, g: a.dtype != object and a.shape[-1] > 2 and bool((g.weight == 0).any()),
+    "jax only": lambda a, g: isinstance(a, jax.Array),
+    "torch only": lambda a, g: type(a).__module__ == "torch",
+    "long rollouts only": lambda a, g: a.dtype != object and bool((g.length != 1).any()),
+    "more than 64 prompts only": lambda a, g: a.ndim > 1 and a.shape[0] > 64,
+}
+"""Where an estimator is wrong, and right everywhere else."""
+
+
+def wrong_where(condition) -> estimators.Estimator:
+    """GRPO with half as much again for correct rollouts where a condition holds."""
+
+    def favour_right(a, g, op):
+        """1.5 a for correct rollouts, under the condition."""
+        return a * (1 + 0.5 * (g.rewards > 0)) if condition(a, g) else a
+
+    grpo = estimators.get("grpo")
+    return replace(grpo, links=(*grpo.links, favour_right))
+
+
+LONG = ("float32 only", "torch only", "long rollouts only", "beside padding only", "more than 64 prompts only")
+
+
+@pytest.mark.parametrize("form", [pytest.param(f, marks=pytest.mark.slow) if f in LONG else f for f in FORMS])
+def test_estimator_that_is_wrong_in_one_form_of_its_input_fails_a_row(form, monkeypatch, capsys):
+    monkeypatch.setitem(_registry, "grpo", wrong_where(FORMS[form]))
+    row = "zero_sum:grpo" if form == "jax only" else "one_function_in_every_form"
+    assert prove_command.run((row,), format="json", fresh=True) == 1
+    assert [r["id"] for r in json.loads(capsys.readouterr().out) if not r["rechecked"]] == [row]
+
+
+def test_each_wrong_form_is_noticed_and_the_right_code_passes():
+    assert all(forms.forms_of(estimators.get("grpo"), 1))
+    for form in set(FORMS) - {"jax only"}:  # which the trials of the formulas notice
+        assert not all(forms.forms_of(wrong_where(FORMS[form]), 1)), form
+
+
+@pytest.fixture
+def ledger_copy(tmp_path, monkeypatch):
+    """A copy of the ledger, with the effects of every seed, that the attacks may edit."""
+    shutil.copytree(ledger.HERE, tmp_path, dirs_exist_ok=True)
+    for module in (ledger, published):
+        monkeypatch.setattr(module, "HERE", tmp_path)
+    return tmp_path
+
+
+def published_complaints() -> dict[str, str]:
+    """What `prove` without arguments says of the published files that are not what was checked, by file."""
+    return {row.id: row.method for row in published.rows([]) if not row.rechecked}
+
+
+def test_published_claims_are_those_of_the_ledger(ledger_copy):
+    assert set(published_complaints()) == {published.THEOREMS}  # no theorem was checked for this
+
+
+CLAIM = "table3_agrae_beats_grpo_pass256"
+
+
+def test_margin_edited_after_the_fact_or_claim_deleted_fails_the_published_claims(ledger_copy):
+    text = (ledger_copy / "claims.toml").read_text()
+    mine = next(block for block in text.split("[[claim]]") if f'"{CLAIM}"' in block)
+    changed = mine.replace("margin = ", "margin = 9")
+    assert changed != mine
+    for attack in (text.replace(mine, changed), text.replace(f"[[claim]]{mine}", "")):
+        (ledger_copy / "claims.toml").write_text(attack)
+        assert CLAIM in published_complaints()[published.CLAIMS]
+
+
+def test_seeds_that_were_dropped_or_whose_effects_were_edited_fail_the_published_claims(ledger_copy):
+    path = ledger_copy / "seeds/tree.json"
+    content = json.loads(path.read_text())
+    setting = next(s for s in content["settings"].values() if CLAIM in s["claims"])
+    setting["seeds"] = setting["seeds"][:20]
+    setting["claims"] = {id: {r: v[:20] for r, v in c.items()} for id, c in setting["claims"].items()}
+    path.write_text(json.dumps(content))
+    assert CLAIM in published_complaints()[published.CLAIMS]
+
+
+def test_seeds_file_that_is_cut_off_fails_the_measured_claims_by_name(ledger_copy, capsys):
+    path = ledger_copy / "seeds/bandit.json"
+    path.write_text(path.read_text()[:20_000])
+    assert prove_command.run((CLAIM, "fig9_counts"), format="json") == 1
+    failed = {r["id"]: r["method"] for r in json.loads(capsys.readouterr().out) if not r["rechecked"]}
+    assert set(failed) == {CLAIM}
+    assert "effects of the bandit world cannot be read" in failed[CLAIM]
+    assert published.CLAIMS in published_complaints()
+
+
+def test_interval_with_its_ends_exchanged_and_verdict_against_its_interval_fail_the_claim():
+    claim = next(c for c in ledger.load_claims() if c.id == CLAIM)
+    findings = ledger.load_findings()[CLAIM]
+    assert ledger.claim_row(claim, {}, {CLAIM: findings}).rechecked
+    reading, cell = next((r, c) for r, c in findings[0].cells.items() if c.verdict not in ("supported", "reversed"))
+    swapped = replace(cell, parts=tuple(replace(p, low=p.high, high=p.low) for p in cell.parts))
+    for changed in (swapped, replace(cell, verdict="supported"), replace(cell, verdict="reversed")):
+        finding = replace(findings[0], cells={**findings[0].cells, reading: changed})
+        row = ledger.claim_row(claim, {}, {CLAIM: (finding, *findings[1:])})
+        assert not row.rechecked, row
+
+
+def test_upgraded_method_or_deleted_row_in_the_published_theorems_fails(tmp_path, monkeypatch):
+    root = paths.checkout()
+    saved = json.loads((root / published.THEOREMS).read_text())
+    fields = ("statement", "verdict", "source", "method", "rechecked", "counterexample")
+    checked = [ledger.Row(**{k: row[k] for k in ("id", *fields)}) for row in saved]
+    assert list(published._theorems(root, checked)) == []
+    (tmp_path / "paper/results").mkdir(parents=True)
+    weak = next(row for row in saved if row["method"].startswith("float to tolerance"))
+    for edited_rows, id in (
+        ([row | {"method": "identity for all G"} if row is weak else row for row in saved], weak["id"]),
+        ([row for row in saved if row["id"] != "zero_sum:grpo"], "zero_sum:grpo"),
+    ):
+        (tmp_path / published.THEOREMS).write_text(json.dumps(edited_rows))
+        assert any(id in complaint for complaint in published._theorems(tmp_path, checked))
 
 
 def test_kept_certificate_knows_that_it_was_edited(entry):
