@@ -1,118 +1,428 @@
-"""Mutants of the estimators and theorems, one changed number or operator each, and who notices.
+"""Mutants of estimators, metrics and theorems, one changed number or operator each, and who notices them.
 
-    python tests/theory/mutants.py symtheory/estimators --sample 20
+    python tests/theory/mutants.py symtheory/estimators                     # goes on where mutants.csv ends
+    python tests/theory/mutants.py symtheory/theory/theorems --sample 60
+    python tests/theory/mutants.py --again                                  # asks about survivors again
+    python tests/theory/mutants.py --report
 
-copies the package, changes one constant, operator, minimum or maximum at a time, and runs the golden tests and
-`prove` on it, each in a fork of a process that holds jax. It prints the mutants that survive both, and the share caught
-with its exact interval. A mutant that changes no number (a message, a law) is not made on purpose, but some are.
+changes one constant, operator, minimum or maximum at a time and asks the quick tests that can see it, then the rows of
+`prove` that name its estimator or theorem (`--again`: slower tests too). One process collects the tests; for
+each mutant a fork of it puts the changed code into the live functions. A mutant is left out only by a rule of
+`left_out`, or by hand in `EQUIVALENT`, with the reason. No file of the package is written.
 """
 
 import argparse
 import ast
-import importlib.util
+import contextlib
+import csv
+import functools
+import hashlib
+import importlib
+import io
+import json
 import os
 import random
-import runpy
-import shutil
+import re
+import resource
 import sys
-import tempfile
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import jax  # noqa: F401  # once, before the forks
+import pytest
 from scipy.stats import binomtest
 
 REPOSITORY = Path(__file__).parents[2]
+FOUND = Path(__file__).with_suffix(".csv")
+HEADER = ("module", "code", "line", "column", "change", "noticed by")
+NOBODY = "nobody"
+LIMIT = 600
+"""CPU seconds of one mutant; one that takes longer counts as noticed by nobody."""
+
 SWAPS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 CALLS = {"minimum": "maximum", "maximum": "minimum"}
+ESTIMATORS, METRICS, THEOREMS = "symtheory/estimators", "symtheory/metrics", "symtheory/theory/theorems"
+TESTS = {
+    ESTIMATORS: ("tests/golden", "tests/test_estimators.py", "symtheory/estimators"),
+    METRICS: ("tests/metrics", "symtheory/metrics", "tests/theory/test_numbers.py"),
+    THEOREMS: ("tests/theory/test_numbers.py", "tests/theory/test_updates.py"),
+}
+"""Quick tests of a folder, all of which run."""
+BY_NAME = ("tests/testing/test_check.py", "tests/theory/test_numbers.py", "tests/metrics")
+"""Quick tests that run for the estimators that a mutant changes."""
+SLOW = ("jit", "jax", "test_check", "conform_names", "direction_field", "expected_slope_agrees")
+"""Words in the names of tests that take about a second, and are asked last."""
+FAMILIES = ("zero_sum", "sure_improvement", "population_objective")
+SOME = ("grpo", "agrae", "agrae_released", "reinforce_pp", "prpo", "two_stage", "opo")
+"""Estimators that use every statistic of a group and batch, for code that serves all of them."""
+
+EQUIVALENT: dict[tuple[str, str], str] = {}
+"""(module, change) -> why no number changes; found by reading."""
 
 
-def mutants(source: str) -> Iterator[tuple[int, str, str]]:
-    """(line, what was changed, source) of every mutant of a module."""
-    for i, node in enumerate(ast.walk(ast.parse(source))):
-        tree = ast.parse(source)
-        twin = list(ast.walk(tree))[i]
-        match twin:
-            case ast.Constant(value=bool() | str()):
+@dataclass(frozen=True)
+class Mutant:
+    """A module of which one expression is changed."""
+
+    module: str
+    code: str
+    """Hash of the unchanged module."""
+    line: int
+    column: int
+    change: str
+    part: str
+    """What the top-level statement that holds the change defines."""
+    source: str
+
+    @property
+    def folder(self) -> str:
+        return str(Path(self.module).parent)
+
+    @property
+    def reason(self) -> str | None:
+        return EQUIVALENT.get((self.module, self.change))
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.module, self.code, str(self.line), str(self.column), self.change
+
+
+def mutants(module: str) -> Iterator[Mutant]:
+    """Every mutant of a module that no rule leaves out."""
+    text = (REPOSITORY / module).read_text()
+    code = hashlib.sha256(text.encode()).hexdigest()[:12]
+    for top, statement in enumerate(ast.parse(text).body):
+        ancestors = dict(_ancestors(statement, ()))
+        for i, node in enumerate(ast.walk(statement)):
+            tree = ast.parse(text)
+            twin = list(ast.walk(tree.body[top]))[i]
+            before = ast.unparse(twin)
+            if left_out(module, node, ancestors[node]) or not change(twin):
                 continue
-            case ast.Constant(value=int() | float() as value):
-                twin.value = value + 1
-                what = f"{value} -> {value + 1}"
-            case ast.BinOp(op=op) if type(op) in SWAPS:
-                twin.op = SWAPS[type(op)]()
-                what = f"{type(op).__name__} -> {type(twin.op).__name__}"
-            case ast.Attribute(attr=name) if name in CALLS:
-                twin.attr = CALLS[name]
-                what = f"{name} -> {CALLS[name]}"
-            case _:
-                continue
-        yield getattr(node, "lineno", 0), what, ast.unparse(tree)
+            what = f"{before} -> {ast.unparse(twin)}"
+            yield Mutant(module, code, node.lineno, node.col_offset, what, name_of(statement), ast.unparse(tree))
 
 
-def caught(root: Path, commands: list[list[str]]) -> str:
-    """The first command that notices the mutant, or nothing; each runs in a fork of this process, which holds jax."""
-    for command in commands:
-        child = os.fork()
-        if not child:
-            os._exit(_exit_status(root, command))
-        if os.waitpid(child, 0)[1]:
-            return command[0]
+def change(node: Any) -> bool:
+    """Change a node in its place; whether there was something to change."""
+    match node:
+        case ast.Constant(value=bool() | str()):
+            return False
+        case ast.Constant(value=int() | float() as value):
+            node.value = value + 1
+        case ast.BinOp(op=op) if type(op) in SWAPS:
+            node.op = SWAPS[type(op)]()
+        case ast.Attribute(attr=name) if name in CALLS:
+            node.attr = CALLS[name]
+        case _:
+            return False
+    return True
+
+
+def left_out(module: str, node: ast.AST, ancestors: tuple[ast.AST, ...]) -> str:
+    """Why a change of this node is no mutant: it changes no number of an estimator, metric or theorem; or nothing."""
+    if module.endswith("estimators/loading.py"):
+        return "finds and imports users' files; holds no number of an estimator"
+    if any(isinstance(a, ast.Raise) for a in ancestors):
+        return "text of an error"
+    match node:
+        case ast.BinOp(ast.Constant(value=0), ast.Mult(), ast.Name(id="size" | "rollouts")):
+            return "0 / n is 0, as 0 * n is, where n counts rollouts, of which there are some"
+        case ast.BinOp(left=ast.Constant(value=str()) | ast.JoinedStr()) | ast.BinOp(right=ast.Constant(value=str())):
+            return "joins texts"
     return ""
 
 
-def _exit_status(root: Path, command: list[str]) -> int:
-    """Run `python -m command` in this process, on the copy."""
-    os.chdir(root)
-    os.environ["XDG_CACHE_HOME"] = str(root / "cache")
-    sys.path.insert(0, str(root))
-    sys.argv = command
-    sys.dont_write_bytecode = True  # two mutants of one size within a second would share compiled code
+def _ancestors(node: ast.AST, above: tuple) -> Iterator[tuple[ast.AST, tuple]]:
+    yield node, above
+    for child in ast.iter_child_nodes(node):
+        yield from _ancestors(child, (*above, node))
+
+
+def name_of(statement: ast.stmt) -> str:
+    """What a top-level statement defines: a function, a class, a constant, or an estimator (`register:NAME`)."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return name
+        case ast.Expr(ast.Call(ast.Name(id="register"), [ast.Constant(value=name), *_])):
+            return f"register:{name}"
+        case ast.Assign([ast.Name(id=name), *_]) | ast.AnnAssign(ast.Name(id=name)):
+            return name
+    return ""
+
+
+_uses: dict[str, set[str]] = {}
+
+
+def users(part: str) -> list[str]:
+    """A part of the package and what calls it, directly or not: functions, and estimators as `register:NAME`."""
+    for path in [] if _uses else [p for folder in TESTS for p in sorted((REPOSITORY / folder).glob("*.py"))]:
+        for statement in ast.parse(path.read_text()).body:
+            names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+            _uses.setdefault(name_of(statement), set()).update(names)
+    found = edge = [part]
+    while edge:
+        edge = [user for user, used in _uses.items() if user not in found and used & set(edge)]
+        found = found + edge
+    return found
+
+
+def estimators_of(mutant: Mutant) -> list[str]:
+    """The registered estimators that a mutant changes, at most three of them."""
+    names = [user.removeprefix("register:") for user in users(mutant.part) if user.startswith("register:")]
+    return [*SOME] if not names or mutant.module.endswith(("/group.py", "/base.py")) else names[:3]
+
+
+def rows_of(mutant: Mutant) -> list[str]:
+    """Rows of `prove` that speak of the theorem or of the estimators that a mutant changes."""
+    from symtheory.theory.theorems import families, theorems
+
+    known = theorems()
+    if mutant.folder == THEOREMS:
+        near = users(mutant.part)
+        each = [f"{family}:{name}" for family in families() if family in near for name in SOME[:3]]
+        return [id for id in near if id in known][:8] + each
+    if mutant.folder == METRICS:
+        return ["population_objective:grpo"]
+    names = estimators_of(mutant)
+    spoken = re.compile(r"`(" + "|".join(names) + r")\b")
+    named = [id for id, t in known.items() if ":" not in id and spoken.search(t.statement)]
+    each = [id for name in names for family in FAMILIES if (id := f"{family}:{name}") in known]
+    return [*each, *named[:4], "one_function_in_every_form"]
+
+
+def tests_of(mutant: Mutant, items: list, slow: bool) -> list:
+    """The collected tests that can see a mutant, the `slow` or the others; those that name its estimators first."""
+    names = estimators_of(mutant) if mutant.folder == ESTIMATORS else []
+    named = re.compile(rf"\[(.*[-:])?({'|'.join(names) or '-'})(-.*)?\]")
+    whole = TESTS[mutant.folder]
+    mine = [i for i in items if i.nodeid.startswith(whole) or named.search(i.nodeid)]
+    mine = [i for i in mine if slow == any(name in i.nodeid for name in SLOW)]
+    return sorted(mine, key=lambda i: not named.search(i.nodeid))
+
+
+class Loop:
+    """A pytest plugin that runs the tests once for each mutant, each time in a fork, and then rows of `prove`."""
+
+    def __init__(self, chosen: list[Mutant], thorough: bool) -> None:
+        self.chosen, self.thorough, self.failed, self.complaint = chosen, thorough, "", ""
+
+    def pytest_runtestloop(self, session) -> bool:
+        for mutant in self.chosen[:1]:
+            unchanged = replace(mutant, source=(REPOSITORY / mutant.module).read_text())
+            if (by := in_fork(lambda: self.noticed(unchanged, session.items))) != NOBODY:  # noqa: B023  # called at once
+                self.complaint = by
+                return True
+        for mutant in self.chosen:
+            by = in_fork(lambda: self.noticed(mutant, session.items))  # noqa: B023  # called at once
+            write(mutant.key, by)
+            print(f"\n{mutant.module}:{mutant.line} {mutant.change}: {by}", file=sys.stderr, flush=True)
+        self.complaint = in_fork(lambda: self.unsound(session.items))
+        return True
+
+    def pytest_runtest_logreport(self, report) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+    def noticed(self, mutant: Mutant, items: list) -> str:
+        """Who notices a mutant first."""
+        rows = rows_of(mutant)
+        put_in_place(mutant)
+        found = self.run(tests_of(mutant, items, slow=False)) or prove(rows)
+        if self.thorough:
+            found = found or self.run(tests_of(mutant, items, slow=True))
+        return found or NOBODY
+
+    def run(self, items: list) -> str:
+        """The first test that fails."""
+        for item, following in zip(items, [*items[1:], None][: len(items)], strict=True):
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                break
+        return self.failed
+
+    def unsound(self, items: list) -> str:
+        """A test or row among those that noticed mutants that fails on the unchanged code too."""
+        found = set(read().values())
+        known = {i.nodeid: i for i in items}
+        return self.run([known[id] for id in known if id in found]) or prove(
+            row[6:] for row in found if row[:6] == "prove "
+        )
+
+
+def prove(ids: Iterable[str]) -> str:
+    """The first row that `symtheory prove` fails, or that is not the published one (which fails without ids)."""
+    from symtheory.cli.prove import run
+
+    if not (ids := tuple(ids)):
+        return ""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        run(ids, format="json", fresh=True)
+    saved = {row["id"]: row for row in json.loads((REPOSITORY / "paper/results/theorems.json").read_text())}
+    for row in json.loads(printed.getvalue()):
+        if not row["rechecked"] or any(
+            row[k] != saved[row["id"]][k] for k in ("verdict", "statement", "counterexample")
+        ):
+            return f"prove {row['id']}"
+    return ""
+
+
+def put_in_place(mutant: Mutant) -> None:
+    """Give the live functions, constants and registered things of a module the changed code."""
+    from symtheory.estimators.base import _registry
+    from symtheory.theory.proofs import FAMILIES, THEOREMS
+
+    old = importlib.import_module(mutant.module.removesuffix(".py").replace("/", "."))
+    kept = [(registry, dict(registry)) for registry in (_registry, THEOREMS, FAMILIES)]
+    _registry.clear()  # a second registration of a name is an error
+    new = {k: v for k, v in vars(old).items() if k.startswith("__")}
+    exec(compile(mutant.source, old.__file__ or "", "exec"), new)
+    for registry, before in kept:
+        made = dict(registry)
+        registry.clear()
+        registry.update(before)
+        for name, thing in made.items():
+            if is_dataclass(thing) and name in before:
+                for field in fields(thing):
+                    if field.name not in ("links", "derive"):
+                        object.__setattr__(before[name], field.name, getattr(thing, field.name))
+    for name, thing in new.items():
+        if not name.startswith("__") and name in vars(old):
+            _replace(old, name, thing)
+    for module in [m for n, m in sys.modules.items() if n.startswith("symtheory")]:
+        for thing in list(vars(module).values()):
+            if isinstance(thing, functools._lru_cache_wrapper):
+                thing.cache_clear()
+
+
+def _replace(holder: Any, name: str, new: Any) -> None:
+    """Put `new` in the place of an attribute: functions and classes keep their identity, other modules see it too."""
+    old = vars(holder)[name]
+    if isinstance(old, property):
+        old, new = old.fget, new.fget
+    plain, changed = getattr(old, "__wrapped__", old), getattr(new, "__wrapped__", new)
+    if isinstance(plain, types.FunctionType) and isinstance(changed, types.FunctionType):
+        if plain.__module__ == changed.__module__:
+            plain.__code__, plain.__defaults__ = changed.__code__, changed.__defaults__
+            plain.__kwdefaults__ = changed.__kwdefaults__
+    elif isinstance(old, type) and isinstance(new, type) and old is not new:
+        for attribute in vars(new):
+            if attribute in vars(old) and callable(getattr(new, attribute, None)):
+                _replace(old, attribute, vars(new)[attribute])
+    elif isinstance(old, dict):
+        if name not in ("_registry", "THEOREMS", "FAMILIES"):
+            old.clear()
+            old.update(new)
+    elif isinstance(old, int | float | str | tuple | list) and old != new:
+        for module in [m for n, m in sys.modules.items() if n.startswith(("symtheory", "tests", "test_"))]:
+            if vars(module).get(name) is old:
+                setattr(module, name, new)
+
+
+def in_fork(task: Callable[[], str]) -> str:
+    """What a task says in a fork of this process."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writer, _quietly(task).encode()[:400])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        said = answer.read()
+    return f"{NOBODY}, killed" if os.waitpid(child, 0)[1] else said
+
+
+def _quietly(task: Callable[[], str]) -> str:
+    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+    os.cpu_count = lambda: 1  # `prove` stays in this process
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    sys.stdout.flush()
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     try:
-        spec = importlib.util.find_spec("symtheory")
-        if not (spec and spec.origin and Path(spec.origin).is_relative_to(root)):
-            sys.exit("the copy is not what is imported")
-        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        return int(bool(end.code))
-    except BaseException:  # a mutant may fail in any way
-        return 1
-    return 0
+        return task()
+    except BaseException as error:  # a mutant may fail in any way
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def read() -> dict[tuple[str, ...], str]:
+    """Who noticed which mutant, by its key."""
+    if not FOUND.exists():
+        return {}
+    with FOUND.open(newline="") as file:
+        return {tuple(row[:-1]): row[-1] for row in list(csv.reader(file))[1:]}
+
+
+def write(key: tuple[str, ...], by: str) -> None:
+    """Append a line at once, so that a run that is cut off has kept what it found."""
+    new = not FOUND.exists()
+    with FOUND.open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([*([HEADER] if new else []), (*key, by)])
+
+
+def tidy(made: Iterable[Mutant]) -> None:
+    """Keep one line for each mutant of the code as it is, in order."""
+    found = read()
+    FOUND.unlink(missing_ok=True)
+    for mutant in made:
+        if mutant.key in found:
+            write(mutant.key, found[mutant.key])
+
+
+def modules(places: Iterable[str]) -> list[str]:
+    """Modules of folders and files, relative to the repository."""
+    paths = [p for place in places for p in (sorted(Path(place).glob("*.py")) or [Path(place)])]
+    return [p.as_posix() for p in paths if p.name != "__init__.py"]
+
+
+def report(made: Iterable[Mutant]) -> None:
+    """The share caught in each folder with its exact interval, the survivors, and the equivalents."""
+    found, asked, equivalent = read(), {}, []
+    for mutant in made:
+        if mutant.reason:
+            equivalent.append(mutant)
+        elif mutant.key in found:
+            asked.setdefault(mutant.folder, []).append(mutant)
+    for folder, mine in asked.items():
+        survivors = [m for m in mine if found[m.key].startswith(NOBODY)]
+        caught, by_prove = len(mine) - len(survivors), sum(found[m.key].startswith("prove") for m in mine)
+        share = binomtest(caught, len(mine)).proportion_ci(0.95)
+        print(
+            f"{folder}: {caught} of {len(mine)} caught ({by_prove} of them by `prove` alone of what was asked),",
+            end=" ",
+        )
+        print(f"{caught / len(mine):.1%}, exact 95% interval {share.low:.1%} to {share.high:.1%}")
+        for m in survivors:
+            print(f"  survives: {m.module}:{m.line} {m.change} ({found[m.key]})")
+    for m in equivalent:
+        print(f"equivalent: {m.module}:{m.line} {m.change}: {m.reason}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--sample", type=int, default=10)
+    parser.add_argument("places", nargs="*", default=[*TESTS], help="folders and modules")
+    parser.add_argument("--sample", type=int, help="so many mutants, drawn with --seed")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ids", nargs="*", default=[], help="rows of prove to ask for; all by default")
+    parser.add_argument("--again", action="store_true", help="ask again about mutants that survived")
+    parser.add_argument("--report", action="store_true", help="ask nothing, print what was found")
     options = parser.parse_args()
-    files = [p for p in sorted((REPOSITORY / options.folder).glob("*.py")) if p.name not in ("__init__.py", "base.py")]
-    made = [(p, *m) for p in files for m in mutants(p.read_text())]
-    chosen = random.Random(options.seed).sample(made, min(options.sample, len(made)))
-    quick = ["pytest", "-q", "-x", "tests/golden", "tests/test_estimators.py", "-p", "no:cacheprovider", "-n", "0"]
-    proofs = ["symtheory", "prove", *options.ids, "--format", "json"]
-    survivors = []
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch) / "copy"
-        ignore = shutil.ignore_patterns(".git", ".venv", "__pycache__", "*.nc", "*.png")
-        shutil.copytree(REPOSITORY, root, ignore=ignore, symlinks=True)
-        if by := caught(root, [quick, proofs]):
-            sys.exit(f"{by} fails on the unchanged code, so it tells nothing of mutants")
-        for path, line, what, source in chosen:
-            copy = root / path.relative_to(REPOSITORY)
-            original = copy.read_text()
-            copy.write_text(source)
-            by = caught(root, [quick, proofs])
-            copy.write_text(original)
-            print(f"{path.name}:{line} {what}: {by or 'SURVIVES'}", flush=True)
-            survivors += [] if by else [f"{path.name}:{line} {what}"]
-    total = f"{len(chosen) - len(survivors)} of {len(chosen)} caught (of {len(made)} mutants)"
-    interval = binomtest(len(chosen) - len(survivors), len(chosen)).proportion_ci(0.95)
-    print(f"share caught, exact 95% interval: {interval.low:.3f} to {interval.high:.3f}")
-    print(f"{total}; survivors: {survivors or 'none'}")
+    os.chdir(REPOSITORY)
+    made = [m for module in modules(options.places) for m in mutants(module)]
+    if options.report:
+        return report(made)
+    found = read()
+    chosen = random.Random(options.seed).sample(made, min(options.sample, len(made))) if options.sample else made
+    survived = [m for m in chosen if found.get(m.key, "").startswith(NOBODY)]
+    chosen = survived if options.again else [m for m in chosen if m.key not in found]
+    loop = Loop([m for m in chosen if not m.reason], thorough=options.again)
+    paths = dict.fromkeys(path for folder in TESTS for path in TESTS[folder] + BY_NAME)
+    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *paths], plugins=[loop])
+    if loop.complaint:
+        sys.exit(f"{loop.complaint} fails on the unchanged code, so it tells nothing of mutants")
+    tidy([m for module in modules(TESTS) for m in mutants(module)])
+    report(made)
 
 
 if __name__ == "__main__":
