@@ -292,11 +292,11 @@ def _measured_row(claim: Claim, findings: Iterable[Finding]) -> Row:
         method = f"experiment ({', '.join(claim.experiment)}): none has run"
         return Row(claim.id, claim.statement, "open", claim.source, method, False, {}, pending=True)
     verdicts = {f.verdict for f in findings}
-    lines = (f"{f.world}: {told(f)}, `{f.command}`{in_other_settings(f.elsewhere)}" for f in findings)
+    lines = (f"{f.world}: {told(f)}, `{f.command}`.{in_other_settings(f.elsewhere)}" for f in findings)
     verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the world"
     cells = [cell for f in findings for cell in f.cells.values()]
     wrong = [f"NOT RE-CHECKED: {fault}" for cell in cells if (fault := contradiction(cell))]
-    return Row(claim.id, claim.statement, verdict, claim.source, "; ".join([*lines, *wrong]), not wrong, {})
+    return Row(claim.id, claim.statement, verdict, claim.source, " ".join([*lines, *wrong]), not wrong, {})
 
 
 def judge_study(study: xr.Dataset, world: str, measures: Sequence[Measure] = MEASURES) -> dict[str, dict[str, Cell]]:

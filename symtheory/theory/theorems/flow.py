@@ -254,8 +254,9 @@ CLOCKS = {
 
 @theorem("Fig. 5 of arXiv:2602.05548 in the mean field of two behaviours")
 def two_arm_clocks() -> Proof:
-    """One correct, one wrong arm: time is 2 sinh(z/2) for GRPO, z + sinh z RLOO, 2u + ln((u-1)/(u+1)) Hard, u = sqrt(1
-    + e^z), mirrored Easy.
+    """With one correct and one wrong behaviour and z = logit P, the time of the flow at large G is 2 sinh(z/2) under
+    GRPO, z + sinh z under RLOO, and 2u + ln((u-1)/(u+1)), u = sqrt(1 + e^z), under Hard-Focused; Easy-Focused has minus
+    this at -z.
     """
     trials = tuple(
         ("antiderivative", {"objective": clock, "slope": f"1/(2*({slope})*P^2*Q^2)"})
@@ -276,8 +277,8 @@ EASY_THRESHOLDS = {"2": "none", "3": "none", "4": "none", "5": "0.852", "8": "0.
 
 @theorem("Figs. 4, 5 of arXiv:2602.05548 in the mean field")
 def focus_beats_grpo_only_at_one_end() -> Proof:
-    """Easy-Focused improves a prompt faster than GRPO, and Hard-Focused another: iff P > 3/4 and iff P < 1/4, as
-    `easy_focused: A+ = grpo.A+ / (2 sqrt(1 - p))` and `hard_focused: A+ = grpo.A+ / (2 sqrt(p))`, for large G.
+    """For large G Easy-Focused improves a prompt faster than GRPO iff P > 3/4, and Hard-Focused iff P < 1/4, as
+    `easy_focused: A+ = grpo.A+ / (2 sqrt(1 - p))` and `hard_focused: A+ = grpo.A+ / (2 sqrt(p))`.
 
     At finite G the coefficients of the difference change sign at most once, so there is at most one threshold: none up
     to G = 4.
@@ -307,8 +308,9 @@ INDICES = {
 
 @theorem("Fig. 9 of arXiv:2602.05548: loss of hard prompts, in a scalar model of two prompts")
 def stability_indices() -> Proof:
-    """R = d_(G-1)/d_0 is 1 for GRPO, RLOO, NSR; beta NegDom; 1/beta PosDom; sqrt(G-1) Easy; its inverse Hard; 1/s
-    ASS. (Losing the hard prompt attracts if R > R*, repels if R < R*; R = R* decides nothing.)
+    """R = d_(G-1)/d_0 is 1 for GRPO, RLOO and NSR, beta for Negative-Dominant, 1/beta for Positive-Dominant, sqrt(G-1)
+    for Easy-Focused, 1/sqrt(G-1) for Hard-Focused, and 1/s for ASS. (Losing the hard prompt attracts if R > R* and
+    repels if R < R*; R = R* is undecided.)
     """
     return Proof("exact", "every G to 200", named=(("ends_of_the_weight", {"forms": INDICES}),))
 

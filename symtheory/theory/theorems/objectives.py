@@ -158,8 +158,8 @@ FINITE: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @theorem("arXiv:2510.13651, 2602.02710, 2504.11343")
 def exact_finite_slopes() -> Proof:
-    """F'_G at every G: 1 for RLOO, PSR, NSR; (G-1)/G Dr.GRPO; (1-Q^G)/P RAFT; that - Q^(G-1) MaxRL; 2-Q^(G-1)-P^(G-1)
-    Rej.
+    """F'_G at every G is 1 for RLOO, PSR and NSR, (G-1)/G for Dr.GRPO, (1-Q^G)/P for RAFT, (1-Q^G)/P - Q^(G-1) for
+    MaxRL, and 2 - Q^(G-1) - P^(G-1) for Reinforce-Rej.
     """
     return Proof(
         "exact",
