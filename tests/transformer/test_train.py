@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import textwrap
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,35 +18,47 @@ from symtheory.dynamics.sampled import State
 from symtheory.transformer import model, task, train
 
 
-def collected(tiny, name, update, key=0):
-    asked, config, params = tiny
+@partial(jax.jit, static_argnames=("asked", "config", "names", "update"))
+def collect(key, params, index, *, asked, config, names, update):
+    """Rollouts on the first four prompts, with the advantages of the estimator that `index` chooses."""
     prompts = task.pick(asked.prompts(), slice(4))
-    advantage = advantage_of([estimators.get(name)], jnp.asarray(0))
-    return jax.jit(lambda key, params: train.collect(key, params, config, asked, prompts, advantage, update)[0])(
-        jax.random.key(key), params
-    )
+    advantage = advantage_of([estimators.get(name) for name in names], index)
+    return train.collect(key, params, config, asked, prompts, advantage, update)[0]
 
 
-@pytest.mark.parametrize("name", ["grpo", "agrae_released"])
+def collected(tiny, update, name="grpo", names=("grpo",)):
+    asked, config, params = tiny
+    how = dict(asked=asked, config=config, names=names, update=update)
+    return collect(jax.random.key(0), params, names.index(name), **how)
+
+
+@partial(jax.jit, static_argnames="config")
+def by_hand(params, rollouts, config):
+    """-(1/B) sum_i A_i (1/|o_i|) sum_t grad log pi(o_it), with every rollout differentiated by itself."""
+
+    def log_likelihood(params, prompt, completion):
+        logits, _ = model.apply(params, config, jnp.concatenate([prompt, completion])[None])
+        chosen = jax.nn.log_softmax(logits[0])[len(prompt) - 1 : -1]
+        return chosen[jnp.arange(len(completion)), completion].mean()
+
+    each = jax.vmap(jax.grad(log_likelihood), (None, 0, 0))(params, rollouts.prompts, rollouts.completions)
+    return jax.tree.map(lambda g: -jnp.tensordot(rollouts.advantage, g, 1) / len(rollouts.advantage), each)
+
+
+FINE_TUNED = ("grpo", "agrae_released")
+
+
+@pytest.mark.parametrize("name", FINE_TUNED)
 def test_eq4_gradient_of_the_loss_is_that_of_reweighted_fine_tuning(tiny, name):
-    """(1/B) sum_i A_i (1/|o_i|) sum_t grad log pi(o_it), with every rollout differentiated by itself."""
     asked, config, params = tiny
     update = train.Update(batch=4, mini_batches=1)
     with jax.enable_x64(True):
         config = dataclasses.replace(config, dtype="float64")
         params = jax.tree.map(lambda x: x.astype(jnp.float64), params)
-        rollouts = collected((asked, config, params), name, update)
-        gradient = gradient_of(config, update)(params, rollouts)
-
-        def log_likelihood(params, prompt, completion):
-            logits, _ = model.apply(params, config, jnp.concatenate([prompt, completion])[None])
-            chosen = jax.nn.log_softmax(logits[0])[len(prompt) - 1 : -1]
-            return chosen[jnp.arange(len(completion)), completion].mean()
-
-        each = jax.jit(jax.vmap(jax.grad(log_likelihood), (None, 0, 0)))(params, rollouts.prompts, rollouts.completions)
-        by_hand = jax.tree.map(lambda g: -jnp.tensordot(rollouts.advantage, g, 1) / len(rollouts.advantage), each)
-        assert max(jnp.abs(g).max() for g in jax.tree.leaves(gradient)) > 1e-3
-        for ours, theirs in zip(jax.tree.leaves(gradient), jax.tree.leaves(by_hand), strict=True):
+        rollouts = collected((asked, config, params), update, name, FINE_TUNED)
+        gradient, expected = gradient_of(params, rollouts, config, update), by_hand(params, rollouts, config)
+        assert max(np.abs(g).max() for g in jax.tree.leaves(gradient)) > 1e-3
+        for ours, theirs in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
 
 
@@ -60,21 +73,25 @@ def test_mean_of_many_updates_is_the_expected_update(tiny):
         rollouts, _ = train.collect(key, params, config, asked, prompts, advantage, update)
         return -jax.grad(train.objective)(params, config, rollouts, update)["head"]
 
-    many = jax.jit(lambda keys: jax.lax.map(gradient, keys, batch_size=500))(jax.random.split(jax.random.key(0), draws))
-
     def success(params):
         return train.observe(params, config, asked, prompts).success[0]
 
-    reached, uphill = jax.jit(jax.value_and_grad(success))(params)
-    expected = slope(estimators.get("grpo"), update.group_size, reached[None]) * uphill["head"]
+    @jax.jit
+    def both_roads(key, params):
+        reached, uphill = jax.value_and_grad(success)(params)
+        expected = slope(estimators.get("grpo"), update.group_size, reached[None]) * uphill["head"]
+        return jax.lax.map(gradient, jax.random.split(key, draws), batch_size=500), expected
+
+    many, expected = map(np.asarray, both_roads(jax.random.key(0), params))
     error = (many.mean(0) - expected) / (many.std(0) / np.sqrt(draws))
     assert np.sqrt((error**2).mean()) < 1.6  # about 1 for 32 correlated entries; a wrong constant gives tens
-    assert jnp.abs(expected).max() / (many.std(0) / np.sqrt(draws)).max() > 10
+    assert np.abs(expected).max() / (many.std(0) / np.sqrt(draws)).max() > 10
 
 
-def gradient_of(config, update):
-    """(parameters, rollouts) -> gradient of the loss"""
-    return jax.jit(lambda params, rollouts: jax.grad(train.objective)(params, config, rollouts, update))
+@partial(jax.jit, static_argnames=("config", "update"))
+def gradient_of(params, rollouts, config, update):
+    """Gradient of the loss."""
+    return jax.grad(train.objective)(params, config, rollouts, update)
 
 
 def stepped(tiny, update, name="grpo", base=None):
@@ -91,16 +108,18 @@ def test_one_sgd_step_is_minus_the_gradient_times_the_rate(tiny):
     update = train.Update(batch=8, mini_batches=1, optimizer="sgd", learning_rate=0.1)
     state, info = stepped(tiny, update)
     moved = jax.tree.map(lambda new, old: (old - new) / 0.1, state.params, params)
-    # the same keys as in `step`, whose batch is all eight prompts in another order
-    key_prompts, key_rollouts = jax.random.split(jax.random.key(1))
-    order = jax.random.choice(key_prompts, 8, (8,), replace=False)
-    advantage = advantage_of([estimators.get("grpo")], jnp.asarray(0))
-    prompts = task.pick(asked.prompts(), order)
-    collect = jax.jit(lambda key: train.collect(key, params, config, asked, prompts, advantage, update)[0])
-    rollouts = collect(key_rollouts)
-    for by_step, gradient in zip(
-        jax.tree.leaves(moved), jax.tree.leaves(gradient_of(config, update)(params, rollouts)), strict=True
-    ):
+
+    @jax.jit
+    def gradient_of_the_batch(key):
+        """With the same keys as in `step`, whose batch is all eight prompts in another order."""
+        key_prompts, key_rollouts = jax.random.split(key)
+        prompts = task.pick(asked.prompts(), jax.random.choice(key_prompts, 8, (8,), replace=False))
+        advantage = advantage_of([estimators.get("grpo")], 0)
+        rollouts, _ = train.collect(key_rollouts, params, config, asked, prompts, advantage, update)
+        return jax.grad(train.objective)(params, config, rollouts, update)
+
+    gradients = gradient_of_the_batch(jax.random.key(1))
+    for by_step, gradient in zip(jax.tree.leaves(moved), jax.tree.leaves(gradients), strict=True):
         np.testing.assert_allclose(by_step, gradient, atol=1e-5)  # parameters of order 1 in float32, divided by 0.1
     assert abs(info.imbalance) < 1e-5
     assert 0 < info.correct < 1
@@ -108,16 +127,16 @@ def test_one_sgd_step_is_minus_the_gradient_times_the_rate(tiny):
 
 def test_the_first_pass_is_on_policy_and_later_ones_are_clipped(tiny):
     update = train.Update(batch=4, mini_batches=2)
-    rollouts = collected(tiny, "grpo", update)
+    rollouts = collected(tiny, update)
     _, config, params = tiny
-    on_policy = gradient_of(config, update)(params, rollouts._replace(old_log_prob=None))
-    as_recorded = gradient_of(config, update)(params, rollouts)
+    on_policy = gradient_of(params, rollouts._replace(old_log_prob=None), config, update)
+    as_recorded = gradient_of(params, rollouts, config, update)
     for a, b in zip(jax.tree.leaves(on_policy), jax.tree.leaves(as_recorded), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     stale = rollouts._replace(old_log_prob=rollouts.old_log_prob - 1)  # every ratio is e: beyond the clip
-    up = jnp.where(rollouts.advantage > 0, rollouts.advantage, 0)
-    clipped = gradient_of(config, update)(params, stale._replace(advantage=up))
-    assert all((g == 0).all() for g in jax.tree.leaves(clipped))
+    up = np.maximum(rollouts.advantage, 0)
+    clipped = gradient_of(params, stale._replace(advantage=up), config, update)
+    assert all((np.asarray(g) == 0).all() for g in jax.tree.leaves(clipped))
 
 
 def test_mini_batches_and_epochs_take_as_many_optimiser_steps(tiny):
@@ -140,14 +159,18 @@ def test_the_kl_term_pulls_towards_the_base_policy(tiny):
     assert divergence(with_kl[0].params) < divergence(params) < divergence(without[0].params) + 0.01
 
 
+@partial(jax.jit, static_argnames=("config", "update"))
+def objective(params, rollouts, config, update):
+    return train.objective(params, config, rollouts, update)
+
+
 @pytest.mark.parametrize("aggregation", ["token-mean", "sequence-sum", "dr-grpo"])
 def test_rules_of_aggregation_differ_by_a_factor_at_equal_lengths(tiny, aggregation):
     _, config, params = tiny
     update = train.Update(batch=4, mini_batches=1)
-    rollouts = collected(tiny, "grpo", update)
+    rollouts = collected(tiny, update)
     reference, value = (
-        jax.jit(lambda p, u=u: train.objective(p, config, rollouts, u))(params)
-        for u in (update, dataclasses.replace(update, aggregation=aggregation))
+        objective(params, rollouts, config, u) for u in (update, dataclasses.replace(update, aggregation=aggregation))
     )
     np.testing.assert_allclose(value, reference * (2 if aggregation == "sequence-sum" else 1), rtol=1e-5, atol=1e-7)
 
@@ -191,14 +214,13 @@ def test_pretraining_teaches(tiny):
     asked, config, _ = tiny
     prompts = asked.prompts()
 
-    def competence(steps):
-        def trained(key):
-            params = train.pretrain(key, config, asked, prompts, steps, 64, 1e-2)
-            return train.observe(params, config, asked, prompts).success.mean()
+    @jax.jit
+    def competences(key):
+        taught = [train.pretrain(key, config, asked, prompts, steps, 64, 1e-2) for steps in (0, 200)]
+        return [train.observe(params, config, asked, prompts).success.mean() for params in taught]
 
-        return jax.jit(trained)(jax.random.key(0))
-
-    assert competence(200) > competence(0) + 0.1
+    before, after = competences(jax.random.key(0))
+    assert after > before + 0.1
 
 
 def test_exact_observation_agrees_with_samples(tiny):
