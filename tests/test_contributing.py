@@ -19,7 +19,7 @@ FILES = dict(re.findall(r"This is `(symtheory/[\w/]+\.py)`:\n\n```python\n(.*?)`
 def house(tmp_path_factory):
     """A copy of the package with the three files of the recipes."""
     root = tmp_path_factory.mktemp("house")
-    shutil.copytree(Path(symtheory.__file__).parent, root / "symtheory", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(symtheory.__file__).parent, root / "symtheory")  # with compiled modules, which Python checks
     for path, text in FILES.items():
         assert not (root / path).exists()
         (root / path).write_text(text, encoding="utf-8")
