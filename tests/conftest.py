@@ -6,6 +6,7 @@ for all workers and for the next run: reading one back takes half the time of co
 inherit both.
 """
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -23,8 +24,11 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 import jax
 import pytest
 from hypothesis import settings
+from jax._src.interpreters import mlir
 
 jax.config.update("jax_enable_x64", True)
+# jax makes a context of MLIR for every program, which takes a quarter of the time of a small one; tests share one
+mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
 

@@ -25,6 +25,11 @@ success, entropy, enumerate_leaves = jax.jit(Tree.success), jax.jit(Tree.entropy
 sample = jax.jit(Tree.sample, static_argnums=3)
 
 
+def made(seed, success, **options):
+    """A tree, made in one program."""
+    return jax.jit(lambda key: make_tree(key, success, **options))(jax.random.key(seed))
+
+
 @pytest.fixture(autouse=True)
 def _x64():
     with jax.enable_x64(True):
@@ -34,7 +39,7 @@ def _x64():
 @pytest.fixture(params=KINDS)
 def world(request):
     with jax.enable_x64(True):
-        return make_tree(jax.random.key(3), SUCCESS, **KINDS[request.param])
+        return made(3, SUCCESS, **KINDS[request.param])
 
 
 def moved(world):
@@ -92,7 +97,7 @@ def test_sampled_leaves_follow_the_policy(world):
 @pytest.mark.parametrize(("name", "formatted"), [("nsr", None), ("agrae", None), ("agrae", 0.5)])
 def test_expected_update_equals_enumeration_of_all_groups(name, formatted):
     """Every ordered group of 4 among 8 leaves, with its probability and its gradient: no sampling on either road."""
-    world = make_tree(jax.random.key(5), [0.3], depth=3, branching=2, density=0.3, formatted=formatted)
+    world = made(5, [0.3], depth=3, branching=2, density=0.3, formatted=formatted)
     params, estimator, size = world.init(), estimators.get(name), 4
     groups = jnp.array(list(itertools.product(range(8), repeat=size)))[:, None, :]
     advantage = advantage_of([estimator], 0)
@@ -131,62 +136,71 @@ def test_expected_update_is_the_mean_of_sampled_ones():
 def test_token_mean_and_sequence_mean_differ_only_when_lengths_do():
     grpo, sgd = advantage_of([estimators.get("grpo")], 0), optax.sgd(1.0)
 
-    def change(tokens, aggregation):
-        world = make_tree(jax.random.key(1), [0.5, 0.3], depth=3, branching=2, density=0.4, tokens=tokens)
+    @jax.jit
+    def changes(world):
+        """By the mean over tokens, the mean over sequences, and the sum."""
         state = State(world.init(), sgd.init(world.init()))
-        step = jax.jit(lambda s: sampled.step(jax.random.key(2), s, world, grpo, sgd, Update(aggregation=aggregation)))
-        return step(state)[0].params - state.params
+        updates = [Update(aggregation=how) for how in ("token-mean", "sequence-mean", "sequence-sum")]
+        steps = [sampled.step(jax.random.key(2), state, world, grpo, sgd, update)[0] for update in updates]
+        return [after.params - state.params for after in steps]
 
     for unequal, tokens in ((False, (2, 2)), (True, (1, 9))):
-        token, sequence = change(tokens, "token-mean"), change(tokens, "sequence-mean")
-        assert (jnp.abs(token - sequence).max() > 1e-3) == unequal
-    np.testing.assert_allclose(change((2, 2), "sequence-mean"), change((2, 2), "sequence-sum") / 6, atol=1e-14)
+        world = made(1, [0.5, 0.3], depth=3, branching=2, density=0.4, tokens=tokens)
+        token, sequence, total = map(np.asarray, changes(world))
+        assert (np.abs(token - sequence).max() > 1e-3) == unequal
+        if not unequal:
+            np.testing.assert_allclose(sequence, total / 6, atol=1e-14)
 
 
 def test_token_mean_breaks_the_zero_sum_at_the_root_by_length():
     """The weight through the root is G Cov(length share, A): zero for equal lengths only (1.12 of the theory)."""
-    world = make_tree(jax.random.key(1), [0.5], depth=3, branching=2, density=0.4, tokens=(1, 9))
-    rollouts = sample(world, jax.random.key(2), world.init(), 8)
-    a = advantage_of([estimators.get("grpo")], 0)(world.reward(rollouts))
-    assert jnp.abs(a.sum()) < 1e-12
-    assert jnp.abs((a * sampled.token_share(world, rollouts, "sequence-mean")).sum()) > 1e-3
-    assert jnp.abs((a * sampled.token_share(world, rollouts, "token-mean")).sum()) < 1e-12
+    world = made(1, [0.5], depth=3, branching=2, density=0.4, tokens=(1, 9))
+
+    @jax.jit
+    def weights(key):
+        """Advantages, and their shares in the mean over sequences and over tokens."""
+        rollouts = world.sample(key, world.init(), 8)
+        a = advantage_of([estimators.get("grpo")], 0)(world.reward(rollouts))
+        return a, *(a * sampled.token_share(world, rollouts, of) for of in ("sequence-mean", "token-mean"))
+
+    plain, sequence, token = (abs(float(a.sum())) for a in weights(jax.random.key(2)))
+    assert plain < 1e-12
+    assert sequence > 1e-3
+    assert token < 1e-12
 
 
 def test_graded_rewards_are_tenths_for_accuracy_and_the_rest_for_format():
-    world = make_tree(jax.random.key(0), [0.3], depth=3, branching=3, formatted=0.5)
-    rewards = world.reward(jnp.arange(27)[None])[0]
+    world = made(0, [0.3], depth=3, branching=3, formatted=0.5)
+    rewards = jax.jit(world.reward)(np.arange(27)[None])[0]
     assert set(np.asarray(rewards).tolist()) == {0.0, 0.9, 1.0}
     np.testing.assert_array_equal(rewards == 1, world.correct[0])
 
 
 def test_mistakes_fall_where_they_are_asked_for():
-    early = make_tree(jax.random.key(0), [0.3] * 20, depth=3, branching=3, density=0.4, mistakes=(1, 1))
+    early = made(0, [0.3] * 20, depth=3, branching=3, density=0.4, mistakes=(1, 1))
     blocks = np.asarray(early.correct).reshape(20, 3, 9)
     assert (blocks.all(-1) | ~blocks.any(-1)).all()  # a first step decides everything
-    late = make_tree(jax.random.key(0), [0.3] * 20, depth=3, branching=3, density=0.4, mistakes=(3, 3))
+    late = made(0, [0.3] * 20, depth=3, branching=3, density=0.4, mistakes=(3, 3))
     assert not np.asarray(late.correct).reshape(20, 3, 9).all(-1).any()
 
 
 def test_decoys_hold_wrong_mass_and_no_solution():
-    plain, decoyed = (
-        make_tree(jax.random.key(2), [0.1] * 10, density=0.2, decoys=d, decoy_pull=6.0) for d in (0.0, 0.3)
-    )
+    plain, decoyed = (made(2, [0.1] * 10, density=0.2, decoys=d, decoy_pull=6.0) for d in (0.0, 0.3))
     assert (plain.correct == decoyed.correct).all()
     assert entropy(decoyed, decoyed.init()).mean() < entropy(plain, plain.init()).mean() - 0.2
 
 
 def test_a_ragged_tree_never_ends_in_a_missing_child():
-    world = make_tree(jax.random.key(2), [0.3] * 10, ragged=True)
+    world = made(2, [0.3] * 10, ragged=True)
     mass = np.exp(enumerate_leaves(world, world.init()))
     assert (mass == 0).mean() > 0.3
     assert (np.take_along_axis(mass, np.asarray(sample(world, jax.random.key(0), world.init(), 500)), -1) > 0).all()
 
 
 def test_rare_solutions_are_the_less_likely_half():
-    world = make_tree(jax.random.key(2), [0.3] * 5, density=0.3)
-    mass, rare = np.exp(enumerate_leaves(world, world.init())), np.asarray(world.rare())
-    for q in range(5):
+    world = made(2, [0.3] * 10, density=0.3)
+    mass, rare = np.exp(enumerate_leaves(world, world.init())), np.asarray(jax.jit(Tree.rare)(world))
+    for q in range(10):
         common = np.asarray(world.correct[q]) & ~rare[q]
         assert mass[q][rare[q]].max() <= mass[q][common].min()
         assert abs(rare[q].sum() - common.sum()) <= 1
@@ -195,10 +209,10 @@ def test_rare_solutions_are_the_less_likely_half():
 def explicit_of(hashed: HashedTree):
     """The enumerable tree that a hashed one stands for."""
     nodes = (hashed.branching**hashed.depth - 1) // (hashed.branching - 1)
-    logits = hashed.logits[:, hashed.slot(jnp.arange(nodes))]
-    correct = (jnp.arange(hashed.branching**hashed.depth)[:, None] == hashed.solutions[:, None, :]).any(-1)
-    world = make_tree(jax.random.key(0), [0.5], depth=hashed.depth, branching=hashed.branching)
-    return replace(world, logits=logits, correct=correct)
+    logits = hashed.logits[:, jax.jit(hashed.slot)(np.arange(nodes))]
+    correct = (np.arange(hashed.branching**hashed.depth)[:, None] == np.asarray(hashed.solutions)[:, None, :]).any(-1)
+    world = made(0, [0.5], depth=hashed.depth, branching=hashed.branching)
+    return replace(world, logits=logits, correct=jnp.asarray(correct))
 
 
 def test_a_hashed_tree_is_the_tree_it_stands_for():
