@@ -98,30 +98,19 @@ def _(InputError, code, plane_lab, estimator, estimators, mo, omega, page, place
 
 
 @app.cell
-def _(InputError, code, estimator, mo, lab):
+def _(code, estimator, lab, mo):
     mo.stop(estimator is None)
     with mo.status.spinner("testing the laws"):
-        try:
-            _laws = lab.law_table(lab.laws(estimator))
-        except InputError as error:
-            _laws = str(error)
-        except Exception as error:
-            _laws = lab.where(code, error)
+        _laws = lab.told(code, lambda: lab.law_table(lab.laws(estimator)))
     mo.md(f"### Laws\n\n{_laws}")
     return
 
 
 @app.cell
-def _(InputError, code, estimator, mo, lab):
+def _(code, estimator, lab, mo):
     mo.stop(estimator is None)
     with mo.status.spinner("deriving closed forms"):
-        try:
-            _forms = "\n".join(f"| {name} | ${tex}$ |" for name, tex in lab.closed_forms(estimator))
-            _forms = f"| quantity | K correct and F wrong of G |\n|---|---|\n{_forms}"
-        except InputError as error:
-            _forms = str(error)
-        except Exception as error:
-            _forms = lab.where(code, error)
+        _forms = lab.told(code, lambda: lab.form_table(lab.closed_forms(estimator)))
     mo.md(f"### Closed forms\n\n{_forms}")
     return
 

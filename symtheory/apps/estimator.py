@@ -4,6 +4,7 @@ The lines are Python and are executed as such: this is for one's own code on one
 """
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,16 @@ def where(code: str, error: BaseException) -> str:
     return f"{at}{type(error).__name__}: {error}"
 
 
+def told(code: str, compute: Callable[[], str]) -> str:
+    """The Markdown that `compute` gives, or what stopped it: typed code may fail on some groups only."""
+    try:
+        return compute()
+    except InputError as error:
+        return str(error)
+    except Exception as error:
+        return where(code, error)
+
+
 def laws(estimator: Estimator, examples: int = 30) -> Report:
     """Which laws the estimator obeys, see `symtheory check`."""
     return check_estimator(estimator, examples=examples)
@@ -97,6 +108,12 @@ def laws(estimator: Estimator, examples: int = 30) -> Report:
 def closed_forms(estimator: Estimator) -> list[tuple[str, str]]:
     """Quantity and LaTeX of what sympy derives, as `symtheory prove --derive`; `InputError` where it cannot."""
     return [(name, as_tex(form)) for name, form in derive(estimator).forms]
+
+
+def form_table(forms: list[tuple[str, str]]) -> str:
+    """Markdown: each quantity with its closed form."""
+    rows = (f"| {name} | ${tex}$ |" for name, tex in forms)
+    return "\n".join(["| quantity | K correct and F wrong of G |", "|---|---|", *rows])
 
 
 def law_table(report: Report) -> str:

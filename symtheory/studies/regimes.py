@@ -24,6 +24,7 @@ from ..dynamics import Band, Regime, Solved, Update, Verifier, advantage_of, tra
 from ..errors import InputError
 from ..metrics.passk import pass_at_k
 from ..worlds import make_bandit, make_tree
+from .populations import many_hard_some_easy
 
 G = 8
 KS = (1, 16)
@@ -74,10 +75,8 @@ RATES = {"bandit": 3.0, "tree": 3.0}
 
 
 def make_world(name: str, key, prompts: int) -> Any:
-    """Prompts whose difficulty covers the quantiles of Beta(0.6, 1.2), with 16 shared parameters."""
-    from scipy.stats import beta
-
-    success = np.clip(beta.ppf((np.arange(prompts) + 0.5) / prompts, 0.6, 1.2), 2e-3, 0.98)
+    """`many_hard_some_easy` prompts, with 16 shared parameters."""
+    success = many_hard_some_easy(prompts)
     if name == "bandit":
         return make_bandit(key, success, trajectories=64, correct=8, features=16, feature_noise=2.0)
     return make_tree(key, success, depth=3, branching=4, density=0.12, features=16)

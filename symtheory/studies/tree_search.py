@@ -26,6 +26,7 @@ from ..estimators.group import Array
 from ..metrics.passk import pass_at_k
 from ..worlds import group_sources, make_tree
 from ..worlds.tree import Tree
+from .populations import many_hard_some_easy
 
 SOURCES: dict[str, Callable] = {
     "independent": group_sources.independent,
@@ -70,11 +71,8 @@ class Config:
 
 
 def population(key, config: Config):
-    """Trees whose difficulty covers the quantiles of Beta(0.6, 1.2): many hard prompts, some easy ones."""
-    from scipy.stats import beta
-
-    quantiles = (np.arange(config.prompts) + 0.5) / config.prompts
-    success = np.clip(beta.ppf(quantiles, 0.6, 1.2), 2e-3, 0.98)
+    """Trees of `many_hard_some_easy` prompts."""
+    success = many_hard_some_easy(config.prompts)
     return make_tree(key, success, depth=config.depth, branching=config.branching, density=config.density)
 
 

@@ -10,7 +10,7 @@ from symtheory.audit import audit, read
 from symtheory.errors import InputError
 
 from .shapes import by_group, by_step, lines
-from .test_wild import GRPO, RIGHT, RUN, row, table
+from .test_wild import GRPO, RIGHT, RUN, row, table, understood
 
 GROUPS = by_group(RUN)
 
@@ -151,14 +151,7 @@ def weighted_values(folder):
 def test_numbers_and_names_are_put_in_order(tmp_path, shape, right):
     shape(tmp_path)
     report = audit(read(tmp_path))
-    nearest = report["identification"]
-    found = {
-        "groups": report["groups"],
-        "sizes": report["group_sizes"],
-        "success": report["success"],
-        "skipped": report["skipped_rows"],
-        "estimator": nearest["name"] if nearest and nearest["equal"] else None,
-    }
+    found = understood(report)
     assert {key: found[key] for key in right} == right
     assert {r["step"] for r in report["per_step"]} == set(by_step(RUN))
 
