@@ -29,22 +29,23 @@ def _(mo):
     mo.md("""
     # Difficulty lab
 
-    What an estimator buys depends on the prompts. **Prompts of one difficulty, with logits of their own, are taken by
-    all estimators along one way, only at different speeds**; a mixture of difficulties, shared parameters and Adam
-    part the ways.
+    What an estimator gains depends on the prompts. **With prompts of one difficulty and logits of their own, all
+    estimators follow one path at different speeds.** With mixed difficulties, shared parameters or Adam the paths
+    differ.
 
-    1. Move *difficulty* from -3 (hard) to +3 (easy): Hard-Focused, GRPO and Easy-Focused turn their order round in
-       the first chart, while in the third all curves lie on each other.
+    1. Move *difficulty* from -3 (hard) to +3 (easy): Hard-Focused, GRPO and Easy-Focused reverse their order in the
+       first chart, while in the third all curves coincide.
     2. Choose *MATH, Qwen2.5-Math-7B*: at equal steps Positive-Dominant leads and Negative-Dominant is 7 points behind
-       at pass@1. Switch to *equal progress*: less than 3 points, at small k, are left. The rest was speed.
+       at pass@1. Switch to *equal progress*: less than 3 points, at small k, are left. The rest was a difference of
+       speed.
     3. Choose *shared*, back at equal steps: held-out pass@1 rises and then falls, pass@256 ends below the base
-       policy, and Negative-Dominant, being slower, **helps**. At equal progress it mostly **hurts** at k = 16: move
+       policy, and Negative-Dominant, being slower, **helps**. At equal progress it mostly **hurts** at k = 16: change
        *world* under *more*.
-    4. Choose *few hard, many easy* and *at an angle*, compare at *equal progress*, and drag the *angle* between what
-       hard and easy prompts want. Near 0 Easy-Focused keeps most held-out pass@4; from about 50 degrees on the order
-       turns, and from about 120 on GRPO ends below its base policy. The sentence below the charts says so before
-       any training, from the interference kernel of the base policy.
-    5. *Run sampled groups*: dots with 95% shades are real training, their distance from the lines is what the mean
+    4. Choose *few hard, many easy* and *at an angle*, compare at *equal progress*, and drag the *angle* between the
+       gradients of hard and easy prompts. Near 0 Easy-Focused keeps most held-out pass@4; from about 50 degrees on the
+       order turns, and from about 120 on GRPO ends below its base policy. The sentence below the charts predicts this
+       from the interference kernel of the base policy, without training.
+    5. *Run sampled groups*: dots with 95% shades are sampled training; their distance from the lines is what the mean
        field ignores. Then switch SGD to Adam.
     """)
     return

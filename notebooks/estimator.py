@@ -36,9 +36,9 @@ def _(mo):
     `op.minimum`). The same lines are evaluated on numbers, tested for the laws, and run on symbols for the closed
     forms.
 
-    **Try this.** Write `a * g.mean` for `a * (1 - g.mean)` and *Run*: the point jumps to where easy prompts lead.
-    Write `op.where(op.positive(a), 0 * a, a)` for the last line: *zero_sum* falls, and the point goes to the left
-    edge. Misspell something: you are told where.
+    **Try this.** Write `a * g.mean` for `a * (1 - g.mean)` and *Run*: the point jumps to where easy prompts weigh more.
+    Write `op.where(op.positive(a), 0 * a, a)` for the last line: *zero_sum* fails, and the point goes to the left
+    edge. Misspell something: the message names the line.
 
     The code runs as Python on this machine, with all that Python may do: type only what you would run yourself.
     """)

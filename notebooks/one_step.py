@@ -32,11 +32,11 @@ def _(mo):
     Eight rollouts are drawn from twelve behaviours, a verifier marks the correct ones, and the logits take one step
     along the sum of A log pi. Theorem 1 of the paper predicts it: the rings are the formula, the bars what happened.
 
-    **Try this.** With *grpo* the pale bars of the second chart are zero: logits that were not drawn stay. In the
-    third chart they move, all by one factor. Choose *negative_dominant*: pale logits rise, likely ones most. Now tick
-    behaviour **1** as correct: the same logits rise, and the probabilities of the rare ones **fall**; what is rare is
-    lifted only where wrong answers are likely. Raise the *step size*: the formula for logits stays exact, that for
-    probabilities is a first order.
+    **Try this.** With *grpo* the pale bars of the second chart are zero: logits that were not drawn stay. In the third
+    chart they move, all by one factor. Choose *negative_dominant*: pale logits rise, likely ones most. Now tick
+    behaviour **1** as correct: the same logits rise, and the probabilities of the rare ones **fall**. Rare behaviours
+    gain only if wrong answers are likely. Raise the *step size*: the formula for logits stays exact; that for
+    probabilities holds to first order.
     """)
     return
 

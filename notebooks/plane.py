@@ -2,7 +2,7 @@
 # [tool.marimo.display]
 # theme = "system"
 # ///
-"""Symmetry plane: put an estimator anywhere, and watch what training makes of it."""
+"""Symmetry plane: put an estimator anywhere, and watch what training with it does."""
 
 import marimo
 
@@ -36,10 +36,10 @@ def _(mo):
     Two numbers place any advantage estimator: how much more it pushes correct answers up than wrong ones down
     (*asymmetry*), and how much more it weighs hard prompts than easy ones (*tilt*). GRPO is the origin.
 
-    **Try this.** Set *asymmetry* to -0.8, as Negative-Dominant has it. With *base success* at 0.1 it **hurts**:
-    pass@1 stays far below GRPO's. Move *base success* to 0.8: now it **helps**. Turn the asymmetry to +0.8 and both
-    turn round: on the axis of asymmetry the expected step is GRPO's times 1 + asymmetry (1 - 2p), so that correct
-    against wrong is easy against hard in disguise.
+    **Try this.** Set *asymmetry* to -0.8, as Negative-Dominant has it. With *base success* at 0.1 it **hurts**: pass@1
+    stays far below GRPO's. Move *base success* to 0.8: now it **helps**. Set the asymmetry to +0.8 and both effects are
+    reversed. On the axis of asymmetry the expected step is GRPO's times 1 + asymmetry (1 - 2p), so weighing correct
+    against wrong rollouts also weighs hard against easy prompts.
     """)
     return
 

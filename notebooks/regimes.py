@@ -31,11 +31,11 @@ def _(mo):
     A step moves a prompt by F'(P) grad P. The dashed line is the plain setting: fresh independent groups and a perfect
     verifier. The full line is yours. Everything here is exact; the last chart follows one prompt in the mean field.
 
-    **Try this.** Set both error rates to 0.5: rewards at random, and the step is zero at every difficulty. Set *draws
-    until mixed* to 8: hard and easy prompts take larger steps, and pay for each of them; against rollouts spent the
-    two paths are close. Close the *band* to 0.2 to 0.8: the prompt stops at its edge, and one whose *base success*
-    lies outside is never trained on. Set a *lag* and then *clip above*: the stale ratio stops counting, and the climb
-    slows down. Make *copies* as many as the group has rollouts: nothing is left to compare.
+    **Try this.** Set both error rates to 0.5: rewards are random, and the step is zero at every difficulty. Set *draws
+    until mixed* to 8: hard and easy prompts take larger steps and cost more rollouts; plotted against rollouts the two
+    paths are close. Set the *band* to 0.2 to 0.8: the prompt stops at its edge, and a prompt whose *base success* lies
+    outside is never trained on. Set a *lag* and then *clip above*: stale rollouts stop counting, and progress slows
+    down. Make *copies* as many as the group has rollouts: no two different rollouts are left to compare.
     """)
     return
 

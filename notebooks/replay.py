@@ -36,7 +36,7 @@ def _(mo):
 
     **Try this.** Drag *record*: in the third chart a point above the dotted diagonal is a class of prompts that
     improved. Switch *prompts* between training and held-out, and the measure to entropy. With the two seeds of the
-    `ci` preset the shades are wide and most orderings are noise; that is the honest reading.
+    `ci` preset the shades are wide and most orderings are noise.
     """)
     return
 

@@ -30,12 +30,12 @@ def _(mo):
     # A reasoning tree
 
     A rollout is a path of four choices; green leaves are correct answers, and rollouts that share a prefix share
-    parameters. So a step moves leaves that nobody drew, which Theorem 1 of the paper excludes: blue edges gain,
+    parameters. So a step moves leaves that were not drawn, which Theorem 1 of the paper excludes: blue edges gain,
     orange ones lose.
 
-    **Try this.** Drag *step* and watch the mass flow into one or two green leaves while others, as correct, dry up: the
-    most likely correct answer wins. Then *draw of the tree*: another tree, another winner. Choose *negative_dominant*:
-    with few correct leaves it stays near the start for long.
+    **Try this.** Drag *step*: the probability moves to one or two green leaves, mostly the likeliest correct one, and
+    away from other correct leaves. Change *draw of the tree*: in another tree another leaf gains. Choose
+    *negative_dominant*: with few correct leaves the policy stays near the start for long.
     """)
     return
 
