@@ -8,18 +8,9 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "random.h"
+
 enum { BLOCK = 16, MOST_ARMS = 4096, MOST_GROUP = 4096 };
-
-static inline uint64_t rotate(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
-
-/* xoroshiro128+ of Blackman and Vigna; the upper 24 bits as a float in [0, 1) */
-static inline float uniform(uint64_t s[2]) {
-    uint64_t a = s[0], b = s[1], sum = a + b;
-    b ^= a;
-    s[0] = rotate(a, 24) ^ b ^ (b << 16);
-    s[1] = rotate(b, 37);
-    return (float)(sum >> 40) * 0x1p-24f;
-}
 
 static uint64_t splitmix(uint64_t *x) {
     uint64_t z = (*x += 0x9e3779b97f4a7c15u);

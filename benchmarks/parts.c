@@ -4,15 +4,7 @@
 #include <math.h>
 #include <stdint.h>
 
-static inline uint64_t rotate(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
-
-static inline float uniform(uint64_t s[2]) { /* xoroshiro128+, see bandit.c */
-    uint64_t a = s[0], b = s[1], sum = a + b;
-    b ^= a;
-    s[0] = rotate(a, 24) ^ b ^ (b << 16);
-    s[1] = rotate(b, 37);
-    return (float)(sum >> 40) * 0x1p-24f;
-}
+#include "random.h"
 
 /* x[runs][n] in and out: n uniforms added to each run at each step */
 void bits(float *restrict x, int runs, int n, int steps) {

@@ -7,17 +7,9 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "random.h"
+
 enum { MOST_GROUP = 64, MOST_DEPTH = 32, MOST_BRANCHES = 16 };
-
-static inline uint64_t rotate(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
-
-static inline float uniform(uint64_t s[2]) { /* xoroshiro128+, see bandit.c */
-    uint64_t a = s[0], b = s[1], sum = a + b;
-    b ^= a;
-    s[0] = rotate(a, 24) ^ b ^ (b << 16);
-    s[1] = rotate(b, 37);
-    return (float)(sum >> 40) * 0x1p-24f;
-}
 
 /* logits[runs][nodes][b] in and out, correct[runs][leaves], rate[runs][steps] and size[runs][steps] out */
 void train(float *restrict logits, const uint8_t *restrict correct, int runs, int b, int depth, int group, int steps,
