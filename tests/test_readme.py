@@ -93,3 +93,12 @@ def test_the_numbers_of_the_law_are_those_of_its_figure():
         ),
     ):
         assert sentence in text
+
+
+def test_the_angles_are_those_of_their_caption():
+    caption = (README.parent / "figures/interference/angle.md").read_text()
+    numbers = re.findall(r"from (?P<law>[\d.]+) degrees on[^.]*, in the runs from (?P<runs>[\d.]+)\.", caption)
+    (turn, turned), (fall, fell) = [[round(float(x)) for x in pair] for pair in numbers]
+    text = " ".join(README.read_text().split())
+    assert f"hard focus keeps more from {turn} degrees on, and GRPO ends below its own base policy from {fall}" in text
+    assert f"In sampled training these angles are {turned} and {fell}" in text
