@@ -165,6 +165,7 @@ def check_all(ids: list[str], fresh: bool = False) -> dict:
                 entries |= {id: entry} if entry else {}
                 progress.advance(task)
         else:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads of small products wait for each other
             context = multiprocessing.get_context("spawn")  # a fork of a process in which jax has threads may hang
             with ProcessPoolExecutor(workers, context) as pool:
                 jobs = {pool.submit(_check, id, entries.get(id), seed): id for id in sorted(ids, key=_slow_first)}

@@ -6,6 +6,7 @@ sides with the exact rational arithmetic below and compare coefficients, without
 """
 
 import ast
+import functools
 import math
 import operator
 from collections.abc import Mapping
@@ -13,8 +14,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-Polynomial = dict[tuple[tuple[str, int], ...], int | Fraction]
-"""Coefficient of each monomial, a monomial being the sorted pairs (variable, exponent); whole ones are ints."""
+Polynomial = dict[int, int | Fraction]
+"""Coefficient of each monomial; whole ones are ints.
+
+A monomial is one whole number that holds the exponent of each variable in `BITS` bits of its own, so that a product of
+monomials is a sum; the number 0 is the monomial 1.
+"""
+BITS = 16
+_LARGEST = (1 << BITS) - 1
+_PLACES: dict[str, int] = {}
+"""Where the exponent of each variable begins, in the order in which they were met."""
 
 
 @dataclass(frozen=True)
@@ -60,24 +69,81 @@ class Certificate:
         return tuple(sorted({node.id for node in nodes if isinstance(node, ast.Name)}))
 
 
+def monomial(name: str, exponent: int = 1) -> int:
+    """name^exponent as a monomial."""
+    return exponent << _PLACES.setdefault(name, BITS * len(_PLACES))
+
+
+@functools.cache
+def _highest_bits(places: int) -> int:
+    """The highest bit of every exponent."""
+    return sum(1 << BITS * i + BITS - 1 for i in range(places))
+
+
+def exponents(monomial: int) -> dict[str, int]:
+    """Variables of a monomial with their exponents, by name."""
+    found = {name: monomial >> place & _LARGEST for name, place in _PLACES.items()}
+    return {name: found[name] for name in sorted(found) if found[name]}
+
+
 def add(*polynomials: Polynomial) -> Polynomial:
-    total: Polynomial = {}
-    for polynomial in polynomials:
-        for monomial, c in polynomial.items():
-            total[monomial] = total.get(monomial, 0) + c
-    return {monomial: c for monomial, c in total.items() if c}
+    wholes, below = _over_one(*polynomials)
+    total: dict[int, int] = {}
+    for polynomial in wholes:
+        for m, c in polynomial.items():
+            total[m] = total.get(m, 0) + c
+    return _divided(total, below)
 
 
 def multiply(a: Polynomial, b: Polynomial) -> Polynomial:
-    product: Polynomial = {}
+    """The product; raises ValueError for an exponent of 2^15, half of what a monomial has room for."""
+    ([a], above), ([b], below) = _over_one(a), _over_one(b)
+    product: dict[int, int] = {}
+    met = 0
     for m, c in a.items():
         for n, d in b.items():
-            exponents = dict(m)
-            for variable, e in n:
-                exponents[variable] = exponents.get(variable, 0) + e
-            key = tuple(sorted(exponents.items()))
-            product[key] = product.get(key, 0) + c * d
-    return {monomial: c for monomial, c in product.items() if c}
+            met |= m + n
+            product[m + n] = product.get(m + n, 0) + c * d
+    if met & _highest_bits(len(_PLACES)):
+        raise ValueError(f"an exponent of {1 << BITS - 1} or more")
+    return _divided(product, above * below)
+
+
+def _over_one(*polynomials: Polynomial) -> tuple[list[dict[int, int]], int]:
+    """Polynomials of whole numbers and what all of them are to be divided by: sums of fractions are slow."""
+    fractions = [c.denominator for p in polynomials for c in p.values() if type(c) is not int]
+    if not fractions:
+        return polynomials, 1  # type: ignore[return-value]
+    below = math.lcm(*fractions)
+    return [{m: c.numerator * (below // c.denominator) for m, c in p.items()} for p in polynomials], below
+
+
+def _divided(p: dict[int, int], below: int) -> Polynomial:
+    if below == 1:
+        return {m: c for m, c in p.items() if c}
+    return {m: c // below if c % below == 0 else Fraction(c, below) for m, c in p.items() if c}
+
+
+def substitute(p: Polynomial, name: str, value: Polynomial, step: int = 1) -> Polynomial:
+    """p with name^step replaced by a polynomial, by Horner's rule; of an odd power of a square (step 2) one is left.
+
+    >>> substitute(parse("x**5 + x"), "x", parse("y + 1"), 2) == parse("x*((y + 1)**2 + 1)")
+    True
+    """
+    met = functools.reduce(operator.or_, p, 0)
+    if name not in _PLACES or (met >> _PLACES[name] & _LARGEST) < step:
+        return p
+    parts: dict[int, Polynomial] = {}
+    for m, c in p.items():
+        e = m >> _PLACES[name] & _LARGEST
+        parts.setdefault(e, {})[m - (e << _PLACES[name])] = c
+    rests = []
+    for rest in range(step):
+        total: Polynomial = {}
+        for e in range(max(parts) // step * step + rest, -1, -step):
+            total = add(multiply(total, value), parts.get(e, {}))
+        rests.append(multiply(total, {monomial(name, rest): 1}) if rest else total)
+    return add(*rests)
 
 
 def parse(text: str) -> Polynomial:
@@ -123,27 +189,27 @@ def _in_z3(text: str, z3: Any) -> Any:
 
 
 def _power(base: Polynomial, exponent: Polynomial) -> Polynomial:
-    result: Polynomial = {(): 1}
+    result: Polynomial = {0: 1}
     for _ in range(int(_only_number(exponent))):
         result = multiply(result, base)
     return result
 
 
 def _only_number(p: Polynomial) -> int | Fraction:
-    if set(p) - {()}:
+    if set(p) - {0}:
         raise ValueError("only numbers may divide or be an exponent in a certificate")
-    return p.get((), 0)
+    return p.get(0, 0)
 
 
 def constant(value: int | Fraction) -> Polynomial:
     """A number as a polynomial."""
     value = Fraction(value)
-    return {(): value.numerator if value.denominator == 1 else value} if value else {}
+    return {0: value.numerator if value.denominator == 1 else value} if value else {}
 
 
 _NUMBERS = (lambda *terms: sum(terms, Fraction(0)), lambda a, b: a * b, lambda a, b: a / b, lambda a, b: a ** int(b))
 _POLYNOMIALS = (
-    lambda name: {((name, 1),): 1},
+    lambda name: {monomial(name): 1},
     constant,
     add,
     multiply,

@@ -30,6 +30,12 @@ def exact_advantages(estimator: Estimator, rewards, weight=None, omega: Any = Fr
 
 
 def exact_two_outcomes(estimator: Estimator, correct: int, size: int, omega: Any = Fraction(1, 3)) -> tuple[Surd, Surd]:
-    """A+ and A- of a group with `correct` right of `size`, without rounding."""
-    plus, minus = exact_advantages(estimator, (1, 0), (correct, size - correct), omega)
-    return plus, minus
+    """A+ and A- of a group with `correct` right of `size`, without rounding; kept for the next call."""
+    key = (estimator.links, repr(sorted(estimator.params.items())), correct, size, omega)
+    if key not in _KEPT:
+        plus, minus = exact_advantages(estimator, (1, 0), (correct, size - correct), omega)
+        _KEPT[key] = plus, minus
+    return _KEPT[key]
+
+
+_KEPT: dict[tuple, tuple[Surd, Surd]] = {}

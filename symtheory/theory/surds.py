@@ -17,7 +17,7 @@ DIGITS = 80
 
 
 class Surd:
-    """sum over n of terms[n] sqrt(n), n square-free.
+    """(sum over n of terms[n] sqrt(n)) / below, n square-free, in lowest terms: whole numbers are quick, fractions not.
 
     >>> sqrt(Fraction(8, 9)) + 1
     1 + 2/3*sqrt(2)
@@ -25,33 +25,37 @@ class Surd:
     sqrt(3) - sqrt(2)
     """
 
-    __slots__ = ("terms",)
+    __slots__ = ("below", "terms")
 
-    def __init__(self, terms: Mapping[int, int | Fraction]) -> None:
-        self.terms = {n: q for n, q in terms.items() if q}
+    def __init__(self, terms: Mapping[int, int], below: int = 1) -> None:
+        common = math.gcd(below, *terms.values()) if below > 1 else 1
+        self.terms = {n: q // common for n, q in terms.items() if q}
+        self.below = below // common
 
     def __add__(self, other):
         if isinstance(other, np.ndarray):
             return NotImplemented  # numpy then adds element by element
-        terms: dict[int, int | Fraction] = dict(self.terms)
-        for n, q in surd(other).terms.items():
-            terms[n] = terms.get(n, 0) + q
-        return Surd(terms)
+        other = surd(other)
+        below = math.lcm(self.below, other.below)
+        terms = {n: q * (below // self.below) for n, q in self.terms.items()}
+        for n, q in other.terms.items():
+            terms[n] = terms.get(n, 0) + q * (below // other.below)
+        return Surd(terms, below)
 
     def __mul__(self, other):
         if isinstance(other, np.ndarray):
             return NotImplemented
-        terms: dict[int, int | Fraction] = {}
-        others = surd(other).terms.items()
+        other = surd(other)
+        terms: dict[int, int] = {}
         for n, q in self.terms.items():
-            for m, r in others:
+            for m, r in other.terms.items():
                 common = math.gcd(n, m)
                 root = n * m // common**2
                 terms[root] = terms.get(root, 0) + q * r * common
-        return Surd(terms)
+        return Surd(terms, self.below * other.below)
 
     def __neg__(self):
-        return Surd({n: -q for n, q in self.terms.items()})
+        return Surd({n: -q for n, q in self.terms.items()}, self.below)
 
     def __sub__(self, other):
         return self + -other
@@ -84,29 +88,29 @@ class Surd:
             raise ZeroDivisionError("division by an exact zero")
         largest = max(self.terms)
         if largest == 1:
-            return Surd({1: 1 / Fraction(self.terms[1])})
+            return surd(Fraction(self.below, self.terms[1]))
         prime = _smallest_prime(largest)
-        conjugate = Surd({n: -q if n % prime == 0 else q for n, q in self.terms.items()})
+        conjugate = Surd({n: -q if n % prime == 0 else q for n, q in self.terms.items()}, self.below)
         return conjugate * (self * conjugate).inverse()
 
     def rational(self, digits: int = DIGITS) -> Fraction:
         """A rational number within about 10^-digits, equal to it if it is rational."""
         scale = 10**digits
-        return sum(
-            (q * Fraction(math.isqrt(n * scale**2) if n > 1 else scale, scale) for n, q in self.terms.items()),
-            Fraction(0),
-        )
+        scaled = sum(q * (math.isqrt(n * scale**2) if n > 1 else scale) for n, q in self.terms.items())
+        return Fraction(scaled, scale * self.below)
 
     def sign(self) -> int:
         """-1, 0 or 1; square roots of different square-free numbers are independent, so only {} is zero."""
+        if len(self.terms) < 2:
+            return sum((q > 0) - (q < 0) for q in self.terms.values())
         value = self.rational()
-        return (value > 0) - (value < 0) if self.terms else 0
+        return (value > 0) - (value < 0)
 
     def __eq__(self, other) -> bool:
         return not (self - other).terms if isinstance(other, Surd | int | Fraction | float) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(frozenset(self.terms.items()))
+        return hash((frozenset(self.terms.items()), self.below))
 
     def __lt__(self, other) -> bool:
         return (self - other).sign() < 0
@@ -127,12 +131,13 @@ class Surd:
         return float(self.rational(40))
 
     def __repr__(self) -> str:
-        ordered = sorted(self.terms.items(), key=lambda item: (item[0] > 1, -item[1], item[0]))
+        fractions = {n: Fraction(q, self.below) for n, q in self.terms.items()}
+        ordered = sorted(fractions.items(), key=lambda item: (item[0] > 1, -item[1], item[0]))
         text = " + ".join(_term(n, q) for n, q in ordered) or "0"
         return text.replace("+ -", "- ")
 
 
-def _term(n: int, q: int | Fraction) -> str:
+def _term(n: int, q: Fraction) -> str:
     if n == 1:
         return str(q)
     return {"1": "", "-1": "-"}.get(str(q), f"{q}*") + f"sqrt({n})"
@@ -142,9 +147,10 @@ def surd(x) -> Surd:
     """An exact number from an int, a Fraction, or a float, which stands for the decimal that it prints as."""
     if isinstance(x, Surd):
         return x
-    if isinstance(x, float):
-        return Surd({1: Fraction(repr(float(x)))})
-    return Surd({1: int(x) if isinstance(x, int | np.integer) else Fraction(x)})
+    if isinstance(x, int | np.integer):
+        return Surd({1: int(x)})
+    value = Fraction(repr(float(x))) if isinstance(x, float) else Fraction(x)
+    return Surd({1: value.numerator}, value.denominator)
 
 
 def sqrt(x) -> Surd:
@@ -152,9 +158,8 @@ def sqrt(x) -> Surd:
     x = surd(x)
     if set(x.terms) - {1} or x.sign() < 0:
         raise ValueError(f"no exact square root of {x}")
-    value = x.terms.get(1, 0)
-    outside, inside = _square_part(value.numerator * value.denominator)
-    return Surd({inside: Fraction(outside, value.denominator)})
+    outside, inside = _square_part(x.terms.get(1, 0) * x.below)
+    return Surd({inside: outside}, x.below)
 
 
 def exp(x) -> Surd:
@@ -201,20 +206,21 @@ def _square_part(n: int) -> tuple[int, int]:
     return outside, n // outside**2
 
 
-def _each(function):
-    return np.vectorize(function, otypes=[object])
+def _each(function, arguments):
+    """A function of single numbers as one of object arrays."""
+    return np.frompyfunc(function, arguments, 1)
 
 
 class ExactOps:
     """Operations on object arrays of `Surd`: an estimator evaluated without rounding."""
 
     xp = np
-    sqrt, exp = staticmethod(_each(sqrt)), staticmethod(_each(exp))
-    minimum = staticmethod(_each(lambda a, b: min(surd(a), surd(b))))
-    maximum = staticmethod(_each(lambda a, b: max(surd(a), surd(b))))
-    positive = staticmethod(_each(lambda a: surd(a).sign() > 0))
-    div = staticmethod(_each(lambda a, b: surd(0) if b == 0 else surd(a) / b))
-    where = staticmethod(_each(lambda condition, a, b: a if condition else b))
+    sqrt, exp = staticmethod(_each(sqrt, 1)), staticmethod(_each(exp, 1))
+    minimum = staticmethod(_each(lambda a, b: min(surd(a), surd(b)), 2))
+    maximum = staticmethod(_each(lambda a, b: max(surd(a), surd(b)), 2))
+    positive = staticmethod(_each(lambda a: surd(a).sign() > 0, 1))
+    div = staticmethod(_each(lambda a, b: surd(0) if b == 0 else surd(a) / b, 2))
+    where = staticmethod(_each(lambda condition, a, b: a if condition else b, 3))
 
     def sum(self, x):
         return np.sum(x, axis=-1, keepdims=True)

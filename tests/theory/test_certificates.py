@@ -1,5 +1,6 @@
 """Proof objects: exact numbers, polynomial certificates, and what happens when one is tampered with."""
 
+import math
 from dataclasses import asdict, replace
 from fractions import Fraction
 
@@ -9,7 +10,15 @@ import sympy
 from hypothesis import given
 
 from symtheory.theory.algebra import NotProved, certify
-from symtheory.theory.certificates import Certificate, evaluate, parse, refuted_by_z3
+from symtheory.theory.certificates import (
+    Certificate,
+    evaluate,
+    exponents,
+    multiply,
+    parse,
+    refuted_by_z3,
+    substitute,
+)
 from symtheory.theory.proofs import Proof, Theorem, recheck, record
 from symtheory.theory.recheck import program
 from symtheory.theory.recheck.calculus import derivative_is
@@ -69,10 +78,16 @@ def test_polynomials_expand_as_they_evaluate(x, y):
     text = "(x - 2*y)**3 - x**2*(y - 1)/4 + -(x - 3) - 7"
     polynomial = parse(text)
     point = {"x": Fraction(x), "y": Fraction(y)}
-    expanded = sum(
-        c * point["x"] ** dict(m).get("x", 0) * point["y"] ** dict(m).get("y", 0) for m, c in polynomial.items()
-    )
+    expanded = sum(c * math.prod(point[name] ** e for name, e in exponents(m).items()) for m, c in polynomial.items())
     assert expanded == evaluate(text, point)
+
+
+def test_an_exponent_never_runs_into_that_of_the_next_variable():
+    parse("x + y")  # neighbours within a monomial
+    square = parse("x**16384")
+    with pytest.raises(ValueError, match="32768"):
+        multiply(square, square)
+    assert substitute(parse("x**5 + y"), "x", parse("y**2 - 1"), step=2) == parse("x*(y**2 - 1)**2 + y")
 
 
 def test_certificate_of_a_true_identity_holds_and_of_a_false_one_does_not_exist():

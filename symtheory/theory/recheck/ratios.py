@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from ..certificates import Polynomial, add, constant, parse
+from ..certificates import Polynomial, add, constant, exponents, monomial, parse, substitute
 from ..certificates import multiply as _multiply
 from .formulas import Formula, tree, walk
 
-Frozen = tuple[tuple[tuple[tuple[str, int], ...], int | Fraction], ...]
-ONE: Polynomial = {(): 1}
+Frozen = tuple[tuple[int, int | Fraction], ...]
+ONE: Polynomial = {0: 1}
 RULES: dict[str, Polynomial] = {"g": parse("k**2 + f**2")}
 """variable -> the polynomial that its square is."""
 
@@ -79,8 +79,8 @@ def freeze(p: Polynomial) -> Frozen:
 def text_of(p: Polynomial) -> str:
     """A polynomial as text, terms in a fixed order."""
     terms = []
-    for monomial, c in sorted(p.items()):
-        factors = [f"{v}**{e}" if e > 1 else v for v, e in monomial]
+    for powers, c in sorted((tuple(exponents(m).items()), c) for m, c in p.items()):
+        factors = [f"{v}**{e}" if e > 1 else v for v, e in powers]
         number = f"({c})" if c.denominator > 1 else str(c)
         terms.append("*".join([number, *factors] if c != 1 or not factors else factors))
     return " + ".join(terms).replace("+ -", "- ") or "0"
@@ -94,32 +94,16 @@ def ratio_text(r: Ratio) -> str:
 def reduce(p: Polynomial, rules: Mapping[str, Polynomial]) -> Polynomial:
     """Normal form: no variable of `rules` is left with a power above 1. The latest variables are replaced first."""
     for variable in reversed(list(rules)):
-        while any(dict(m).get(variable, 0) > 1 for m in p):
-            p = add(*(_lowered(m, c, variable, rules[variable]) for m, c in p.items()))
+        p = substitute(p, variable, rules[variable], step=2)
     return p
-
-
-def _lowered(monomial: Any, c: int | Fraction, variable: str, square: Polynomial) -> Polynomial:
-    powers = dict(monomial)
-    e = powers.get(variable, 0)
-    if e < 2:
-        return {monomial: c}
-    powers[variable] = e - 2
-    rest: Polynomial = {tuple(sorted((v, n) for v, n in powers.items() if n)): c}
-    return multiply(rest, square)
 
 
 def divide(p: Polynomial, rules: Mapping[str, Polynomial]) -> tuple[dict[str, Polynomial], Polynomial]:
     """Cofactors q and remainder with p = sum over variables of q (variable^2 - rule) + remainder."""
     cofactors: dict[str, Polynomial] = {}
     for variable in reversed(list(rules)):
-        while high := {m: c for m, c in p.items() if dict(m).get(variable, 0) > 1}:
-            quotient: Polynomial = {}
-            for m, c in high.items():
-                powers = dict(m)
-                powers[variable] -= 2
-                key = tuple(sorted((v, n) for v, n in powers.items() if n))
-                quotient[key] = quotient.get(key, 0) + c
+        while high := {m: c for m, c in p.items() if exponents(m).get(variable, 0) > 1}:
+            quotient = {m - monomial(variable, 2): c for m, c in high.items()}
             cofactors[variable] = add(cofactors.get(variable, {}), quotient)
             low = {m: c for m, c in p.items() if m not in high}
             p = add(low, multiply(quotient, rules[variable]))
@@ -171,7 +155,7 @@ class Symbols:
             return self.add(n["K"], n["F"])
         if name == "p":
             return self.divide(n["K"], self.name("G"))
-        return Ratio({((name, 1),): 1})
+        return Ratio({monomial(name): 1})
 
     def quantity(self, spec: str, name: str) -> Ratio:
         spec = spec or self.estimator
@@ -214,8 +198,8 @@ class Symbols:
         if not b.num:
             raise ZeroDivisionError("division by an expression that is 0")
         below = {} if b.num == ONE else {freeze(b.num): 1}
-        if set(b.num) == {()}:  # a number
-            inverse = Ratio({(): 1 / Fraction(b.num[()])}, {})
+        if set(b.num) == {0}:  # a number
+            inverse = Ratio({0: 1 / Fraction(b.num[0])}, {})
             below = {}
         else:
             inverse = Ratio(ONE, below)
@@ -245,7 +229,7 @@ class Symbols:
             if function == name and len(texts) == len(args):
                 listed = [walk(tree(t), replace(self, names={})) for t in texts]
                 if all(self.same(x, y) for x, y in zip(listed, args, strict=True)):
-                    return Ratio({((variable, 1),): 1})
+                    return Ratio({monomial(variable): 1})
         raise Missing(name, [ratio_text(x) for x in args])
 
     def difference(self, a: Ratio, b: Ratio) -> Polynomial:
@@ -307,14 +291,10 @@ def polynomial_sign(p: Polynomial, least: tuple[int, int] = (1, 1)) -> int:
 
 def _homogeneous(p: Polynomial) -> Polynomial:
     """p with every term brought to one degree in w and v = 1 - w, as w + v = 1: the Bernstein form on [0, 1]."""
-    degree = max((dict(m).get("w", 0) for m in p), default=0)
-    one = parse("w + v")
-    total: Polynomial = {}
-    for monomial, c in p.items():
-        term: Polynomial = {monomial: c}
-        for _ in range(degree - dict(monomial).get("w", 0)):
-            term = multiply(term, one)
-        total = add(total, term)
+    powers = {m: exponents(m).get("w", 0) for m in p}
+    one, total = parse("w + v"), {}
+    for e in range(max(powers.values(), default=0) + 1):
+        total = add(multiply(total, one), {m: c for m, c in p.items() if powers[m] == e})
     return total
 
 
@@ -325,23 +305,12 @@ def _one_sign(p: Polynomial) -> int:
 
 def _moved(p: Polynomial, move: Mapping[str, Any]) -> Polynomial:
     """p with variables replaced; pairs of k and of f by least + a and least + b, an odd one stays."""
-    total: Polynomial = {}
-    for monomial, c in p.items():
-        term: Polynomial = {(): c}
-        for variable, power in monomial:
-            new = move.get(variable)
-            if isinstance(new, int):
-                square = parse(f"{new} + {'a' if variable == 'k' else 'b'}")
-                for _ in range(power // 2):
-                    term = multiply(term, square)
-                power, new = power % 2, None
-            if new is not None:
-                for _ in range(power):
-                    term = multiply(term, new)
-            elif power:
-                term = multiply(term, {((variable, power),): 1})
-        total = add(total, term)
-    return total
+    for variable, new in move.items():
+        if isinstance(new, int):
+            p = substitute(p, variable, parse(f"{new} + {'a' if variable == 'k' else 'b'}"), step=2)
+        else:
+            p = substitute(p, variable, new)
+    return p
 
 
 def sides(formula: Formula, table: Table, lean: bool = False) -> tuple[Ratio, Ratio, Symbols]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ....ops import numpy_ops
 from ...exact import exact_advantages, exact_two_outcomes
 from ...surds import Surd, surd
 from .. import groups
@@ -24,8 +23,7 @@ def at_counts(name: str, k: np.ndarray, size: int, omega: Any, /, **params: Any)
     """The same for some numbers k[n] of correct rollouts."""
     code = resolve(name).with_params(**params) if params else resolve(name)
     w = np.broadcast_to(np.asarray(omega, dtype=float), k.shape)
-    with np.errstate(all="ignore"):
-        plus, minus = groups.written_out(code, numpy_ops(), k, size, w, np.arange(size))
+    [(plus, minus)] = groups.written_out(code, "numpy", [(k, w, np.arange(size))])
     return np.nan_to_num(plus), np.nan_to_num(minus)
 
 
