@@ -114,6 +114,7 @@ def _draw(path: Path) -> int:
 
 def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
     """Rows of the theorems and claims asked for, in the order of the ledger; theorems are checked in parallel."""
+    from concurrent.futures import ThreadPoolExecutor
     from dataclasses import replace
 
     from ..claims import ledger, ours
@@ -128,12 +129,15 @@ def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
             raise no_such("theorem or claim", id, [*claims, *targets, *known])
     wanted = ids or (*claims, *targets, *known)
     needed = [t for c in wanted if c in claims for t in claims[c].proof + claims[c].refuted_by]
-    rows = check_all(list(dict.fromkeys([t for t in known if t in wanted] + needed)), fresh)
-    if any(id in targets for id in wanted):
-        test = ours.law_outcome()
+    with ThreadPoolExecutor(1) as beside:  # this process has nothing to do while the others re-check
+        law = beside.submit(ours.law_outcome) if any(id in targets for id in wanted) else None
+        judged = beside.submit(ledger.load_findings)
+        rows = check_all(list(dict.fromkeys([t for t in known if t in wanted] + needed)), fresh)
+    if law is not None:
+        test = law.result()
         rows |= {id: ours.target_row(target, test) for id, target in targets.items() if id in wanted}
     try:
-        findings, unread = ledger.load_findings(), ""
+        findings, unread = judged.result(), ""
     except InputError as error:  # effects that cannot be read fail the claims that are measured, and no others
         findings, unread = {}, str(error)
     found = [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]

@@ -88,7 +88,7 @@ def exponents(monomial: int) -> dict[str, int]:
 
 def add(*polynomials: Polynomial) -> Polynomial:
     wholes, below = _over_one(*polynomials)
-    total: dict[int, int] = {}
+    total: Polynomial = {}
     for polynomial in wholes:
         for m, c in polynomial.items():
             total[m] = total.get(m, 0) + c
@@ -98,7 +98,7 @@ def add(*polynomials: Polynomial) -> Polynomial:
 def multiply(a: Polynomial, b: Polynomial) -> Polynomial:
     """The product; raises ValueError for an exponent of 2^15, half of what a monomial has room for."""
     ([a], above), ([b], below) = _over_one(a), _over_one(b)
-    product: dict[int, int] = {}
+    product: Polynomial = {}
     met = 0
     for m, c in a.items():
         for n, d in b.items():
@@ -109,16 +109,16 @@ def multiply(a: Polynomial, b: Polynomial) -> Polynomial:
     return _divided(product, above * below)
 
 
-def _over_one(*polynomials: Polynomial) -> tuple[list[dict[int, int]], int]:
+def _over_one(*polynomials: Polynomial) -> tuple[list[Polynomial], int]:
     """Polynomials of whole numbers and what all of them are to be divided by: sums of fractions are slow."""
     fractions = [c.denominator for p in polynomials for c in p.values() if type(c) is not int]
     if not fractions:
-        return polynomials, 1  # type: ignore[return-value]
+        return list(polynomials), 1
     below = math.lcm(*fractions)
     return [{m: c.numerator * (below // c.denominator) for m, c in p.items()} for p in polynomials], below
 
 
-def _divided(p: dict[int, int], below: int) -> Polynomial:
+def _divided(p: Polynomial, below: int) -> Polynomial:
     if below == 1:
         return {m: c for m, c in p.items() if c}
     return {m: c // below if c % below == 0 else Fraction(c, below) for m, c in p.items() if c}
