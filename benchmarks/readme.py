@@ -20,7 +20,8 @@ def figures() -> str:
     record = json.loads(newest().read_text())
     waits = [f"{row['name']} {row['seconds']:g}" for row in record["rows"] if "seconds" in row]
     command = f"symtheory bench --against benchmarks/history/{newest().name}"
-    return "\n".join([bench.table(record), "", f"In seconds: {'; '.join(waits)}. To compare: `{command}`."])
+    seconds = f"In seconds: {'; '.join(waits)}. " if waits else ""
+    return "\n".join([bench.table(record), "", f"{seconds}To compare: `{command}`."])
 
 
 def growth() -> str:
