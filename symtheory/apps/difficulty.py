@@ -1,4 +1,4 @@
-"""The difficulty lab: a population of prompts, a few estimators, and what training makes of them, in an instant.
+"""The difficulty app: train a few estimators on a population of prompts, fast enough for sliders.
 
 The interactive counterpart of `study`: the same measures on a smaller population, mean field by default, with what a
 slider moves (difficulty, learning rate, parameters of estimators) as traced arguments, so that one compilation serves
@@ -136,7 +136,7 @@ def expected(
         rate: learning rate.
         params: values of estimators' parameters by name, for those that have them.
         world: seed of the features, where parameters are shared.
-        angle: degrees between the pulls of hard and easy prompts, where parameters are shared at an angle.
+        angle: degrees between the gradients of hard and easy prompts, where parameters are shared at an angle.
     """
     worlds, run = _worlds_program(setting)(world, jnp.asarray(success), angle), _expected_program(setting)
     values = {key: float(value) for key, value in (params or {}).items()}
@@ -164,7 +164,7 @@ def sampled(
 
 
 def law(setting: Setting, success: np.ndarray, params: Mapping[str, float], world: int, angle: float, k: int) -> str:
-    """What the base policy alone says of hard and easy focus and of GRPO at this k, in a sentence; no training."""
+    """What the base policy says about hard and easy focus and GRPO at this k, in a sentence; no training."""
     slopes = _law_program(setting, k)(world, jnp.asarray(success), angle, {n: float(v) for n, v in params.items()})
     grpo, hard, easy = (float(x) for x in slopes)
     if not np.isfinite([grpo, hard, easy]).all():
