@@ -114,7 +114,7 @@ def guarded(app: Any, token: str) -> Any:
             return await answer(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 4401})
-        answer = PlainTextResponse("This laboratory needs the token in the address that it printed.\n", 403)
+        answer = PlainTextResponse("The apps need the token in the address that the command printed.\n", 403)
         await answer(scope, receive, send)
 
     return guard

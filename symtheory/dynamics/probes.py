@@ -66,7 +66,7 @@ def exchange_rates(counts: Counts, ks: Sequence[int], *, seed: int = 0) -> Probe
 
     >>> base, after = [[10, 40]], [[20, 41], [12, 50]]
     >>> counts = Counts(np.array(base + after), np.array(base + after), 100, np.array([0, 1]), np.array([0, 1]))
-    >>> exchange_rates(counts, [4]).rate.round(2).tolist()  # training the hard prompt buys more pass@4
+    >>> exchange_rates(counts, [4]).rate.round(2).tolist()  # training the hard prompt gains more pass@4
     [[2.33], [1.02]]
     """
     counts = _checked(counts, ks)

@@ -85,7 +85,7 @@ def _rates(ax, dataset: xr.Dataset, k: int) -> None:
     ax.set_xscale("symlog", linthresh=0.01)
     ax.set_xticks(*zip(*((x, f"{x:g}") for x in (0, 0.01, 0.1, 1)), strict=True))
     ax.set_xlabel("base success of the trained prompt")
-    ax.set_title(f"held-out pass@{k} bought per training pass@1")
+    ax.set_title(f"held-out pass@{k} gained per training pass@1")
 
 
 def _slopes(ax, dataset: xr.Dataset, ordered: list[str], k: int) -> None:
