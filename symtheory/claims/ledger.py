@@ -188,7 +188,8 @@ def _findings(world: str, content: dict, ledger: Mapping[str, Claim]) -> Iterato
         if names:  # single steps have a setting of their own
             elsewhere = {n: {r: c.verdict for r, c in judged[n][id].items()} for n in names[1:]}
             parts = MEASURED[id].parts
-            yield id, Finding(world, names[0], judged[names[0]][id], parts, content["command"], elsewhere)
+            command = content["settings"][names[0]].get("command", content["command"])
+            yield id, Finding(world, names[0], judged[names[0]][id], parts, command, elsewhere)
 
 
 def verdicts_of(setting: Mapping[str, Any], ledger: Mapping[str, Claim], world: str) -> dict[str, dict[str, Cell]]:

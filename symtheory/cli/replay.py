@@ -151,20 +151,22 @@ def _step(config, size, preset, out, command, report, part):
 
 
 def _record(trained: list, stepped, command: str, path: Path) -> None:
-    """Put the verdicts into the JSON file at `path`, beside those of claims that were not judged now."""
+    """Put the effects into the JSON file at `path`, beside the settings that were not run now and their command."""
     import json
 
     from ..claims.effects import STEP_MEASURES, recorded
     from ..figures.transformer_captions import as_study
     from ..storage import store
 
-    record = json.loads(path.read_text()) if path.exists() else {"settings": {}}
+    record = json.loads(path.read_text()) if path.exists() else {"command": command, "settings": {}}
     studies = {result.setting: as_study(result) for result in trained}
     record["settings"] |= recorded(studies, command)["settings"]
     if stepped is not None:
         record["settings"] |= recorded({"single steps": stepped}, command, STEP_MEASURES)["settings"]
+    for name in [*studies, *(["single steps"] if stepped is not None else [])]:
+        record["settings"][name] |= {"command": command} if command != record["command"] else {}
     with store.replacing(path) as partial:
-        partial.write_text(json.dumps({**record, "command": command}) + "\n")
+        partial.write_text(json.dumps(record) + "\n")
 
 
 def _given(**options) -> dict:

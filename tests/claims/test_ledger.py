@@ -86,6 +86,17 @@ def test_two_readings_have_two_verdicts(tmp_path):
     assert (finding.equal_step.verdict, finding.matched.verdict) == ("supported", "reversed")
 
 
+def test_a_setting_that_another_command_ran_names_that_command(tmp_path):
+    world(tmp_path, "replay", fig2_grpo_below_base={"over the path": effects_of(4.0)})
+    content = json.loads((tmp_path / "replay.json").read_text())
+    steps = {"theorem1_predicts_all_of_one": {"over the path": effects_of(-0.4)}}
+    content["settings"]["single steps"] = {"seeds": list(range(40)), "claims": steps, "command": "symtheory replay"}
+    (tmp_path / "replay.json").write_text(json.dumps(content))
+    found = load_findings(tmp_path)
+    assert found["fig2_grpo_below_base"][0].command == "symtheory reproduce"
+    assert found["theorem1_predicts_all_of_one"][0].command == "symtheory replay"
+
+
 def test_what_the_design_set_or_nothing_shows_is_not_testable(tmp_path):
     cells = {
         "fig2_grpo_raises_pass1": {"over the path": effects_of(9.0)},
