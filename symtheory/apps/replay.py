@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..errors import InputError
 from ..figures.style import look
-from ..figures.transformer_captions import mean_pass_at_k
+from ..figures.transformer.study import mean_pass_at_k
 from ..metrics.intervals import bootstrap
 from ..storage import store
 from ..studies.controlled import KS

@@ -104,10 +104,10 @@ def run(
 
 def _train(settings, size, preset, out, command, report) -> list:
     """Results of every setting, published in `out`; the first also beside the simulators' predictions."""
-    from ..figures import transformer as figures
-    from ..figures import transformer_captions
-    from ..figures.easy_focus import draw as draw_focus
+    from ..figures import easy_focus
     from ..figures.publish import publish
+    from ..figures.transformer import training as figure
+    from ..figures.transformer import worlds
     from ..studies.transformer import twins
     from ..studies.transformer.base import setting
     from ..studies.transformer.training import training
@@ -118,35 +118,34 @@ def _train(settings, size, preset, out, command, report) -> list:
         trained = training(config, cache, report, seeds_at_once=size.seeds_at_once, **options)
         name = setting(config.update)
         trained.attrs.update(setting=name, command=command, preset=preset, title=f"Training a transformer ({name})")
-        trained.attrs["caption"] = transformer_captions.training_caption(trained, config)
+        trained.attrs["caption"] = figure.caption(trained, config)
         results.append(trained)
         path = out / f"training-{preset}{f'-{i + 1}' if i else ''}"
-        publish(trained, figures.training(trained), path)
+        publish(trained, figure.draw(trained), path)
         if i == 0 and config.base.make_task().end is None:
             simulated = twins.simulated(config, cache, report, **options)
             simulated.attrs.update(command=command, title="The transformer's path and that of the simulators")
-            simulated.attrs["caption"] = transformer_captions.worlds_caption(trained, simulated)
-            publish(simulated, figures.worlds(trained, simulated), out / f"worlds-{preset}")
+            simulated.attrs["caption"] = worlds.caption(trained, simulated)
+            publish(simulated, worlds.draw(trained, simulated), out / f"worlds-{preset}")
     if len(settings[0].estimators) > 3 and "grpo" in settings[0].estimators:
-        focused = transformer_captions.focused(results, settings)
+        focused = figure.focused(results, settings)
         focused.attrs.update(command=command, title="The expected focus on easy prompts orders the estimators")
-        publish(focused, draw_focus(focused), out / f"focus-{preset}")
+        publish(focused, easy_focus.draw(focused), out / f"focus-{preset}")
     return results
 
 
 def _step(config, size, preset, out, command, report, part):
     """The result of single steps, published in `out`, or None if only training was asked for."""
-    from ..figures import transformer as figures
-    from ..figures import transformer_captions
     from ..figures.publish import publish
+    from ..figures.transformer import one_step as figure
     from ..studies.transformer.steps import one_step
 
     if part == "training":
         return None
     stepped = one_step(config, out / "cache", report, runs_at_once=size.runs_at_once)
     stepped.attrs.update(command=command, preset=preset, title="One GRPO step and three predictions of it")
-    stepped.attrs["caption"] = transformer_captions.step_caption(stepped)
-    publish(stepped, figures.one_step(stepped), out / f"one-step-{preset}")
+    stepped.attrs["caption"] = figure.caption(stepped)
+    publish(stepped, figure.draw(stepped), out / f"one-step-{preset}")
     return stepped
 
 
@@ -155,7 +154,7 @@ def _record(trained: list, stepped, command: str, path: Path) -> None:
     import json
 
     from ..claims.effects import STEP_MEASURES, recorded
-    from ..figures.transformer_captions import as_study
+    from ..figures.transformer.study import as_study
     from ..storage import store
 
     record = json.loads(path.read_text()) if path.exists() else {"command": command, "settings": {}}
@@ -215,7 +214,7 @@ def _training_table(trained):
 
     from ..claims.effects import collapsed
     from ..figures.style import look
-    from ..figures.transformer_captions import as_study, mean_pass_at_k
+    from ..figures.transformer.study import as_study, mean_pass_at_k
 
     study = as_study(trained)
     cut = mean_pass_at_k(trained, 256, cut=True)
@@ -244,7 +243,7 @@ def _training_table(trained):
 def _verdict_table(trained: list):
     from rich.table import Table
 
-    from ..figures.transformer_captions import verdicts
+    from ..figures.transformer.study import verdicts
 
     names = [result.setting for result in trained]
     table = Table("claim", *names, title="claims of arXiv:2602.05548, effects in their direction")
@@ -257,7 +256,7 @@ def _verdict_table(trained: list):
 def _step_table(stepped):
     from rich.table import Table
 
-    from ..figures.transformer_captions import REGIME_HEADER, regime_rows
+    from ..figures.transformer.one_step import REGIME_HEADER, regime_rows
 
     table = Table(*REGIME_HEADER, title="one GRPO step: explained by Theorem 1 (T1) ..., see the caption")
     for row in regime_rows(stepped):

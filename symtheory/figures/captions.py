@@ -39,3 +39,8 @@ def read(path: Path) -> Caption:
     )
     assert found is not None  # every part may be empty
     return Caption(found["title"] or "", found["text"].strip(), found["command"] or "")
+
+
+def one_line(text: str) -> str:
+    """A text that is written over several lines of code, as one line."""
+    return " ".join(text.split())

@@ -16,7 +16,11 @@ import xarray as xr
 from symtheory import InputError
 from symtheory.claims import effects
 from symtheory.cli import replay
-from symtheory.figures import easy_focus, transformer_captions
+from symtheory.figures import easy_focus
+from symtheory.figures.transformer import one_step as steps_figure
+from symtheory.figures.transformer import training as training_figure
+from symtheory.figures.transformer import worlds
+from symtheory.figures.transformer.study import as_study, verdicts
 from symtheory.storage import checkpoint, store
 from symtheory.studies.transformer import twins
 from symtheory.studies.transformer.base import Base, blocks
@@ -74,21 +78,21 @@ def test_pass_at_k_is_read_where_pass_at_1_is_reached(simulated):
     target = path.success.isel(world=0, step=0, prompt=0, drop=True)
 
     def read(at):
-        return transformer_captions.at_pass_at_1(path, xr.full_like(target, at), 2).values
+        return worlds.at_pass_at_1(path, xr.full_like(target, at), 2).values
 
     np.testing.assert_allclose(read(0.2), 1 - 0.8**2)
     np.testing.assert_allclose(read(0.9), 1 - 0.6**2)
 
 
 def test_estimators_are_held_against_grpo_beside_their_focus(trained):
-    study = transformer_captions.as_study(trained)
+    study = as_study(trained)
     found = easy_focus.against_grpo(study, 8, {"grpo": "grpo", "negative_dominant": "negative_dominant"})
     assert list(found.estimator) == ["negative_dominant"]
     ends = 100 * study.pass_at_k.isel(record=-1).sel(population="held-out", k=[1, 256])
     gain = (ends.sel(estimator="negative_dominant") - ends.sel(estimator="grpo")).mean("seed")
     np.testing.assert_allclose(found.gain.sel(statistic="mean", reading="equal step")[0], gain)
     assert np.isnan(found.rank_correlation).all(), "one estimator has no order"
-    caption = transformer_captions.training_caption(trained.assign_attrs(setting="Adam 0.0001"), SMALL)
+    caption = training_figure.caption(trained.assign_attrs(setting="Adam 0.0001"), SMALL)
     assert f"| negative_dominant | {float(found.focus[0]):.2f} | " in caption
     assert "Rank correlation" not in caption
 
@@ -147,7 +151,7 @@ def synthetic(seeds=20, **shifts):
 
 
 def judged(result):
-    return transformer_captions.verdicts(result)
+    return verdicts(result)
 
 
 def equal_step(cells):
@@ -195,7 +199,7 @@ def test_collapse_is_counted_from_exact_success():
 
 def test_a_study_of_the_replay_holds_the_means_over_its_prompts():
     result = synthetic(seeds=2)
-    study = transformer_captions.as_study(result)
+    study = as_study(result)
     at = {"estimator": 0, "seed": 1}
     train = result.success.isel(at).sel(split="train").mean("prompt")
     np.testing.assert_allclose(study.pass_at_k.isel(at).sel(population="train", k=1), train)
@@ -226,9 +230,9 @@ def test_single_steps_are_labelled_and_probabilities_stay_whole(tmp_path):
     assert result.sizes["size"] == 2
     assert result.total.max() < 1e-6
     xr.testing.assert_equal(one_step(config, tmp_path, silent), result)
-    verdicts = transformer_captions.step_verdicts(result)
-    assert verdicts == {}  # with one draw a state some seeds have no effect, and such claims are left out
-    assert len(transformer_captions.regime_rows(result)) == 2 * 2
+    found = steps_figure.verdicts(result)
+    assert found == {}  # with one draw a state some seeds have no effect, and such claims are left out
+    assert len(steps_figure.regime_rows(result)) == 2 * 2
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -1,15 +1,17 @@
-"""Figures of the replay: what training did under each estimator, and how single steps agree with predictions."""
+"""Figure: how single steps agree with three predictions of them, and how far what was not sampled moves."""
 
 import numpy as np
 import xarray as xr
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from ..metrics.intervals import Interval, bootstrap
-from ..metrics.passk import pass_at_k
-from .style import MARKERS, look, panels
-from .transformer_captions import mean_pass_at_k, regime
+from ...claims.effects import STEP_MEASURES
+from ...claims.judge import Cell
+from ...claims.ledger import judge_study, sentence
+from ...claims.report import markdown_table
+from ...metrics.intervals import Interval, bootstrap
+from ..captions import one_line
+from ..style import panels
 
-KS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 PREDICTORS = {
     "theorem_1": ("Theorem 1, whole completions", "#D55E00"),
     "token_tree": ("Theorem 1 at every token", "#0072B2"),
@@ -17,87 +19,7 @@ PREDICTORS = {
 }
 
 
-def training(result: xr.Dataset):
-    """Held-out pass@k against the base model, and the course of success, entropy and greedy accuracy."""
-    fig, axes = panels(2, 3, width=13, height=7.4)
-    curves(axes[0, 0], result, cut=False)
-    axes[0, 0].set_title("held-out pass@k minus base")
-    curves(axes[0, 1], result, cut=True)
-    axes[0, 1].set_title("the same, sampled at T 0.6, top-p 0.95")
-    samples = result.attrs.get("samples", 0)  # without them success is exact
-    courses = {
-        "held-out pass@256": mean_pass_at_k(result, 256),
-        f"{'success' if samples else 'exact success'}, training prompts": mean_pass_at_k(result, 1, "train"),
-        "entropy over completions (nat)": result.entropy.sel(split="train").mean("prompt"),
-        "greedy accuracy, held-out": result.greedy.sel(split="held_out").mean("prompt"),
-    }
-    for ax, (title, path) in zip(axes.flat[2:], courses.items(), strict=True):
-        course(ax, path - path.isel(step=0))  # base models differ more than estimators do
-        ax.set_title(f"{title}, minus base")
-        ax.set_xlabel("rollout batches")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=4)
-    setting, seeds = result.attrs["setting"], result.sizes["seed"]
-    fig.suptitle(f"GRPO on a small transformer, {setting}: mean of {seeds} seeds with 95% bootstrap intervals")
-    return fig
-
-
-def curves(ax, result: xr.Dataset, cut: bool) -> None:
-    """Final pass@k of every estimator minus that of its own base model."""
-    passed = mean_pass_at_k(result, KS, cut=cut)
-    ax.axhline(0, color=look("base")["color"], linestyle=look("base")["linestyle"])
-    for name in result.estimator.values:
-        gain = passed.sel(estimator=name).isel(step=-1) - passed.sel(estimator=name).isel(step=0)
-        band(ax, KS, gain.transpose("seed", "k").values, name)
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(KS, [str(k) for k in KS])
-    ax.set_xlabel("k")
-
-
-def course(ax, path: xr.DataArray) -> None:
-    for name in path.estimator.values:
-        band(ax, path.step.values, path.sel(estimator=name).transpose("seed", "step").values, name)
-
-
-def band(ax, x, values: np.ndarray, name: str) -> None:
-    """Mean over seeds of `values[seed, x]` with its interval."""
-    interval = bootstrap(values)
-    style = look(name)
-    ax.plot(x, interval.mean, **style)
-    ax.fill_between(x, interval.low, interval.high, color=style["color"], alpha=0.12, linewidth=0)
-
-
-def worlds(result: xr.Dataset, simulated: xr.Dataset):
-    """pass@256 and entropy against pass@1 on the training prompts: the transformer, and the same policies simulated."""
-    names = list(simulated.world.values)
-    fig, axes = panels(len(names), 2, width=11, height=4.2 * len(names), sharex="col", sharey="col")
-    trained = result.sel(split="train")
-    x, at_256 = (mean_pass_at_k(result, k, "train").mean("seed") for k in (1, 256))
-    entropy = trained.entropy.mean(("seed", "prompt"))
-    p = simulated.success.astype(float)
-    for (left, right), world in zip(axes, names, strict=True):
-        own = p.sel(world=world)
-        own_256 = own.copy(data=pass_at_k(own.values, 256))
-        for ax, points, lines in ((left, at_256, own_256), (right, entropy, simulated.entropy.sel(world=world))):
-            for name in result.estimator.values:
-                style = look(name)
-                one = dict(estimator=name)
-                marker = MARKERS[style["linestyle"]]
-                line = lines.sel(one).mean(("seed", "prompt"))
-                ax.plot(x.sel(one), points.sel(one), marker, color=style["color"], label=style["label"], markersize=4)
-                ax.plot(own.sel(one).mean(("seed", "prompt")), line, style["linestyle"], color=style["color"], lw=1.2)
-        left.set_ylabel("pass@256, training prompts")
-        right.set_ylabel("entropy over completions (nat)")
-        left.set_title(f"lines: {world}", loc="left")
-    for ax in axes[-1]:
-        ax.set_xlabel("pass@1, training prompts")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=4)
-    fig.suptitle("Points: the transformer. Lines: the same base policies in the simulators")
-    return fig
-
-
-def one_step(result: xr.Dataset):
+def draw(result: xr.Dataset):
     """Share of the change explained by each prediction, how far what was not sampled moves, and both by model size."""
     optimizers, batches = list(result.optimizer.values), list(result.batch.values)
     columns = [(o, b) for o in optimizers for b in batches]
@@ -187,3 +109,93 @@ def over_models(values: xr.DataArray) -> Interval:
         return bootstrap(kept.values)
     mean = kept.mean("seed").values
     return Interval(mean, mean, mean)
+
+
+def verdicts(steps: xr.Dataset) -> dict[str, dict[str, Cell]]:
+    """Cells of the claims about single steps, from a result of `one_step`."""
+    return judge_study(steps, "replay", STEP_MEASURES)
+
+
+REGIME_HEADER = (
+    "parameters",
+    "pretraining",
+    "optimizer",
+    "prompts",
+    "T1 sampled",
+    "T1 all",
+    "tree all",
+    "kernel all",
+    "spill",
+)
+
+
+def regime(steps: xr.Dataset) -> list[tuple[dict, dict[str, Interval]]]:
+    """For each size, depth, optimiser and batch: its coordinates, and intervals over seeds at the smallest rate.
+
+    The intervals are of the last columns of `REGIME_HEADER`. T1, tree and kernel: shares of the squared change of
+    log-probability that Theorem 1, the token tree and the tangent kernel explain, of sampled or of all completions.
+    Spill: root mean square change of unsampled completions over that of sampled correct ones. GRPO; mean over
+    histories and draws that moved something.
+    """
+    at = steps.sel(estimator="grpo").isel(rate=0).mean(["history", "draw"], skipna=True)
+    theorem, tree, kernel = (at.r2.sel(predictor=p) for p in ("theorem_1", "token_tree", "tangent_kernel"))
+    quantities = (
+        theorem.sel(subset="sampled"),
+        theorem.sel(subset="all"),
+        tree.sel(subset="all"),
+        kernel.sel(subset="all"),
+        at.rms.sel(subset="unsampled") / at.rms.sel(subset="sampled_correct"),
+    )
+    cells = []
+    for index in np.ndindex(*(at.sizes[d] for d in ("size", "depth", "optimizer", "batch"))):
+        where = dict(zip(("size", "depth", "optimizer", "batch"), index, strict=True))
+        own = [q.isel(where) for q in quantities]
+        values = [bootstrap(x.where(np.isfinite(x)).dropna("seed").values) for x in own]  # a change may round to zero
+        labels = {name: at[name].values[i] for name, i in where.items()}
+        cells.append((labels, dict(zip(REGIME_HEADER[4:], values, strict=True))))
+    return cells
+
+
+def regime_rows(steps: xr.Dataset) -> list[list[str]]:
+    """`regime` as rows of text under `REGIME_HEADER`."""
+    return [
+        [f"{labels['size']:,}", *(str(labels[n]) for n in ("depth", "optimizer", "batch"))]
+        + [f"{i.mean:.2f} [{i.low:.2f}, {i.high:.2f}]" for i in intervals.values()]
+        for labels, intervals in regime(steps)
+    ]
+
+
+def usable(steps: xr.Dataset, share: float = 0.5) -> str:
+    """Where Theorem 1 explains more than `share` of the squared change, as sentences made from `regime`."""
+    cells = regime(steps)
+
+    def where(column):
+        return [labels for labels, intervals in cells if intervals[column].low > share]
+
+    sampled, everything = where("T1 sampled"), where("T1 all")
+    kinds = sorted({(str(c["optimizer"]), int(c["batch"])) for c in sampled})
+    words = ", ".join(
+        f"{sum((c['optimizer'], c['batch']) == kind for c in sampled)} of "
+        f"{sum((labels['optimizer'], labels['batch']) == kind for labels, _ in cells)} with {kind[0]} and "
+        f"{kind[1]} prompt{'s' * (kind[1] > 1)}"
+        for kind in kinds
+    )
+    return (
+        f"Theorem 1 explains more than {share:.0%} of the squared change (lower end of the interval) of sampled "
+        f"completions in {len(sampled)} of {len(cells)} combinations of model size, pretraining, optimiser and batch"
+        + (f" ({words})" if words else "")
+        + f", and of all completions in {len(everything)}."
+    )
+
+
+def caption(steps: xr.Dataset) -> str:
+    """What single steps show, with the regime in which Theorem 1 is usable and the verdicts."""
+    what = f"""One step on a transformer whose 4,096 completions are enumerated: share of the squared change of
+    log-probability that each prediction explains (Theorem 1 and its token form with the step size fitted, the tangent
+    kernel as it is), against the learning rate, and how far completions move that were not sampled.
+    {steps.sizes["seed"]} base models, 95% bootstrap intervals."""
+    table_note = """At the smallest learning rate, GRPO (T1: Theorem 1; spill: root mean square change of unsampled
+    completions over that of sampled correct ones):"""
+    rows = markdown_table(REGIME_HEADER, regime_rows(steps))
+    sentences = "\n".join(f"- {sentence(id, cells)}" for id, cells in verdicts(steps).items())
+    return f"{one_line(what)}\n\n{usable(steps)} {one_line(table_note)}\n\n{rows}\n\n{sentences}"

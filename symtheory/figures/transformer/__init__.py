@@ -1,0 +1,1 @@
+"""Figures of the transformer: training, single steps, and the simulators beside it."""
