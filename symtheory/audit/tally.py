@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..estimators import Estimator
-from ..estimators.group import BatchStats, batch_of, make_group
+from ..estimators.group import BatchStats, make_group
 from ..ops import numpy_ops
 from .rows import Batch
 
@@ -196,7 +196,7 @@ def statistics(batch: Batch, lengths: np.ndarray) -> BatchStats:
     op = numpy_ops()
     whole = make_group(op, batch.rows["reward"][None], None, lengths[None])
     means = np.add.reduceat(batch.rows["reward"], batch.starts) / batch.sizes
-    return batch_of(op, whole)._replace(omega_prompts=means.mean())
+    return whole.batch._replace(omega_prompts=means.mean())
 
 
 def token_lengths(batch: Batch, unit: str) -> np.ndarray:

@@ -83,6 +83,8 @@ class Estimator:
 
     def with_params(self, **params) -> "Estimator":
         """The same estimator with some parameters replaced; raises `InputError` for one that it does not take."""
+        if not params:
+            return self
         for name, value in params.items():
             if name not in self.params:
                 known = ", ".join(sorted(self.params)) or "none"

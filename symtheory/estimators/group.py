@@ -53,14 +53,16 @@ class Group(NamedTuple):
     """[..., 1] mean reward; with rewards 0 and 1 the success rate p"""
     centred: Array
     """[..., n] rewards - mean, exactly 0 in a group of equal rewards"""
-    batch: BatchStats
+    batch: "BatchStats | StatsOfGroups"
     logprob: Array | None = None
     """[..., n] mean log-probability of the tokens of each rollout under the policy that drew it, where it is known"""
     parts: tuple[tuple[Array, "Group"], ...] = ()
     """(weight, group) of each of several rewards a rollout was given; () where there is one"""
 
 
-def make_group(op, rewards, weight=None, length=None, batch: BatchStats | None = None, logprob=None, parts=()) -> Group:
+def make_group(
+    op, rewards, weight=None, length=None, batch: "BatchStats | StatsOfGroups | None" = None, logprob=None, parts=()
+) -> Group:
     """Build a group and settle what a group of equal rewards means.
 
     The mean is taken from the group's lowest reward upwards, so that equal rewards give deviations of exactly zero
@@ -87,35 +89,60 @@ def make_group(op, rewards, weight=None, length=None, batch: BatchStats | None =
     shift = op.div(op.sum(weight * above), size)
     mean, centred = anchor + shift, above - shift
     group = Group(rewards, weight, length, size, mean, centred, batch, logprob, parts)  # type: ignore[arg-type]
-    return group if batch is not None else group._replace(batch=batch_of(op, group))
+    return group if batch is not None else group._replace(batch=StatsOfGroups(op, group))
 
 
-def batch_of(op, group: Group) -> BatchStats:
-    """Statistics of the batch made of all the prompts of `group`; trajectories of weight 0 do not count.
+class StatsOfGroups:
+    """`BatchStats` of the batch made of all the prompts of a `Group`; trajectories of weight 0 do not count.
 
-    Args:
-        op: operations of the arrays' library (`ops_for`).
-        group: all groups of the batch.
-
-    Returns:
-        Means and sums over the batch, broadcastable to [..., 1].
+    Each is worked out where a link asks for it: most links ask for none, and tracing what nobody uses takes time. None
+    is kept, since under jax it may belong to one branch of a program only.
     """
-    tokens = group.weight * group.length
-    total, rollouts = tokens.sum(), group.weight.sum()
-    mean = op.div((tokens * group.rewards).sum(), total)
-    omega = op.div((group.weight * group.rewards).sum(), rollouts)
-    # from the lowest reward upwards, as in `make_group`, so that a batch of equal rewards has a square of exactly 0
-    above = group.rewards - op.lowest(group.rewards.reshape(1, -1), group.weight.reshape(1, -1))
-    above = above - op.div((group.weight * above).sum(), rollouts)
-    return BatchStats(
-        omega=omega,
-        omega_prompts=group.mean.mean(),
-        token_mean=mean,
-        token_square=(tokens * (group.rewards - mean) ** 2).sum(),
-        tokens=total,
-        rollouts=rollouts,
-        square=(group.weight * above**2).sum(),
-    )
+
+    spread = rates = None
+
+    def __init__(self, op, group: Group) -> None:
+        self._op, self._group = op, group
+
+    @property
+    def omega(self) -> Array:
+        return self._op.div((self._group.weight * self._group.rewards).sum(), self.rollouts)
+
+    @property
+    def omega_prompts(self) -> Array:
+        return self._group.mean.mean()
+
+    @property
+    def token_mean(self) -> Array:
+        return self._op.div((self._tokens * self._group.rewards).sum(), self.tokens)
+
+    @property
+    def token_square(self) -> Array:
+        return (self._tokens * (self._group.rewards - self.token_mean) ** 2).sum()
+
+    @property
+    def tokens(self) -> Array:
+        return self._tokens.sum()
+
+    @property
+    def rollouts(self) -> Array:
+        return self._group.weight.sum()
+
+    @property
+    def square(self) -> Array:
+        # from the lowest reward upwards, as in `make_group`, so that a batch of equal rewards has exactly 0
+        op, rewards, weight = self._op, self._group.rewards, self._group.weight
+        above = rewards - op.lowest(rewards.reshape(1, -1), weight.reshape(1, -1))
+        above = above - op.div((weight * above).sum(), self.rollouts)
+        return (weight * above**2).sum()
+
+    @property
+    def _tokens(self) -> Array:
+        return self._group.weight * self._group.length
+
+    def _replace(self, **changes) -> BatchStats:
+        """All of them, with some replaced."""
+        return BatchStats(*(getattr(self, name) for name in BatchStats._fields))._replace(**changes)
 
 
 def two_outcome_batch(op, correct, rollouts, variance=VARIANCE) -> BatchStats:
