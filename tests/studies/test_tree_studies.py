@@ -1,7 +1,6 @@
 """What a step moves on a tree, the pictures of it, and the controlled study on trees."""
 
 import itertools
-import subprocess
 import sys
 
 import jax
@@ -10,12 +9,14 @@ import numpy as np
 import pytest
 
 from symtheory import InputError
-from symtheory.cli import tree
+from symtheory.cli import main, tree
 from symtheory.figures import tree_picture
 from symtheory.studies import tree_prefix, tree_search
 from symtheory.studies.tree_prefix import prefix_kernel_change, shared_prefix, theorem1_change
 from symtheory.worlds import make_tree
 from symtheory.worlds.tree import Tree
+
+kernel_change, one_level_change = jax.jit(prefix_kernel_change), jax.jit(theorem1_change)
 
 
 def by_hand(world, rollouts, advantages):
@@ -39,26 +40,24 @@ def by_hand(world, rollouts, advantages):
 
 def test_the_prefix_kernel_is_the_sum_over_the_path():
     with jax.enable_x64(True):
-        world = make_tree(jax.random.key(0), [0.4], depth=3, branching=2, density=0.3)
-        rollouts, advantages = jnp.array([[0, 1, 6, 6]]), jnp.array([[1.5, -0.5, -0.7, 0.2]])
-        kernel = jax.jit(prefix_kernel_change)(world, world.init(), rollouts, advantages)[0]
+        world = jax.jit(lambda key: make_tree(key, [0.4], depth=3, branching=2, density=0.3))(jax.random.key(0))
+        rollouts, advantages = np.array([[0, 1, 6, 6]]), np.array([[1.5, -0.5, -0.7, 0.2]])
+        kernel = kernel_change(world, world.init(), rollouts, advantages)[0]
         np.testing.assert_allclose(kernel, by_hand(world, [0, 1, 6, 6], [1.5, -0.5, -0.7, 0.2]), atol=1e-12)
 
 
 def test_unsampled_leaves_move_by_half_a_step_in_the_smallest_tree():
     """Uniform, two steps, two choices: LL is right, RR wrong. LR rises and RL falls though C = 0 (Case C)."""
     world = Tree(jnp.zeros((1, 3, 2)), jnp.array([[True, False, False, False]]), jnp.ones((1, 4), int))
-    rollouts, advantages = jnp.array([[0, 3]]), jnp.array([[1.0, -1.0]])
-    np.testing.assert_allclose(
-        prefix_kernel_change(world, world.init(), rollouts, advantages)[0], [1.5, 0.5, -0.5, -1.5]
-    )
-    np.testing.assert_allclose(theorem1_change(world, world.init(), rollouts, advantages)[0], [1, 0, 0, -1])
+    rollouts, advantages = np.array([[0, 3]]), np.array([[1.0, -1.0]])
+    np.testing.assert_allclose(kernel_change(world, world.init(), rollouts, advantages)[0], [1.5, 0.5, -0.5, -1.5])
+    np.testing.assert_allclose(one_level_change(world, world.init(), rollouts, advantages)[0], [1, 0, 0, -1])
 
 
 def test_theorem_1_is_the_prefix_kernel_of_a_tree_of_one_level():
-    world = make_tree(jax.random.key(0), [0.4], depth=1, branching=8, density=0.3)
-    rollouts, advantages = jnp.array([[0, 1, 6, 6]]), jnp.array([[1.5, -0.5, -0.7, 0.2]])
-    roads = (f(world, world.init(), rollouts, advantages) for f in (prefix_kernel_change, theorem1_change))
+    world = jax.jit(lambda key: make_tree(key, [0.4], depth=1, branching=8, density=0.3))(jax.random.key(0))
+    rollouts, advantages = np.array([[0, 1, 6, 6]]), np.array([[1.5, -0.5, -0.7, 0.2]])
+    roads = (f(world, world.init(), rollouts, advantages) for f in (kernel_change, one_level_change))
     np.testing.assert_allclose(*roads, atol=1e-6)
 
 
@@ -123,11 +122,13 @@ def test_bad_trees_are_refused_in_one_sentence(options, sentence, tmp_path):
         tree.run("picture", out=tmp_path, **options)
 
 
-def test_a_tree_too_large_to_draw_ends_in_one_line_and_status_2(tmp_path):
-    command = [sys.executable, "-m", "symtheory", "tree", "animate", "--depth", "40", "--out", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr == "symtheory: depth and branching must leave at most 512 leaves to draw, got 3^40\n"
+def test_a_tree_too_large_to_draw_ends_in_one_line_and_status_2(tmp_path, monkeypatch, capsys):
+    command = ["symtheory", "tree", "animate", "--depth", "40", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "symtheory: depth and branching must leave at most 512 leaves to draw, got 3^40\n"
 
 
 @pytest.mark.slow

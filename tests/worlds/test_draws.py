@@ -42,9 +42,11 @@ def test_trajectories_are_drawn_with_their_chances(n, group, key, total, single_
         arms = draw(jnp.broadcast_to(weights, (batch, n)), jax.random.uniform(key, (batch, group)))
         return counts.at[arms.ravel()].add(1), None
 
-    counts, _ = jax.jit(lambda keys: jax.lax.scan(count, jnp.zeros(n, jnp.int32), keys))(
-        jax.random.split(KEYS[key](7), rounds)
-    )
+    @jax.jit
+    def counted():
+        return jax.lax.scan(count, jnp.zeros(n, jnp.int32), jax.random.split(KEYS[key](7), rounds))[0]
+
+    counts = np.asarray(counted())
     assert counts.sum() == rounds * batch * group
     assert chi_square_chance(counts, weights / weights.sum(dtype=float)) > 1e-4
 
@@ -53,18 +55,20 @@ def test_trajectories_are_drawn_with_their_chances(n, group, key, total, single_
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize(("branching", "depth"), [(2, 6), (4, 3)])
 def test_leaves_are_reached_with_their_chances(branching, depth, key, total, single_precision):
-    world, batch, group = make_tree(jax.random.key(3), [0.3], branching=branching, depth=depth), 500, 8
-    rows = world.rows(world.init())
-    chances = np.exp(np.asarray(world.enumerate(world.init()), float))[0]
+    world = jax.jit(lambda key: make_tree(key, [0.3], branching=branching, depth=depth))(jax.random.key(3))
+    rows, batch, group = world.rows(world.init()), 500, 8
+    chances = np.exp(np.asarray(jax.jit(world.enumerate)(world.init()), float))[0]
     rounds = total // (batch * group)
 
     def count(counts, key):
         leaves = walk(rows, jax.random.uniform(key, (depth, 1, batch * group)), branching)
         return counts.at[leaves.ravel()].add(1), None
 
-    counts, _ = jax.jit(lambda keys: jax.lax.scan(count, jnp.zeros(len(chances), jnp.int32), keys))(
-        jax.random.split(KEYS[key](7), rounds)
-    )
+    @jax.jit
+    def counted():
+        return jax.lax.scan(count, jnp.zeros(len(chances), jnp.int32), jax.random.split(KEYS[key](7), rounds))[0]
+
+    counts = np.asarray(counted())
     assert chi_square_chance(counts, chances / chances.sum()) > 1e-4
 
 
