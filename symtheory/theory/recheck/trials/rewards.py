@@ -4,15 +4,16 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from .... import estimators
-from ....estimators import advantages
+from ....estimators import Estimator, advantages
 from ....estimators.group import make_group
 from ....ops import jax_ops, numpy_ops
 from ...exact import exact_advantages, exact_two_outcomes
-from ...surds import surd
+from ...surds import sqrt, surd
 from .. import groups
 from .base import POINTS, TO_N, trial
 from .tables import table
@@ -42,26 +43,34 @@ def every_reward_vector(seed: int, largest: int = 12) -> Iterator[bool]:
 
 @trial(POINTS)
 def real_rewards(seed: int, specs: Sequence[str]) -> Iterator[bool]:
-    """Rational rewards through the code: sum A = 0, exactly up to G = 7, in numpy and jax to G = 200."""
+    """Rational rewards through the code: A (std + eps) = r - mean and sum A = 0, exactly up to G = 7, in numpy and jax
+    to G = 200.
+    """
     rng = np.random.default_rng(seed)
     for spec, values in itertools.product(specs, groups.PARAMETERS):
         filled = {**values, "guard": values["eps"]}
         code = groups.with_values(spec, filled, exact=True)
         for size in range(2, 8):
             rewards = [Fraction(int(x), 10) for x in rng.integers(-4, 12, size)]
-            yield sum(exact_advantages(code, rewards), surd(0)) == 0
+            a, mean = exact_advantages(code, rewards), sum(rewards) / size
+            spread = sqrt(sum((r - mean) ** 2 for r in rewards) / (size - int(code.params["ddof"])))
+            yield sum(a, surd(0)) == 0
+            yield all(x * (spread + surd(code.params["eps"])) == r - mean for x, r in zip(a, rewards, strict=True))
         code = groups.with_values(spec, filled, exact=False)
-        for size in (*rng.integers(2, groups.LARGEST + 1, 40).tolist(), groups.LARGEST):
-            rewards = rng.integers(-30, 90, (3, size)) / 10
-            a = np.asarray(code(make_group(numpy_ops(), rewards), numpy_ops()))
-            yield bool(np.all(np.abs(a.sum(1)) < 1e-10 * size * (1 + np.abs(a).max())))
+        drawn = [rng.integers(-30, 90, (3, n)) / 10 for n in (*rng.integers(2, groups.LARGEST + 1, 40), groups.LARGEST)]
+        yield from (_standardised(code, r, numpy_ops()) for r in drawn)
         import jax
 
         with jax.enable_x64(True):
-            op = jax_ops()
-            rewards = op.xp.asarray(np.random.default_rng(seed + 1).integers(-30, 90, (3, 23)) / 10)
-            a = np.asarray(code(make_group(op, rewards), op))
-        yield bool(np.all(np.abs(a.sum(1)) < 1e-9 * (1 + np.abs(a).max())))
+            yield _standardised(code, np.random.default_rng(seed + 1).integers(-30, 90, (3, 23)) / 10, jax_ops())
+
+
+def _standardised(code: Estimator, rewards: np.ndarray, op: Any) -> bool:
+    """Whether advantages [n, G] are (r - mean) / (std + eps), and sum to zero."""
+    a = np.asarray(code(make_group(op, op.xp.asarray(rewards)), op))
+    spread = rewards.std(1, ddof=int(code.params["ddof"]), keepdims=True) + float(code.params["eps"])
+    close = np.abs(a * spread - (rewards - rewards.mean(1, keepdims=True))) < 1e-10 * (1 + np.abs(rewards))
+    return bool(close.all() and np.all(np.abs(a.sum(1)) < 1e-10 * rewards.shape[1] * (1 + np.abs(a).max())))
 
 
 @trial(POINTS)
