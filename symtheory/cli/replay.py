@@ -57,6 +57,7 @@ def run(
         clip_high: upper clip of the ratio is 1 + clip_high; DAPO has 0.28.
         kl: weight of the k3 divergence from the base policy.
     """
+    import math
     import sys
     from dataclasses import replace
 
@@ -69,6 +70,9 @@ def run(
     base = _given(task=task, layers=layers, width=width, steps=pretraining)
     if part != "one-step" and seeds is not None and seeds < 2:
         raise InputError(f"seeds must be at least 2, since intervals are taken over seeds, got {seeds}")
+    for name, value in _given(learning_rate=learning_rate, clip_high=clip_high, kl=kl).items():
+        if not 0 <= value < math.inf:
+            raise InputError(f"{name.replace('_', '-')} must be a finite number of at least 0, got {value:g}")
     size = PRESETS[preset]
     optimising = _given(optimizer=optimizer, learning_rate=learning_rate)
     update = optimising | _given(

@@ -248,6 +248,8 @@ def test_bad_configurations_are_refused(changes, message):
 @pytest.mark.parametrize(("options", "sentence"), [
     ({"estimators": ("grppo",)}, "no estimator 'grppo'. Did you mean 'grpo'?"),
     ({"width": 10}, "width must be a multiple of the 4 heads, got 10"),
+    ({"learning_rate": -1.0}, "learning-rate must be a finite number of at least 0, got -1"),
+    ({"kl": float("nan")}, "kl must be a finite number of at least 0, got nan"),
     ({"layers": 0}, "layers must be at least 1, got 0"),
 ])  # fmt: skip
 def test_bad_options_are_refused_before_anything_is_computed(tmp_path, options, sentence):
