@@ -304,7 +304,7 @@ def judge_study(study: xr.Dataset, world: str, measures: Sequence[Measure] = MEA
     """Cells by claim and reading of one study in this process, as its saved effects would give them.
 
     Args:
-        study: what `studies.run_study` returns, with the design seeds and the fresh ones.
+        study: what `studies.controlled.run` returns, with the design seeds and the fresh ones.
         world: "bandit" or "tree".
         measures: what is measured for each claim.
 
