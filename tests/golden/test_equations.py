@@ -11,9 +11,12 @@ import pytest
 
 import symtheory
 from symtheory import estimators
+from symtheory.estimators.batch import standardise_each
+from symtheory.estimators.group import two_outcome_batch
 from symtheory.estimators.grpo import center, scale_by_std
 from symtheory.estimators.links import clip, multiply, scale_by_floored_std, scale_by_mad
 from symtheory.estimators.plane import PLANE
+from symtheory.ops import numpy_ops
 
 REWARDS = np.array([[1.0, 0, 0, 0], [1, 0, 1, 0]])
 P, OMEGA = (1 / 4, 1 / 2), 3 / 8
@@ -88,6 +91,7 @@ EQUATIONS = {
     "grpo_batch_std": scaled(CENTRED, [1 / (BATCH * sqrt(8 / 7) + 1e-4)] * 2),
     "reinforce_pp": [tuple(x / sqrt(BATCH**2 * 8 / 7 + 1e-8) for x in (1 - OMEGA, -OMEGA))] * 2,
     "reinforce_pp_baseline": scaled(CENTRED, [1 / sqrt((4 * 3 / 16 + 1) / 7 + 1e-8)] * 2),
+    "nemo_grpo": [(1, -1 / 3 / (sqrt(1 / 3) + 1e-6)), (2 / 3 / (sqrt(1 / 3) + 1e-6), -2 / 3 / (sqrt(1 / 3) + 1e-6))],
 }
 """A+ and A- of the two groups."""
 
@@ -164,3 +168,81 @@ def test_plane_is_grpo_moved_by_tilt_and_asymmetry(tilt, expected):
 @pytest.mark.parametrize("value", [0.1, 0.7, 1 / 3])
 def test_batch_of_equal_rewards_gives_prpo_exact_zeros(value):
     assert (symtheory.advantages(np.full((3, 7), value), "prpo") == 0).all()
+
+
+def test_pass_at_one_is_grpo_and_pkpo_of_one_is_rloo():
+    for name, same in (("passk", "grpo"), ("pkpo", "rloo")):
+        ours = symtheory.advantages(REWARDS, name, k=1)
+        np.testing.assert_allclose(ours, symtheory.advantages(REWARDS, same), rtol=1e-12)
+
+
+def test_ngrpo_with_ddof_one_divides_by_the_number_of_its_own_rollouts():
+    ours = symtheory.advantages(REWARDS[0], "ngrpo", ddof=1)  # squares of 1, 0, 0, 0 and the virtual 1 sum to 1.2
+    np.testing.assert_allclose(ours[:2], [0.6 / sqrt(0.3), -0.4 / sqrt(0.3)], rtol=1e-12)
+
+
+def test_reinforce_rej_drops_groups_of_one_outcome():
+    assert (symtheory.advantages([[1, 1, 1], [0, 0, 0]], "reinforce_rej") == 0).all()
+
+
+def test_unlikely_right_rollouts_gain_by_their_rank_and_padding_has_none():
+    changed = np.array([1 - 0.25 * 3 / 4, 0, 1 - 0.25 * 1 / 4, 0])  # 3 and 1 rollouts are less likely
+    expected = (changed - changed.mean()) / (changed.std(ddof=1) + 1e-6)
+    given = dict(mask=[1, 1, 1, 1, 0], logprobs=[-1.0, -2, -3, -4, -9])
+    ours = symtheory.advantages([1.0, 0, 1, 0, 1], "unlikeliness", **given)
+    np.testing.assert_allclose(ours, [*expected, 0], rtol=1e-12)
+
+
+def test_curverl_weighs_by_a_histogram_of_one_bin_more_than_the_group_has_rollouts():
+    """Five bins: 1/4 and the rates 0.3, 0.35 lie in the second, 1/2 and 0.45, 0.55 in the third, below 0.9."""
+    plus, minus = np.array(scaled(CENTRED, [2 / 2, 2 / 4])).T
+    ours = symtheory.advantages(REWARDS, "curverl", rates=[0.3, 0.35, 0.45, 0.55, 0.9])
+    np.testing.assert_allclose(ours, np.where(REWARDS > 0, plus[:, None], minus[:, None]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["two_stage", "gdpo", "reinforce_pp_baseline"])
+def test_centred_advantages_that_are_whitened_sum_to_zero_in_the_theory(name):
+    op, size = numpy_ops(), np.array(8.0)
+    plus, minus = estimators.get(name).two_outcomes(
+        np.array(3.0), size, two_outcome_batch(op, np.array(30.0), np.array(80.0)), op
+    )
+    assert plus > 0
+    np.testing.assert_allclose(3 * plus + 5 * minus, 0, atol=1e-12)
+
+
+def test_parts_of_an_estimator_are_where_its_links_say():
+    assert estimators.get("two_stage").before_whitening.links == (center, scale_by_std)
+    assert estimators.get("grpo").before_whitening is None
+    assert estimators.Estimator("bare", (center,), {}, "").min_size == 2  # the least that has a mean to differ from
+
+
+ALONE = {
+    "reinforce": (1, 0),
+    "psr": (1, 0),
+    "nsr": (0, -1),
+    "w_reinforce": (0.1, -1),
+    "raft": (1, 0),
+    "asymre": (0.1, 0.1),
+    "ngrpo": (0, -1),
+    "prpo": (0.5 / (0.5 + 1e-6), -0.5 / (0.5 + 1e-6)),
+    "reinforce_pp": (0.5 / sqrt(0.5 + 1e-8), -0.5 / sqrt(0.5 + 1e-8)),
+}
+"""Two groups of one rollout, a right and a wrong one: the estimators that need no second rollout."""
+
+
+def test_estimators_without_a_group_baseline_take_groups_of_one_rollout():
+    assert set(ALONE) == {name for name in estimators.names() if estimators.get(name).min_size == 1}
+    for name, expected in ALONE.items():
+        np.testing.assert_allclose(symtheory.advantages([[1.0], [0.0]], name).ravel(), expected, rtol=1e-12)
+
+
+def test_each_reward_of_a_rollout_is_standardised_by_itself_and_weighed_once():
+    chain = estimators.chain(standardise_each)
+    plus, minus = np.array(STANDARD).T
+    ours = symtheory.advantages(REWARDS, chain)
+    np.testing.assert_allclose(ours, np.where(REWARDS > 0, plus[:, None], minus[:, None]), rtol=1e-12)
+    given = [[[1.0, 0, 0, 0]], [[0, 1, np.nan, np.nan]]]  # the second reward was given to two rollouts only
+    first, second = plus[0], 0.5 / (sqrt(0.5) + 1e-6)
+    expected = [first - 3 * second, minus[0] + 3 * second, minus[0], minus[0]]
+    ours = symtheory.advantages(None, chain, components=given, weights=[1, 3])
+    np.testing.assert_allclose(ours[0], expected, rtol=1e-12)
