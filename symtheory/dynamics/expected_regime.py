@@ -110,7 +110,7 @@ def _means(estimator, size, success, regime, batch, copies):
     return mean(plus), mean(minus), mean(plus - minus)
 
 
-def _draws(redraw, size, success, copies=1):
+def _draws(redraw, size, success, copies=1) -> Array:
     """Mean number of draws of a group, 1 + (1 - s) + ... with s the chance that it is kept, [P] -> [P]."""
     kept = redraw.keeps(copies * jnp.arange(size // copies + 1), size)
     share = (expected.binomial(size // copies, success) * kept).sum(-1)

@@ -161,8 +161,8 @@ def two_class() -> list[str]:
 
 def world() -> dict:
     """Base logits of one prompt of success 1/2, correct trajectories first."""
-    shape = dict(trajectories=SETTING.trajectories, correct=SETTING.correct)
-    bandit = jax.jit(lambda key: make_bandit(key, [0.5], **shape))(jax.random.key(0))
+    made = jax.jit(lambda key: make_bandit(key, [0.5], trajectories=SETTING.trajectories, correct=SETTING.correct))
+    bandit = made(jax.random.key(0))
     return {"logits": np.asarray(bandit.logits[0]).tolist(), "correct": SETTING.correct}
 
 
