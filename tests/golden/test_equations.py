@@ -210,6 +210,13 @@ def test_centred_advantages_that_are_whitened_sum_to_zero_in_the_theory(name):
     np.testing.assert_allclose(3 * plus + 5 * minus, 0, atol=1e-12)
 
 
+def test_alpha_of_one_half_attenuates_right_rollouts_by_twice_omega():
+    for name, undamped in (("agrae_released", scaled(STANDARD, RELEASED)), ("agrae", mixed(HARD, EASY))):
+        plus, minus = np.array(scaled(undamped, [2 * OMEGA] * 2, [1, 1])).T
+        ours = symtheory.advantages(REWARDS, name, alpha=0.5)
+        np.testing.assert_allclose(ours, np.where(REWARDS > 0, plus[:, None], minus[:, None]), rtol=1e-12)
+
+
 def test_parts_of_an_estimator_are_where_its_links_say():
     assert estimators.get("two_stage").before_whitening.links == (center, scale_by_std)
     assert estimators.get("grpo").before_whitening is None
