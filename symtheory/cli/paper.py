@@ -18,7 +18,8 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
     Args:
         check: Write nothing. Exit status 1 if a generated input is stale, if a source asks for a value that no result
             gives, types a number by hand, or shows one without naming its command. Needs no TeX.
-        prove: First derive and re-check every theorem again (minutes), and renew paper/results/theorems.json.
+        prove: First derive and re-check every theorem again (minutes), and renew the theorems,
+            certificates and claims in paper/results.
         out: Folder for main.pdf; the article's own by default.
     """
 
@@ -42,10 +43,13 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
         import json
 
         from ..claims import published, report
+        from ..theory import kept
         from ..theory.theorems import theorems
         from .prove import check_all
 
-        rows = check_all(list(theorems())).values()
+        rows = check_all(list(theorems()), fresh=True).values()
+        with store.replacing(root / kept.PUBLISHED) as partial:
+            partial.write_text(kept.as_text(kept.load()), encoding="utf-8")
         with store.replacing(folder / "results" / "theorems.json") as partial:
             partial.write_text(report.as_json(sorted(rows, key=lambda row: row.id)) + "\n", encoding="utf-8")
         with store.replacing(folder / "results" / "claims.json") as partial:

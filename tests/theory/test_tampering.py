@@ -530,6 +530,43 @@ def test_kept_certificate_knows_that_it_was_edited(entry):
     assert kept.digest(entry) != kept.digest(edited(entry, "verdict", value="fails"))
 
 
+def test_published_certificates_are_those_of_this_code():
+    """Where this fails, estimators or theory have changed: `symtheory paper --prove` renews them."""
+    content = json.loads((paths.checkout() / kept.PUBLISHED).read_text())
+    assert content["code"] == kept.code()
+    assert all(entry["digest"] == kept.digest(entry) for entry in content["theorems"])
+
+
+def test_published_certificate_that_was_edited_fails_its_row(tmp_path, monkeypatch):
+    root = paths.checkout()
+    text = (root / kept.PUBLISHED).read_text()
+    assert '"id": "zero_sum:grpo"' in text
+    (tmp_path / kept.PUBLISHED).parent.mkdir(parents=True)
+    (tmp_path / kept.PUBLISHED).write_text(text.replace("grpo: sum A = 0", "grpo: sum A >= 0"))
+    monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(paths, "cache", lambda: tmp_path / "cache")
+    row, _ = prove_command._check("zero_sum:grpo", kept.load()["zero_sum:grpo"], 1)
+    assert not row.rechecked
+    assert "changed since it was written" in row.method
+    (tmp_path / kept.PUBLISHED).write_text(text.replace(kept.code(), "of other code"))
+    assert kept.load() == {}  # and everything is derived anew
+
+
+@pytest.mark.slow
+def test_published_certificates_are_what_the_derivations_write():
+    content = json.loads((paths.checkout() / kept.PUBLISHED).read_text())
+    for entry in content["theorems"]:
+        theorem = find(entry["id"])
+        made = json.loads(json.dumps(proofs.record(theorem, theorem.derive())))
+        assert made == {key: value for key, value in entry.items() if key != "digest"}
+
+
+def test_a_stronger_method_than_was_used_is_not_believed(entry):
+    assert program.check(entry | {"rests_on": "exact at points"}).method == "exact at points"
+    floats = {**entry, "formulas": [], "statement": "", "trials": [{"name": "conserved", "args": {}}]}
+    assert program.check(floats | {"rests_on": "all G to n"}).method == "float to tolerance"
+
+
 def test_recheck_knows_no_computer_algebra():
     code = "import symtheory.theory.recheck.program, sys; sys.exit('sympy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

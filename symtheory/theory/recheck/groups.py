@@ -16,7 +16,8 @@ from ..exact import ROLLOUTS, exact_advantages
 from ..surds import Surd, exp, sqrt, surd
 from .formulas import Formula, estimators_in, name_and_parameters, tree, walk
 
-LARGEST = 200
+LARGEST, BEYOND = 200, 1024
+"""Every size up to the first is tried, and two drawn ones from there to the second."""
 EVERY, MANY = 16, 64
 """Up to the first size every group is tried; above it every size, with K = 1, G - 1 and random ones: three up to the
 second, then one."""
@@ -25,7 +26,7 @@ EDGE = 1e-6
 EXACT = 6
 """Largest group that is evaluated in exact numbers."""
 TOLERANCE = 1e-8
-"""Of float64 sums over up to 200 rollouts, relative to the two sides and to the largest term of the code."""
+"""Of float64 sums over up to a thousand rollouts, relative to the two sides and to the largest term of the code."""
 
 PARAMETERS = (
     {"beta": Fraction(10), "gamma": Fraction(1, 2), "alpha": Fraction(1), "eps": Fraction(1, 10), "ddof": 0},
@@ -138,10 +139,10 @@ class Draws:
 
 @functools.cache
 def all_sizes(seed: int, largest: int = LARGEST) -> Draws:
-    """Every group up to `EVERY`, and three to five of each size up to `largest`."""
+    """Every group up to `EVERY`, three to five of each size up to `largest`, and three of two sizes up to `BEYOND`."""
     rng = np.random.default_rng(seed)
     pairs = []
-    for size in range(2, largest + 1):
+    for size in (*range(2, largest + 1), *rng.integers(largest + 1, BEYOND + 1, 2).tolist()):
         if size <= EVERY:
             chosen = range(1, size)
         else:

@@ -97,6 +97,8 @@ class _State:
         found = sorted(self.methods, key=METHODS.index)
         if declared == IDENTITY and (self.settled < self.formulas or not self.settled + self.certificates):
             declared = ""  # some formula was only tried on groups
+        if found and declared not in ("", IDENTITY, *found) and METHODS.index(declared) < METHODS.index(found[-1]):
+            declared = ""  # it was not done, and something weaker was
         return declared or (found[-1] if found else "nothing")
 
 
