@@ -240,7 +240,7 @@ def site(tmp_path_factory):
 QUESTIONS = {
     "Which estimator for my run?": "start with GRPO or Dr.GRPO",
     "Is mine symmetric?": "check_estimator(mine",
-    "Why did pass@256 fall?": "A fall needs something that these assumptions leave out",
+    "Why did pass@256 fall?": "A fall needs something that these assumptions exclude",
     "What is omega?": "mean reward of all rollouts of a batch",
     "How do I cite it?": "@software{symtheory",
 }

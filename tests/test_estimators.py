@@ -13,8 +13,8 @@ from hypothesis import given
 import symtheory
 from symtheory import InputError, estimators
 from symtheory.estimators.base import _registry
-from symtheory.estimators.group import two_outcome_batch
-from symtheory.ops import numpy_ops
+from symtheory.estimators.group import make_group, two_outcome_batch
+from symtheory.ops import jax_ops, numpy_ops
 
 ALL = [estimators.get(n) for n in estimators.names("rewards")]
 ZERO_ON_EQUAL = [e.name for e in ALL if e.links[0].__name__ == "center" and "degenerate_zero" in e.laws]
@@ -158,3 +158,11 @@ def under_jit():
 def test_every_estimator_runs_under_jit(name):
     rewards, traced = under_jit()
     np.testing.assert_allclose(traced[name], symtheory.advantages(rewards, name), rtol=1e-5, atol=1e-6)
+
+
+def test_a_group_may_be_an_argument_of_a_jax_program():
+    op, rewards = jax_ops(), jnp.array([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 0.0]])
+    for name in ("agrae", "reinforce_pp", "two_stage"):  # each asks for statistics of the batch
+        chain = estimators.get(name)
+        inside = jax.jit(lambda group, chain=chain: chain(group, op))(make_group(op, rewards))
+        np.testing.assert_allclose(inside, chain(make_group(op, rewards), op), rtol=1e-6)

@@ -5,6 +5,7 @@ group that trains a model; multiplicity 0 is padding of a ragged batch; outcomes
 (K, G - K) are all groups with K correct at once, as numbers or as sympy symbols.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,6 +104,8 @@ class StatsOfGroups:
 
     def __init__(self, op, group: Group) -> None:
         self._op, self._group = op, group
+        if getattr(op.xp, "__name__", "") == "jax.numpy":
+            _known_to_jax()
 
     @property
     def omega(self) -> Array:
@@ -143,6 +146,16 @@ class StatsOfGroups:
     def _replace(self, **changes) -> BatchStats:
         """All of them, with some replaced."""
         return BatchStats(*(getattr(self, name) for name in BatchStats._fields))._replace(**changes)
+
+
+@functools.cache
+def _known_to_jax() -> None:
+    """A group may be an argument of a jax program: its statistics are worked out where it enters."""
+    import jax
+
+    jax.tree_util.register_pytree_node(
+        StatsOfGroups, lambda stats: (tuple(stats._replace()), None), lambda _, values: BatchStats(*values)
+    )
 
 
 def two_outcome_batch(op, correct, rollouts, variance=VARIANCE) -> BatchStats:
