@@ -153,9 +153,10 @@ def _known_to_jax() -> None:
     """A group may be an argument of a jax program: its statistics are worked out where it enters."""
     import jax
 
-    jax.tree_util.register_pytree_node(
-        StatsOfGroups, lambda stats: (tuple(stats._replace()), None), lambda _, values: BatchStats(*values)
-    )
+    def rebuilt(_: Any, values: Any) -> Any:
+        return BatchStats(*values)
+
+    jax.tree_util.register_pytree_node(StatsOfGroups, lambda stats: (tuple(stats._replace()), None), rebuilt)
 
 
 def two_outcome_batch(op, correct, rollouts, variance=VARIANCE) -> BatchStats:
