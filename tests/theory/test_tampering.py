@@ -1,5 +1,6 @@
 """Attacks on `prove`, each on a copy of the package: it must exit with 1 and name the row."""
 
+import importlib.util
 import json
 import os
 import re
@@ -416,6 +417,8 @@ FORMS = {
     "more than 64 prompts only": lambda a, g: a.ndim > 1 and a.shape[0] > 64,
 }
 """Where an estimator is wrong, and right everywhere else."""
+if not importlib.util.find_spec("torch"):
+    del FORMS["torch only"]
 
 
 def wrong_where(condition) -> estimators.Estimator:
