@@ -10,7 +10,6 @@ arXiv:2602.05548, read with multiplicities), one gradient step of size eta on th
 The functions take and return exact numbers (Fraction, Surd) or floats alike.
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -61,13 +60,9 @@ def logit_update(
         raise InputError(
             f"policy, counts and correct must have one length, got {len(policy)}, {len(counts)} and {len(correct)}"
         )
-    return _logit_update(policy, counts, group_advantages(counts, correct, estimator, omega))
-
-
-def _logit_update(policy: Sequence[Any], counts: Sequence[int], advantages: Sequence[Surd]) -> list[Surd]:
-    """The same, from the advantage of each behaviour."""
-    c = sum((n * x for n, x in zip(counts, advantages, strict=True)), surd(0))
-    return [n * x - c * pi for n, x, pi in zip(counts, advantages, policy, strict=True)]
+    a = group_advantages(counts, correct, estimator, omega)
+    c = sum((n * x for n, x in zip(counts, a, strict=True)), surd(0))
+    return [n * x - c * pi for n, x, pi in zip(counts, a, policy, strict=True)]
 
 
 def log_prob_update(policy: Sequence[Any], logits: Sequence[Any]) -> list[Any]:
@@ -155,16 +150,10 @@ def _smallest(estimator: str, who: str, way: str) -> dict[str, Any]:
         "undrawn": lambda f, n: n == 0,
     }
     ways: dict[str, Callable[[Surd], bool]] = {"up": lambda d: d > 0, "down": lambda d: d < 0, "any": lambda d: d != 0}
-
-    @functools.cache
-    def advantages(counts: tuple[int, ...], correct: tuple[int, ...]) -> list[Surd]:
-        """The same for every policy."""
-        return group_advantages(counts, correct, estimator, Fraction(1, 3))
-
     for policy, correct, counts in small_steps(arms=3, largest=6, denominator=10):
         if not any(wanted[who](f, n) for f, n in zip(correct, counts, strict=True)):
             continue
-        moved = log_prob_update(policy, _logit_update(policy, counts, advantages(tuple(counts), tuple(correct))))
+        moved = log_prob_update(policy, logit_update(policy, counts, correct, estimator))
         for f, n, d in zip(correct, counts, moved, strict=True):
             if wanted[who](f, n) and ways[way](d):
                 return {"pi": policy, "correct": correct, "counts": counts, "d log pi / eta": moved}
