@@ -64,11 +64,15 @@ def _peak(estimator: Estimator) -> Expr | str:
     peak = peak_difficulty(estimator)
     if peak is not None:
         return peak
-    number = numeric_peak(estimator)
-    if math.isnan(number):
+    if not per_rollout(estimator).has(omega):
+        return _place(numeric_peak(estimator))
+    return ", ".join(f"{_place(numeric_peak(estimator, n / 3))} at omega = {n}/3" for n in (1, 2))
+
+
+def _place(peak: float) -> str:
+    if math.isnan(peak):
         return "none: sum|A| does not depend on p"
-    place = f"p -> {number:g}" if number in (0, 1) else f"{number:.6g}"
-    return place + (", at omega = 1/2" if per_rollout(estimator).has(omega) else "")
+    return f"p -> {peak:g}" if peak in (0, 1) else f"{peak:.6g}"
 
 
 def _attempt(form: Callable[[], Expr | str]) -> Expr | str:

@@ -81,11 +81,12 @@ def unguarded(estimator: Estimator) -> Estimator:
 def peak_difficulty(estimator: str | Estimator) -> Expr | None:
     """The success rate p at which sum |A| is largest in groups without limit of size, as a closed form.
 
-    0 or 1 if the supremum lies at that end; None if sum |A| does not depend on p, or if the peak is the root of an
-    equation of degree above two (`numeric_peak` finds those).
+    0 or 1 if the supremum lies at that end; None if sum |A| does not depend on p, if the peak is the root of an
+    equation of degree above two, or if one form does not hold for every omega (`numeric_peak` finds those).
 
     >>> peak_difficulty("grpo"), peak_difficulty("hard_focused"), peak_difficulty("reinforce_rej")
     (1/2, 0, None)
+    >>> peak_difficulty("prpo")  # 1 for omega below 1/2, 0 above
     """
     t = sympy.Symbol("t", positive=True)  # p = t^2 / (1 + t^2)
     height = per_rollout(named(estimator))
@@ -100,11 +101,12 @@ def peak_difficulty(estimator: str | Estimator) -> Expr | None:
     factors: list[Expr] = [f for f, _ in sympy.factor_list(numerator)[1] if f.has(t)]
     if any(sympy.Poly(f, t).degree() > 2 for f in factors):
         return None
-    third = sympy.Rational(1, 3)  # a value of omega at which roots and heights are compared
-    roots: list[Expr] = [r for f in factors for r in sympy.solve(f, t) if r.subs(omega, third).is_positive]
+    means = sympy.Rational(1, 3), sympy.Rational(2, 3)  # values of omega at which roots and heights are compared
+    roots: list[Expr] = [r for f in factors for r in sympy.solve(f, t) if r.subs(omega, means[0]).is_positive]
     places: dict[Expr, Expr] = {sympy.Integer(0): sympy.Rational(1, 10**6), sympy.Integer(1): sympy.Integer(10**6)}
     places |= {sympy.factor(r**2 / (1 + r**2)): r for r in roots}
-    return max(places, key=lambda peak: float(height.subs(t, places[peak]).subs(omega, third)))
+    best = {max(places, key=lambda peak: float(height.subs(t, places[peak]).subs(omega, w))) for w in means}
+    return best.pop() if len(best) == 1 else None
 
 
 def numeric_peak(estimator: str | Estimator, omega_value: float = 0.5) -> float:
