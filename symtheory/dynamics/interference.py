@@ -26,7 +26,7 @@ import optax
 from ..errors import InputError
 from ..estimators import Estimator
 from ..estimators.group import Array
-from ..metrics.passk import pass_at_k
+from ..metrics.passk import pass_at_k, pass_weight
 from ..ops import jax_ops
 from ..worlds import World
 from . import expected
@@ -126,11 +126,6 @@ def _flat(rows) -> Array:
 
 def _entropy_gradient(params, world: World):
     return jax.grad(lambda p: world.entropy(p).mean())(params)
-
-
-def pass_weight(success: Array, k: Array | int) -> Array:
-    """k (1 - P)^(k - 1), the derivative of pass@k by P; `success[...]` and `k` broadcast."""
-    return k * (1 - success) ** (jnp.asarray(k) - 1)
 
 
 def progress(kernel: Kernel) -> Array:

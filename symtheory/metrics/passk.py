@@ -29,6 +29,15 @@ def pass_at_k(p, k):
     return passed if xp.ndim(passed) or xp is not np else float(passed)
 
 
+def pass_weight(p, k):
+    """k (1 - p)^(k - 1), the derivative of pass@k by p: numbers or arrays of any kind that broadcast.
+
+    >>> pass_weight(0.5, 2)
+    1.0
+    """
+    return k * (1 - p) ** (k - 1)
+
+
 def unbiased_pass_at_k(n, c, k):
     """1 - C(n - c, k) / C(n, k): the unbiased estimate of pass@k from n samples with c correct (Eq. 37).
 

@@ -67,7 +67,7 @@ def two_arm_time(
 
     rate = _numeric_slope(estimator, size, omega_value)
     speed = lambda z: 2 * rate(expit(z)) * expit(z) * expit(-z)  # noqa: E731  dz/dt = 2 F' P Q
-    return quad(lambda z: 1 / speed(z), logit(start), logit(end), epsabs=0, epsrel=1e-12)[0]
+    return quad(lambda z: 1 / speed(z), logit(start), logit(end))[0]
 
 
 def _numeric_slope(estimator: str | Estimator, size: int | None, w: float) -> Callable[[float], float]:

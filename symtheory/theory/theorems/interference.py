@@ -11,20 +11,29 @@ kernel of random policies, in exact numbers.
 import itertools
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import Any
 
 from ...estimators import get
+from ...metrics.passk import pass_weight
 from ..certificates import Certificate
 from ..proofs import Proof, theorem
 from ..recheck.trials.base import POINTS, TO_N
+from ..recheck.trials.tables import bernstein
 from ..surds import Surd, surd
 from ..symbols import exact_two_outcomes
 
 SIZE = 8
 """Group size of the trials."""
 FOCUS = ("positive_dominant", "hard_focused", "grpo", "easy_focused", "negative_dominant")
+RIGHT = (1, 1, 0, 0)
+"""Rewards of the four trajectories of a random prompt."""
+MARKS = range(1, 10)
+"""Whole numbers that random policies and features are made of."""
 Vector = tuple[Fraction, ...]
+Prompt = tuple[Fraction, Vector]
+"""Success and its gradient."""
 
 
 def exact_slope(estimator: str, size: int, success: Fraction) -> Surd:
@@ -33,30 +42,33 @@ def exact_slope(estimator: str, size: int, success: Fraction) -> Surd:
     >>> exact_slope("rloo", 4, Fraction(1, 3))
     1
     """
+    return bernstein(_marginal_values(estimator, size), success)
+
+
+def _marginal_values(estimator: str, size: int) -> list[Surd]:
     table = [exact_two_outcomes(get(estimator), k, size) for k in range(size + 1)]
-    gaps = [table[j + 1][0] - table[j][1] for j in range(size)]
-    chances = [math.comb(size - 1, j) * success**j * (1 - success) ** (size - 1 - j) for j in range(size)]
-    return sum((gap * chance for gap, chance in zip(gaps, chances, strict=True)), surd(0))
+    return [after[0] - before[1] for before, after in itertools.pairwise(table)]
 
 
-def _dot(a: Vector, b: Vector) -> Fraction:
-    return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
+def gradient_of_success(policy: Sequence[Fraction], features: Sequence[Sequence[int]]) -> Prompt:
+    """P and grad P = sum_o pi(o) (r(o) - P) features(o) of a prompt whose logits are linear in the parameters."""
+    rate = _dot(policy, RIGHT)
+    pulls = [chance * (r - rate) for chance, r in zip(policy, RIGHT, strict=True)]
+    return rate, tuple(_dot(pulls, column) for column in zip(*features, strict=True))
 
 
-def _random_gradients(rng: random.Random, prompts: int, dimension: int) -> tuple[Vector, list[Vector]]:
-    """Success and exact gradients of random prompts: softmax policies with rational chances and shared features."""
-    success, gradients = [], []
+def _dot(a: Iterable[Any], b: Iterable[Any]) -> Any:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def _random_prompts(rng: random.Random, prompts: int, parameters: int) -> list[Prompt]:
+    """Prompts with softmax policies of rational chances that share parameters."""
+    found = []
     for _ in range(prompts):
-        mass = [rng.randint(1, 9) for _ in range(4)]
-        policy = [Fraction(m, sum(mass)) for m in mass]
-        features = [[Fraction(rng.randint(-3, 3)) for _ in range(dimension)] for _ in policy]
-        rate = policy[0] + policy[1]  # the first two of four trajectories are correct
-        pulls = [chance * ((j < 2) - rate) for j, chance in enumerate(policy)]
-        success.append(rate)
-        gradients.append(
-            tuple(sum((p * f[i] for p, f in zip(pulls, features, strict=True)), Fraction(0)) for i in range(dimension))
-        )
-    return tuple(success), gradients
+        marks = rng.choices(MARKS, k=len(RIGHT))
+        features = [rng.choices(MARKS, k=parameters) for _ in RIGHT]
+        found.append(gradient_of_success([Fraction(m, sum(marks)) for m in marks], features))
+    return found
 
 
 def _names(letter: str, count: int) -> list[str]:
@@ -81,26 +93,20 @@ def slope_is_a_mean_of_exchange_rates() -> Proof:
     )
 
     def trials() -> Iterator[bool]:
-        rng = random.Random(0)
-        for name, k in itertools.product(("grpo", "hard_focused", "negative_dominant", "agrae"), (1, 2, 5)):
-            success, gradients = _random_gradients(rng, 3, 2)
-            seen, watched = _random_gradients(rng, 2, 2)
-            weight = [exact_slope(name, SIZE, p) for p in success]
-            step = [sum((w * g[i] for w, g in zip(weight, gradients, strict=True)), surd(0)) for i in range(2)]
-            gain = [sum((s * x for s, x in zip(step, g, strict=True)), surd(0)) for g in gradients]
-            moved = [sum((s * x for s, x in zip(step, g, strict=True)), surd(0)) for g in watched]
-            marginal = [k * (1 - p) ** (k - 1) for p in seen]
-            measured = sum((m * d for m, d in zip(marginal, moved, strict=True)), surd(0))
-            t = [sum((_dot(g, q) for g in gradients), Fraction(0)) for q in gradients]
-            b = [sum((m * _dot(x, q) for m, x in zip(marginal, watched, strict=True)), Fraction(0)) for q in gradients]
-            if any(x == 0 for x in t):
-                continue
-            parts = zip(weight, t, b, strict=True)
-            by_rates = sum((w * x * (y / x) for w, x, y in parts), surd(0))
-            yield by_rates == measured
-            yield sum((w * x for w, x in zip(weight, t, strict=True)), surd(0)) == sum(gain, surd(0))
+        rng = random.Random("exchange rates")
+        for name, k in itertools.product(("grpo", "hard_focused", "negative_dominant", "agrae"), range(1, 4)):
+            trained, watched = _random_prompts(rng, 3, 2), _random_prompts(rng, 2, 2)
+            gradients, others = [g for _, g in trained], [g for _, g in watched]
+            weight = [exact_slope(name, SIZE, p) for p, _ in trained]
+            marginal = [pass_weight(p, k) for p, _ in watched]
+            step = [_dot(weight, column) for column in zip(*gradients, strict=True)]
+            progress = [sum(_dot(g, other) for other in gradients) for g in gradients]
+            rates = [_dot(marginal, [_dot(g, x) for x in others]) / t for g, t in zip(gradients, progress, strict=True)]
+            weighted = [w * t for w, t in zip(weight, progress, strict=True)]
+            yield sum(weighted) == sum(_dot(step, g) for g in gradients)
+            yield _dot(weighted, rates) == _dot(marginal, [_dot(step, x) for x in others])
 
-    how = "certificate for four prompts; steps of the estimators' code on random policies, exact"
+    how = "certificate for four prompts; steps of the estimators' code on 12 random populations, exact"
     return Proof("exact", how, (certificate,), trials, rests_on=POINTS)
 
 
@@ -118,9 +124,10 @@ def _chebyshev(prompts: int) -> Certificate:
     )
 
 
-def _slope(weight: Sequence[Fraction], t: Sequence[Fraction], rho: Sequence[Fraction]) -> Fraction:
-    total = sum((w * x for w, x in zip(weight, t, strict=True)), Fraction(0))
-    return sum((w * x * r for w, x, r in zip(weight, t, rho, strict=True)), Fraction(0)) / total
+def _slope(weight: Sequence[Any], t: Sequence[Any], rho: Sequence[Any]) -> Fraction:
+    """sum w T rho / sum w T."""
+    weighted = [Fraction(w * x) for w, x in zip(weight, t, strict=True)]
+    return _dot(weighted, rho) / sum(weighted)
 
 
 @theorem("what sets the sign of the order by focus; Chebyshev's sum inequality")
@@ -130,16 +137,12 @@ def exchange_rates_set_the_sign() -> Proof:
     """
 
     def trials() -> Iterator[bool]:
-        rng = random.Random(1)
-        for _ in range(200):  # every premise true: the conclusion must hold, both ways
-            count = rng.randint(2, 5)
-            t = [Fraction(rng.randint(1, 9)) for _ in range(count)]
-            w = [Fraction(rng.randint(1, 9)) for _ in range(count)]
-            ratio = sorted((Fraction(rng.randint(1, 9)) for _ in range(count)), reverse=True)
-            rho = sorted(Fraction(rng.randint(-9, 9)) for _ in range(count))
+        few, falling = range(1, 3), list(itertools.combinations_with_replacement((3, 2, 1), 3))
+        pairs = itertools.product(itertools.product(few, repeat=3), itertools.product(few, repeat=3))
+        for (t, w), ratio, rho in itertools.product(pairs, falling, falling):  # every premise true: it holds, both ways
             v = [r * x for r, x in zip(ratio, w, strict=True)]
-            yield _slope(v, t, rho[::-1]) >= _slope(w, t, rho[::-1])
-            yield _slope(v, t, rho) <= _slope(w, t, rho)
+            yield _slope(v, t, rho) >= _slope(w, t, rho)
+            yield _slope(v, t, rho[::-1]) <= _slope(w, t, rho[::-1])
         for case in COUNTEREXAMPLES.values():  # one premise dropped: it fails
             yield _slope(case["v"], case["T"], case["rho"]) < _slope(case["w"], case["T"], case["rho"])
 
@@ -148,7 +151,8 @@ def exchange_rates_set_the_sign() -> Proof:
     }
     return Proof(
         "holds when",
-        "certificates for 2, 3 and 4 prompts; exact trials; counterexamples",
+        "certificates for 2, 3 and 4 prompts; every case of three prompts with T, F'_B in {1, 2} and ratio, rho in "
+        "{1, 2, 3}; counterexamples",
         tuple(_chebyshev(n) for n in (2, 3, 4)),
         trials,
         dropped,
@@ -202,16 +206,12 @@ def focus_is_ordered_by_marginal_values() -> Proof:
                 *(("grpo", n) for n in FOCUS[3:]),
             ):
                 a, b = (_marginal_values(name, size) for name in (harder, easier))
-                yield all(x > 0 for x in (*a, *b))
-                yield all(a[j] * b[j + 1] >= a[j + 1] * b[j] for j in range(size - 1))
+                yield min(*a, *b) > surd(0)
+                ratio = [x / y for x, y in zip(a, b, strict=True)]
+                yield all(x >= y for x, y in itertools.pairwise(ratio))
 
     how = "certificate at G = 4; exact marginal values of the code, G = 4..16"
     return Proof("exact", how, (certificate,), trials, rests_on=TO_N)
-
-
-def _marginal_values(estimator: str, size: int) -> list[Surd]:
-    table = [exact_two_outcomes(get(estimator), k, size) for k in range(size + 1)]
-    return [table[j + 1][0] - table[j][1] for j in range(size)]
 
 
 @theorem("Cauchy-Schwarz in the kernel's inner product")
@@ -242,19 +242,18 @@ def tilting_to_hard_prompts_never_hurts_what_is_trained() -> Proof:
     )
 
     def trials() -> Iterator[bool]:
-        rng = random.Random(2)
-        for k in (2, 4, 16):
-            success, gradients = _random_gradients(rng, 4, 3)
-            w = [k * (1 - p) ** (k - 1) for p in success]
-            kernel = [[_dot(x, q) for q in gradients] for x in gradients]
-            ones = [Fraction(1)] * 4
-            forms = {
-                name: sum((x * kernel[i][j] * y for i, x in enumerate(left) for j, y in enumerate(right)), Fraction(0))
-                for name, left, right in (("ww", w, w), ("11", ones, ones), ("1w", ones, w))
-            }
-            yield forms["ww"] * forms["11"] >= forms["1w"] ** 2
+        rng = random.Random("tilts")
+        for k in range(2, 6):
+            prompts = _random_prompts(rng, 4, 3)
+            watched = [pass_weight(p, k) for p, _ in prompts]
+            kernel = [[_dot(g, other) for _, other in prompts] for _, g in prompts]
+            gain, progress = ([_dot(row, x) for row in kernel] for x in (watched, [1] * len(prompts)))  # K w, K 1
+            a, b, c = sum(progress), sum(gain), _dot(watched, gain)  # 1'K1, 1'Kw, w'Kw
+            tilted = [1 + w for w in watched]
+            yield _dot(tilted, gain) / _dot(tilted, progress) - b / a == (a * c - b**2) / (a * (a + b))
+            yield a * c >= b**2
 
-    how = "sum-of-squares certificate for three prompts and two parameters; exact trials with more"
+    how = "sum-of-squares certificate for three prompts and two parameters; exact tilts of 4 random populations"
     return Proof("exact", how, certificates, trials, rests_on=POINTS)
 
 
@@ -292,18 +291,16 @@ def own_directions_turn_the_order() -> Proof:
     certificate = Certificate(claim, meaning="rho_H - rho_E times T_H T_E over V_H V_E; c = cos phi, w_E = 0")
 
     def trials() -> Iterator[bool]:
-        found = OWN_DIRECTIONS
-        t_h = found["V_H"] * (found["n"] + found["s"]) + found["V_E"] * found["n"] * found["c"]
-        t_e = found["V_E"] * (found["n"] + found["s"]) + found["V_H"] * found["n"] * found["c"]
-        rho_h, rho_e = found["V_H"] * found["n"] / t_h, found["V_H"] * found["n"] * found["c"] / t_e
-        yield t_h > 0 and t_e > 0 and rho_h < rho_e
+        v_h, v_e, c, s = OWN_DIRECTIONS.values()
+        pull_h, pull_e = v_h**2, v_h * v_e * c  # what training on H and on E does to a watched hard prompt
+        rho_h, rho_e = pull_h / (pull_h + v_h**2 * s + pull_e), pull_e / (v_e**2 + v_e**2 * s + pull_e)
+        yield rho_h < rho_e
 
     when = "cos phi < V_E / V_H, or own directions are short: s < n_E V_E sin^2 phi / (V_H cos phi - V_E)"
     return Proof("holds when", "certificate; exact example", (certificate,), trials, OWN_DIRECTIONS, when)
 
 
 OWN_DIRECTIONS = {
-    "n": Fraction(1),
     "V_H": Fraction(4, 25),
     "V_E": Fraction(9, 100),
     "c": Fraction(4, 5),
@@ -324,16 +321,15 @@ def falling_below_the_base_needs_negative_interference() -> Proof:
         meaning="d pass@k of two classes with w_E = 0; negative iff kappa_HE is below bound = -(F'_H / F'_E) kappa_HH",
     )
 
+    example = {"kappa_HH": Fraction(1), "kappa_HE": Fraction(-11, 10), "F'_H / F'_E of GRPO at P = 1/10, 9/10": 1}
+
     def trials() -> Iterator[bool]:
         hard, easy = Fraction(1, 10), Fraction(9, 10)
-        for name in FOCUS:
-            f_h, f_e = exact_slope(name, SIZE, hard), exact_slope(name, SIZE, easy)
-            bound = -f_h / f_e
-            for kappa in (bound * Fraction(9, 10), bound * Fraction(11, 10)):  # in units of kappa_HH
-                yield ((f_h + f_e * kappa) < 0) == (kappa < bound)
-        order = [exact_slope(name, SIZE, hard) / exact_slope(name, SIZE, easy) for name in FOCUS]
-        yield all(a >= b for a, b in itertools.pairwise(order))  # the harder in focus stands more interference
+        order = {name: exact_slope(name, SIZE, hard) / exact_slope(name, SIZE, easy) for name in FOCUS}
+        yield all(a >= b for a, b in itertools.pairwise(order.values()))  # the harder stands more interference
+        kappa_hh, kappa_he, ratio = example.values()
+        yield order["grpo"] == ratio
+        yield order["grpo"] * kappa_hh + kappa_he < surd(0)
 
-    example = {"kappa_HH": Fraction(1), "kappa_HE": Fraction(-11, 10), "F'_H / F'_E of GRPO at P = 1/10, 9/10": 1}
     when = "interference of easy prompts with hard ones is negative and outweighs, F'_E |kappa_HE| > F'_H kappa_HH"
     return Proof("holds when", "certificate; exact F' of the code", (certificate,), trials, example, when)
