@@ -60,7 +60,7 @@ def groups(arms: int, size: int) -> Iterator[tuple[int, ...]]:
     return itertools.product(range(arms), repeat=size)
 
 
-def chance(group: Sequence[int], policy: Sequence) -> float:
+def chance(group: Sequence[int], policy: Sequence | np.ndarray) -> float:
     """Probability of drawing this group."""
     return math.prod(policy[b] for b in group)
 
