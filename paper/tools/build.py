@@ -9,7 +9,7 @@ from pathlib import Path
 from symtheory.errors import InputError, no_such
 from symtheory.theory.theorems import theorems
 
-from . import source
+from . import captions, source
 from .results import Results, load
 from .tables import TABLES
 from .values import values
@@ -63,6 +63,18 @@ def write(folder: Path, files: dict[str, str]) -> None:
             old.unlink()
     for name, text in files.items():
         (generated / name).write_text(text, encoding="utf-8")
+
+
+def write_captions(root: Path) -> None:
+    """Renew the verdicts below the committed pictures of a checkout."""
+    for path, text in captions.current(root, load(root)).items():
+        path.write_text(text, encoding="utf-8")
+
+
+def stale_captions(root: Path) -> list[str]:
+    """Committed captions whose verdicts are not what the effects of seeds give."""
+    wanted = captions.current(root, load(root)).items()
+    return [f"{path.relative_to(root)} is stale" for path, text in wanted if path.read_text(encoding="utf-8") != text]
 
 
 def complaints(folder: Path, files: dict[str, str]) -> list[str]:

@@ -48,33 +48,39 @@ def verdicts(results: Results) -> str:
 
 
 def effects(results: Results) -> str:
-    """Effect, interval, margin and the published effect of every cell, below the line of its claim."""
+    """Effect, interval, margin and the published effect of every part of a cell, below the line of its claim."""
     lines = []
     for claim in results.empirical:
-        cells = [_effect(WORLD_NAMES[w], f, r) for w in WORLDS if (f := results.finding(claim.id, w)) for r in f.cells]
+        found = [(WORLD_NAMES[w], f) for w in WORLDS if (f := results.finding(claim.id, w))]
+        cells = [line for world, f in found for reading in f.cells for line in _effects(world, f, reading)]
         if cells:
             name = rf"\texttt{{\detokenize{{{claim.id}}}}} ({unit(claim.unit)})"
             lines += [[rf"\multicolumn{{8}}{{l}}{{{name}}}"], *cells]
     caption = (
         r"Effects behind Table~\ref{tab:verdicts}, in the direction of the claim, with 95\% t intervals over seeds, "
-        "the margin $d$ and the published effect. Of a claim of several parts the one it rests on is shown. "
-        r"\cmd{symtheory prove} prints the same."
+        "the margin $d$ and the published effect. Verdicts are corrected over claims, intervals are not. A claim of "
+        "several parts has a line for each; the verdict stands beside the part that it rests on. "
+        r"\cmd{symtheory prove --effects} prints the same."
     )
     header = ("world", "reading", "verdict", "effect", "interval", "$d$", "published", "seeds")
     table = longtable("llL{3.8cm}rrrrr", header, lines, caption, "tab:effects")
     return rf"{{\footnotesize\setlength{{\tabcolsep}}{{5pt}}{table}}}"
 
 
-def _effect(world: str, finding: Finding, reading: str) -> list[str]:
-    """The line of one cell; effects in points have two decimals, shares, nats and ratios four."""
+def _effects(world: str, finding: Finding, reading: str) -> list[list[str]]:
+    """The lines of one cell; effects in points have two decimals, shares, nats and ratios four."""
     cell = finding.cells[reading]
-    p, m = cell.shown, cell.margin
+    m = cell.margin
     digits = 2 if m.unit == "points" else 4
-    which = f" ({escape(finding.parts[cell.blocking])})" if len(cell.parts) > 1 else ""
-    interval = f"[{signed(p.low, digits)}, {signed(p.high, digits)}]"
     published = "--" if m.published is None else signed(m.published, digits)
-    numbers = [signed(p.mean, digits), interval, f"{m.size:g}", published, str(cell.seeds)]
-    return [world, escape(reading), verdict_macro(cell.verdict) + which, *numbers]
+    lines = []
+    for i, p in enumerate(cell.parts):
+        verdict = verdict_macro(cell.verdict) if i == cell.blocking else "other part"
+        which = f" ({escape(finding.parts[i])})" if len(cell.parts) > 1 else ""
+        interval = f"[{signed(p.low, digits)}, {signed(p.high, digits)}]"
+        numbers = [signed(p.mean, digits), interval, f"{m.size:g}", published, str(cell.seeds)]
+        lines.append([world, escape(reading), verdict + which, *numbers])
+    return lines
 
 
 def settings(results: Results) -> str:

@@ -19,7 +19,7 @@ import xarray as xr
 from .. import paths
 from ..errors import InputError
 from .effects import EQUAL_STEP, MATCHED, MEASURES, PATH, STEP_MEASURES, Measure, recorded
-from .judge import UNTESTABLE, Cell, Margin, Needs, contradiction, judge_with_gates
+from .judge import OPEN, UNTESTABLE, Cell, Margin, Needs, contradiction, judge_with_gates
 
 if TYPE_CHECKING:  # the theory knows the computer algebra, which judging needs not
     from ..theory.proofs import Checked
@@ -57,7 +57,7 @@ class Claim:
     """The smallest effect that counts, in `unit`."""
     why: str = ""
     published: float | None = None
-    questions: int | None = None
+    questions: tuple[int, ...] = ()
     kind: str = ""
     needs: str = ""
     calibrated: tuple[str, ...] = ()
@@ -141,7 +141,7 @@ def load_claims(path: Path | None = None) -> tuple[Claim, ...]:
 
 
 def _claim(entry: dict[str, Any]) -> Claim:
-    lists = {key: tuple(entry.get(key, ())) for key in ("proof", "refuted_by", "experiment", "calibrated")}
+    lists = {key: tuple(entry.get(key, ())) for key in ("proof", "refuted_by", "experiment", "calibrated", "questions")}
     try:
         claim = Claim(**{**entry, **lists})
     except TypeError as error:
@@ -292,12 +292,27 @@ def _measured_row(claim: Claim, findings: Iterable[Finding]) -> Row:
     if not findings:
         method = f"experiment ({', '.join(claim.experiment)}): none has run"
         return Row(claim.id, claim.statement, "open", claim.source, method, False, {}, pending=True)
-    verdicts = {f.verdict for f in findings}
     lines = (f"{f.world}: {told(f)}, `{f.command}`.{in_other_settings(f.elsewhere)}" for f in findings)
-    verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the world"
+    verdict = over_worlds([f.verdict for f in findings])
     cells = [cell for f in findings for cell in f.cells.values()]
     wrong = [f"NOT RE-CHECKED: {fault}" for cell in cells if (fault := contradiction(cell))]
     return Row(claim.id, claim.statement, verdict, claim.source, " ".join([*lines, *wrong]), not wrong, {})
+
+
+def over_worlds(verdicts: Sequence[str]) -> str:
+    """The verdicts of several worlds in one: an open or untestable cell is no evidence that worlds differ.
+
+    >>> over_worlds(["not testable", "supported"]), over_worlds(["no effect", "inconclusive"])
+    ('supported where testable', 'no effect where decided')
+    >>> over_worlds(["no effect", "reversed", "inconclusive"])
+    'depends on the world'
+    """
+    found, decided = set(verdicts), set(verdicts) - {OPEN, UNTESTABLE}
+    if len(found) == 1:
+        return found.pop()
+    if len(decided) != 1:
+        return "depends on the world" if decided else OPEN
+    return f"{decided.pop()} where {'decided' if OPEN in found else 'testable'}"
 
 
 def judge_study(study: xr.Dataset, world: str, measures: Sequence[Measure] = MEASURES) -> dict[str, dict[str, Cell]]:
@@ -332,11 +347,14 @@ def sentence(id: str, cells: Mapping[str, Cell]) -> str:
 
 READING = (
     "How to read it: an effect is positive in the direction of the paper's claim; means over all seeds with 95% t "
-    "intervals. The margin d was fixed beforehand. *Supported*: larger than d; *reversed*: below -d; *no effect*: "
-    "within -d and d (two one-sided tests); else *inconclusive*; *not testable* where there is nothing to test. Holm's "
-    "correction over the claims of one reading. Equal step is the paper's comparison, matched budget compares methods "
-    "that have learnt equally much; they are two questions, and their verdicts are not joined. Of a claim with several "
-    "parts the one that the verdict rests on is shown."
+    "intervals (shares: exact ones). The margin d was fixed for each claim before this rule judged it. *Supported*: "
+    "larger than d; *reversed*: below -d; *no effect*: within -d and d (two one-sided tests); else *inconclusive*; "
+    "*not testable* where there is nothing to test. Verdicts are corrected by Holm over the claims of one reading, "
+    "intervals are not. Equal step is the paper's comparison, matched budget compares methods that have learnt equally "
+    "much; they are two questions, and their verdicts are not joined. A claim of several parts is supported if each "
+    "part is; one part that is reversed, or within the margin, decides against it. The part that the verdict rests on "
+    "comes first. d33: the effect that the published comparison had 33% power to detect, were its questions two "
+    "independent sets."
 )
 
 
@@ -346,16 +364,17 @@ def told(finding: Finding) -> str:
 
 
 def cell_text(cell: Cell, parts: Sequence[str]) -> str:
-    """One cell in words."""
+    """One cell in words; of several parts the one that the verdict rests on comes first."""
     if cell.verdict == UNTESTABLE:
         return f"{UNTESTABLE} ({cell.reason})"
-    p, unit = cell.shown, cell.margin.unit
-    which = f", {parts[cell.blocking]}" if len(cell.parts) > 1 else ""
+    unit, several = cell.margin.unit, len(cell.parts) > 1
+    order = [cell.blocking, *(i for i in range(len(cell.parts)) if i != cell.blocking)]
+    effects = [
+        f"{(p := cell.parts[i]).mean:+.3g} [{p.low:+.3g}, {p.high:+.3g}] {unit}" + f", {parts[i]}" * several
+        for i in order
+    ]
     seen = f", {cell.telescope()}" if cell.telescope() else ""
-    return (
-        f"{cell.verdict} ({p.mean:+.3g} [{p.low:+.3g}, {p.high:+.3g}] {unit}{which}, d = {cell.margin.size:g}{seen}; "
-        f"{cell.seeds} seeds)"
-    )
+    return f"{cell.verdict} ({'; '.join(effects)}; d = {cell.margin.size:g}{seen}; {cell.seeds} seeds)"
 
 
 def in_other_settings(elsewhere: Mapping[str, Mapping[str, str]]) -> str:

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from .judge import Cell
-from .ledger import WORLDS, Claim, Finding, Row
+from .judge import Cell, visible
+from .ledger import WORLDS, Claim, Finding, Row, in_other_settings, sentence
 
 FIELDS = ("id", "statement", "verdict", "source", "method", "rechecked")
 
@@ -48,30 +48,44 @@ def in_short(finding: Finding) -> str:
 
 
 def effects_table(claims: Iterable[Claim], findings: Mapping[str, Sequence[Finding]]) -> str:
-    """Markdown: every cell of the first settings with its effect, interval, margin and the published effect."""
+    """Markdown: every cell of the first settings, a line for each part, with intervals, margin and published effect."""
     rows = []
     for claim in (c for c in claims if c.experiment):
         for finding in findings.get(claim.id, ()):
             for reading, cell in finding.cells.items():
-                rows.append([claim.id, finding.world, finding.setting, reading, *cell_columns(cell, finding.parts)])
-    header = ("claim", "world", "setting", "reading", "verdict", "rests on", "effect", "95% interval", "d", "published")
-    return markdown_table((*header, "n"), rows)
+                where = [claim.id, finding.world, finding.setting, reading]
+                rows += [[*where, *line] for line in cell_lines(cell, finding.parts)]
+    header = ("claim", "world", "setting", "reading", "verdict", "part", "effect", "95% interval", "d", "published")
+    return markdown_table((*header, "d33", "n"), rows)
 
 
-def cell_columns(cell: Cell, parts: Sequence[str]) -> list[str]:
-    """Verdict, part, effect, interval, margin, published effect and seeds of a cell, with units."""
-    p, m = cell.shown, cell.margin
+def cell_lines(cell: Cell, parts: Sequence[str]) -> list[list[str]]:
+    """Verdict, part, effect, interval, margin, published effect, d33 and seeds of a cell, a line for each part.
+
+    The line of the part that the verdict rests on has the verdict.
+    """
+    m, limit = cell.margin, visible(cell.margin)
     published = "-" if m.published is None else f"{m.published:+g} {m.unit}"
-    reason = f" ({cell.reason})" if cell.reason else f" ({cell.telescope()})" if cell.telescope() else ""
+    told = cell.verdict + (f" ({cell.reason})" if cell.reason else "")
     return [
-        cell.verdict + reason,
-        parts[cell.blocking],
-        f"{p.mean:+.3g} {m.unit}",
-        f"[{p.low:+.3g}, {p.high:+.3g}]",
-        f"{m.size:g}",
-        published,
-        str(cell.seeds),
+        [
+            told if i == cell.blocking else "(other part)",
+            parts[i],
+            f"{p.mean:+.3g} {m.unit}",
+            f"[{p.low:+.3g}, {p.high:+.3g}]",
+            f"{m.size:g}",
+            published,
+            "-" if limit is None else f"{limit:.2g}",
+            str(cell.seeds),
+        ]
+        for i, p in enumerate(cell.parts)
     ]
+
+
+def caption_lines(ids: Iterable[str], findings: Mapping[str, Sequence[Finding]], world: str) -> list[str]:
+    """The sentences on these claims below a figure of one world."""
+    found = {id: finding for id in ids for finding in findings.get(id, ()) if finding.world == world}
+    return [f"- {sentence(id, f.cells)}{in_other_settings(f.elsewhere)}" for id, f in found.items()]
 
 
 def _shown_in(claim: Claim, captions: Sequence[str]) -> list[str]:

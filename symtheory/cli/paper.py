@@ -8,7 +8,8 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
     r"""Write what the article in `paper/` asks for into paper/generated, and build its PDF where TeX is installed.
 
     Numbers come from the ledger of claims and its verdicts, the checked theorems in paper/results, the committed
-    captions in figures, the published tables and the estimators' code. Without TeX the inputs are written all the
+    captions in figures, the published tables and the estimators' code. The verdicts in those captions are renewed from
+    the effects of seeds. Without TeX the inputs are written all the
     same, and the command says which Debian packages are missing.
 
     Examples to paste:
@@ -58,8 +59,9 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
     files = build.current_inputs(folder)
     if not check:
         build.write(folder, files)
+        build.write_captions(root)
         console.print(f"{folder / 'generated'}: {len(files)} files")
-    complaints = build.complaints(folder, files)
+    complaints = build.complaints(folder, files) + build.stale_captions(root)
     for complaint in complaints:
         console.print(complaint, markup=False)
     if check or complaints:

@@ -1,10 +1,13 @@
 """The verdict rule: what a statistician would compute, and how often it errs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from symtheory.claims.judge import Margin, holm, judge, part_of, visible
+from symtheory.claims.judge import Margin, contradiction, holm, judge, part_of, visible
+from symtheory.claims.ledger import cell_text
 
 POINT = Margin("points", 1.0)
 
@@ -76,9 +79,42 @@ def test_error_rates_are_as_promised():
     assert sum(v == "no effect" for v in at_margin) / 400 == pytest.approx(0.05, abs=0.03)
 
 
-def test_published_study_could_see_about_one_and_a_half_standard_errors():
-    margin = Margin("points", 1.0, "", 7.6, 570)
-    error = 100 * np.sqrt(2 * 0.25 / 570)
-    power = stats.norm.sf(1.96 - visible(margin) / error)
-    assert power == pytest.approx(1 / 3, abs=0.01)
+def test_published_comparison_had_a_third_of_power_at_d33():
+    """Of a mean over benchmarks of equal weight, and of Fisher's test for shares."""
+    margin = Margin("points", 1.0, "", 7.6, (500, 40, 30))
+    error = 100 * np.sqrt(sum(2 * 0.25 / n for n in margin.questions)) / 3
+    assert stats.norm.sf(1.96 - visible(margin) / error) == pytest.approx(1 / 3, abs=0.01)
     assert visible(POINT) is None
+    rate = visible(Margin("share", 0.15, "share", 0.3, (10,)))
+    rng = np.random.default_rng(0)
+    hits = rng.binomial(10, rate, 4000)
+    found = np.mean([stats.fisher_exact([[x, 10 - x], [0, 10]]).pvalue <= 0.05 for x in hits])
+    assert found == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_a_cell_shows_the_part_that_its_verdict_rests_on():
+    """A claim against two rivals of which one is beaten shows the other first, and both in words."""
+    cell = judge({"a": np.hstack([spread(3), spread(0.1)])}, {"a": POINT})["a"]
+    assert (cell.verdict, cell.blocking) == ("no effect", 1)
+    wide = judge({"a": np.hstack([spread(-3, 20), spread(0.1)])}, {"a": POINT})["a"]
+    assert (wide.verdict, wide.blocking) == ("no effect", 1)
+    text = cell_text(cell, ("against GRPO", "against DDAS"))
+    assert text.index("against DDAS") < text.index("+3 [")
+
+
+def test_difference_of_shares_never_has_an_interval_of_no_width():
+    margin = Margin("share", 0.15, "shares")
+    part = part_of(np.zeros(40), margin)
+    assert (part.low, part.high) == pytest.approx((-0.104, 0.104), abs=1e-3)
+    lost = part_of(np.r_[np.ones(30), np.zeros(10)], margin)
+    assert 0.15 < lost.low < 0.75 < lost.high < 1
+    assert verdict(np.r_[np.ones((30, 1)), np.zeros((10, 1))], margin) == "supported"
+    assert verdict(np.r_[-np.ones((30, 1)), np.zeros((10, 1))], margin) == "reversed"
+    flipped = part_of(-np.r_[np.ones(30), np.zeros(10)], margin)
+    assert (flipped.below, flipped.low) == pytest.approx((lost.above, -lost.high))
+
+
+def test_no_effect_beside_a_mean_outside_the_margin_is_a_contradiction():
+    cell = judge({"a": spread(0.1)}, {"a": POINT})["a"]
+    assert contradiction(cell) == ""
+    assert "no part" in contradiction(replace(cell, margin=Margin("points", 0.05)))

@@ -8,6 +8,7 @@ import pytest
 
 from symtheory import InputError
 from symtheory.claims.ledger import MEASURED, claim_row, load_claims, load_findings, theorem_row
+from symtheory.evidence import published
 from symtheory.theory.proofs import check
 from symtheory.theory.theorems import find, theorems
 
@@ -53,6 +54,35 @@ def test_ledger_and_measures_are_about_the_same_claims():
         if claim.published and claim.unit == "points":
             expected = min(1.0, claim.published / 2)
         assert claim.why or claim.margin == pytest.approx(expected), claim.id
+
+
+@pytest.mark.parametrize(
+    ("claim", "tables", "k"),
+    [
+        ("fig2_grpo_raises_pass1", ("table3", "GRPO", "Base Model"), 1),
+        ("fig2_grpo_below_base", ("table3", "Base Model", "GRPO"), 256),
+        ("fig2_negative_best_at_256", ("table7", "Negative-Dominant", "GRPO"), 256),
+        ("fig2_positive_worst_at_256", ("table7", "GRPO", "Positive-Dominant"), 256),
+        ("fig4_easy_leads_on_easy_prompts", ("table7", "Easy-Focused", "Hard-Focused"), 1),
+        ("fig4_hard_leads_on_hard_prompts", ("table7", "Hard-Focused", "Easy-Focused"), 1),
+        ("table3_agrae_beats_grpo_pass1", ("table3", "GRPO + A-GRAE", "GRPO"), 1),
+        ("table3_agrae_beats_grpo_pass256", ("table3", "GRPO + A-GRAE", "GRPO"), 256),
+        ("table6_both_halves_needed", ("table6", "GRPO + A-GRAE (full)", "GRPO + A-GRAE (sample level)"), 1),
+        ("table7_ddas_beats_foci_pass1", ("table7", "GRPO + DDAS (sample level)", "Hard-Focused"), 1),
+        ("table7_ass_matches_negative_at_256", ("table7", "GRPO + ASS (group level)", "Negative-Dominant"), 256),
+    ],
+)
+def test_published_effect_is_the_mean_over_the_benchmarks_whose_questions_are_counted(claim, tables, k):
+    sizes = {"MATH": 500, "AMC23": 40, "AIME 2025": 30}
+    entry = next(c for c in CLAIMS if c.id == claim)
+    table, ours, theirs = tables
+    benchmarks = [name for name, n in sizes.items() if n in (entry.questions or sizes.values())]
+
+    def mean(method):
+        rows = [published(table=table, dataset=d, method=method)[0] for d in benchmarks]
+        return 100 * np.mean([row.values[list(row.ks).index(k)] for row in rows])
+
+    assert entry.published == pytest.approx(mean(ours) - mean(theirs), abs=0.051)
 
 
 def effects_of(mean, seeds=40, parts=1):

@@ -215,6 +215,7 @@ def run(monkeypatch, *arguments):
 def test_check_of_the_command_line_fails_where_an_input_is_stale(monkeypatch, capsys, tmp_path, files):
     copy = tmp_path / "paper"
     shutil.copytree(PAPER, copy, ignore=shutil.ignore_patterns("*.pdf"))
+    shutil.copytree(PAPER.parent / "figures", tmp_path / "figures", ignore=shutil.ignore_patterns("*.png"))
     (copy / "generated" / "values.tex").write_text("old")
     monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
     monkeypatch.setattr(build, "current_inputs", lambda folder: files)
@@ -226,6 +227,7 @@ def test_check_of_the_command_line_fails_where_an_input_is_stale(monkeypatch, ca
 def test_without_tex_the_inputs_are_written_and_the_packages_named(monkeypatch, capsys, tmp_path, files):
     copy = tmp_path / "paper"
     shutil.copytree(PAPER, copy, ignore=shutil.ignore_patterns("generated", "*.pdf"))
+    shutil.copytree(PAPER.parent / "figures", tmp_path / "figures", ignore=shutil.ignore_patterns("*.png"))
     monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
     monkeypatch.setattr(build, "current_inputs", lambda folder: files)
     monkeypatch.setattr(shutil, "which", lambda program: None)
@@ -247,3 +249,13 @@ def test_pdf_has_the_same_bytes_twice():
     first = build.pdf(PAPER)
     assert first.startswith(b"%PDF")
     assert build.pdf(PAPER) == first
+
+
+def test_verdicts_below_the_committed_pictures_are_those_of_the_effects(results):
+    from paper.tools import captions
+
+    assert build.stale_captions(PAPER.parent) == []
+    texts = captions.current(PAPER.parent, results)
+    assert len(texts) == 20
+    for path, text in texts.items():
+        assert text.count("**") >= 2, path
