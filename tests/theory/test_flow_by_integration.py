@@ -185,12 +185,22 @@ def test_the_slope_of_the_recursion_is_its_numerical_derivative(name, ref, beta)
         assert stated == pytest.approx((up - down) / (2 * h), rel=1e-6)
 
 
-@pytest.mark.parametrize(("name", "beta"), [("grpo", 0.77), ("grpo", 0.04), ("easy_focused", 0.7), ("agrae", 0.5)])
-def test_a_weak_penalty_leaves_no_fixed_point_where_the_weight_has_no_bound(name, beta):
-    z = np.linspace(logit(0.2) - 5, 30, 20_000)
-    assert all(logit(0.2) + gap(name, p) / beta > x for x, p in zip(z, expit(z), strict=True))  # always above
+@pytest.mark.parametrize(
+    ("name", "ref", "beta"),
+    [
+        ("grpo", 0.2, 0.77),
+        ("grpo", 0.2, 0.04),
+        ("grpo", 0.9, 1.33334),
+        ("grpo", 0.259, 0.994),
+        ("easy_focused", 0.312, 1.203),
+        ("agrae", 0.2, 0.5),
+    ],
+)
+def test_a_weak_penalty_leaves_no_fixed_point_where_the_weight_has_no_bound(name, ref, beta):
+    z = np.linspace(logit(ref) - 5, 30, 5000)
+    assert all(logit(ref) + gap(name, p) / beta > x for x, p in zip(z, expit(z), strict=True))  # always above
     with pytest.raises(InputError, match="beta_kl must be larger for a fixed point"):
-        flow.regularised_fixed_point(name, 0.2, beta)
+        flow.regularised_fixed_point(name, ref, beta)
 
 
 def test_a_bounded_weight_has_a_fixed_point_under_every_penalty():

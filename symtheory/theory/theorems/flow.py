@@ -107,14 +107,13 @@ def regularised_fixed_point(
 
     rate, turn = _numeric_slope(estimator, None, omega_value), _local_slope(estimator, beta_kl, omega_value)
     base = z = logit(p_ref)
-    step = math.inf
-    while abs(step) > 1e-12:  # Newton's method, which comes from below where F' is convex in z
+    last = -math.inf
+    while z > last:  # Newton's method, which rises to the root where F' is convex in z
         p = min(float(expit(z)), math.nextafter(1, 0))  # F' may have no value at 1
-        if turn(p) >= 1:
-            raise InputError(f"beta_kl must be larger for a fixed point above p_ref = {p_ref:g}, got {beta_kl:g}")
-        step = (base + rate(p) / beta_kl - z) / (1 - turn(p))
-        z += step
-    return float(expit(z))
+        last, z = z, z + (base + rate(p) / beta_kl - z) / (1 - turn(p))
+    if last - z > 1e-9:
+        raise InputError(f"beta_kl must be larger for a fixed point above p_ref = {p_ref:g}, got {beta_kl:g}")
+    return float(expit(last))
 
 
 def _local_slope(estimator: str | Estimator, beta_kl: float, w: float) -> Callable[[float], float]:
