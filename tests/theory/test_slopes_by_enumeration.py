@@ -189,10 +189,9 @@ def test_the_certificates_of_the_master_theorem_are_at_the_sizes_that_it_names(n
         assert [int(x) for x in named.group(1).split(", ")] == sizes
 
 
-def test_the_master_theorem_is_tried_on_every_estimator_that_small_groups_can_hold():
-    enumerated, large = (arguments["names"] for _, arguments in find("master_theorem").derive().named)
-    assert large == list(estimators.names("two_class"))
-    assert set(large) - set(enumerated) == {name for name in large if estimators.get(name).params.get("k", 1) >= 5}
+def test_the_master_theorem_is_tried_on_every_estimator():
+    for _, arguments in find("master_theorem").derive().named:
+        assert arguments["names"] == list(estimators.names("two_class"))
 
 
 @pytest.mark.parametrize("name", ["grpo", "agrae", "raft"])

@@ -252,11 +252,8 @@ def coupled_omega() -> Proof:
 
 def _master_trials(coupled: bool) -> tuple:
     names = ["agrae", "ass", "ddas", "gpg", "agrae_released"] if coupled else list(estimators.names("two_class"))
-    exact = [name for name in names if estimators.get(name).params.get("k", 1) < 5]
-    return (
-        ("master_by_enumeration", {"names": exact, "coupled": coupled}),
-        ("master_at_large_groups", {"names": names, "coupled": coupled}),
-    )
+    arguments = {"names": names, "coupled": coupled}
+    return ("master_by_enumeration", arguments), ("master_at_large_groups", arguments)
 
 
 def _master_certificate(size: int):

@@ -25,7 +25,7 @@ def node_values(rewards: Mapping[Path, Any]) -> dict[Path, Any]:
     """
     if not rewards:
         raise InputError("rewards must name at least one leaf, got none")
-    nodes = {leaf[:depth] for leaf in rewards for depth in range(len(leaf) + 1)}
+    nodes = {leaf[:depth] for leaf in rewards for depth in range(len(leaf))} | set(rewards)
     below = {node: [r for leaf, r in rewards.items() if leaf[: len(node)] == node] for node in nodes}
     return {node: sum(map(Fraction, rs), Fraction(0)) / len(rs) for node, rs in below.items()}
 
@@ -73,8 +73,9 @@ def node_values_are_zero_sum() -> Proof:
 @theorem("Theorem 1, case C (Eq. 9) of arXiv:2602.05548, in an autoregressive policy")
 def undrawn_leaves_stay() -> Proof:
     """With C = 0 undrawn trajectories are untouched, also when trajectories share prefixes."""
-    policy, draws = uniform_binary_tree(2), [((0, 0), Fraction(1)), ((1, 1), Fraction(-1))]
-    moved = {leaf: leaf_update(policy, draws, leaf) for leaf in itertools.product((0, 1), repeat=2)}
-    found = {"policy": "uniform, depth 2", "drawn": draws, "d log pi / eta": moved}
+    depth, draws = 2, [((0, 0), Fraction(1)), ((1, 1), Fraction(-1))]
+    policy, leaves = uniform_binary_tree(depth), itertools.product((0, 1), repeat=depth)
+    moved = {leaf: leaf_update(policy, draws, leaf) for leaf in leaves}
+    found = {"policy": f"uniform, depth {depth}", "drawn": draws, "d log pi / eta": moved}
     trials = (("undrawn_leaves_move", {}),)
     return Proof("fails", "smallest tree with shared prefixes", counterexample=found, named=trials)
