@@ -344,7 +344,7 @@ def nsr_noise_coefficient() -> Proof:
         "polynomials over the law of three wrong behaviours at G = 1, 2, 3",
         tuple(certificates),
         formulas=(formula,),
-        named=(("nsr_threshold", {}),),
+        named=(("nsr_at_second_order", {}),),
         rests_on="all G to n",
     )
 

@@ -253,7 +253,7 @@ def coupled_omega() -> Proof:
 def _master_trials(coupled: bool) -> tuple:
     names = ["agrae", "ass", "ddas", "gpg", "agrae_released"] if coupled else list(estimators.names("two_class"))
     arguments = {"names": names, "coupled": coupled}
-    return ("master_by_enumeration", arguments), ("master_at_large_groups", arguments)
+    return ("master_by_enumeration", arguments), ("master_by_the_law_of_success", arguments)
 
 
 def _master_certificate(size: int):

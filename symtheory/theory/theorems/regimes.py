@@ -87,26 +87,23 @@ def placebo_drifts_at_second_order() -> Proof:
     likelier one loses: pi_b [...] is 4 pi^2 (1 - pi)^2 (1 - 2 pi). Where all are rare, those with pi_b > s2 gain, to
     leading order.
     """
-    x, y, z = sympy.symbols("x y z")
-    pi = (x, y, z)
-    s2, s3 = sum(p**2 for p in pi), sum(p**3 for p in pi)
-    centred = []  # E[(g_b - mean g)^2] with Cov g = diag(pi) - pi pi^T
-    for b in range(3):
-        weight = [(1 if c == b else 0) - pi[c] for c in range(3)]
-        square = sum(p * w**2 for p, w in zip(pi, weight, strict=True))
-        centred.append(square - sum(p * w for p, w in zip(pi, weight, strict=True)) ** 2)
-    variance = sum(p * c for p, c in zip(pi, centred, strict=True))
-    claim = centred[0] - variance - ((1 + 2 * s2) * (x - s2) - 3 * (x**2 - s3))
-    two = x * ((1 + 2 * s2) * (x - s2) - 3 * (x**2 - s3)) - 4 * x**2 * y**2 * (1 - 2 * x)
-    certificates = (
-        certify(claim, "drift of log pi_b over eta^2 v / 2, three behaviours x, y, z", {z: 1 - x - y}),
-        certify(two, "drift of pi_b over eta^2 v / 2, two behaviours x, 1 - x", {z: 0, y: 1 - x}),
+    spread = Certificate(
+        "x*(1 - x)**2 + (s3 - x**3) - (x - s2)**2 - V - ((1 + 2*s2)*(x - s2) - 3*(x**2 - s3))",
+        ("V - (s2 - 2*s3 + s2**2)",),
+        ("-1",),
+        meaning="x = pi_b, Cov g = v (diag pi - pi pi^T): E (g_b - sum_c pi_c g_c)^2 / v is sum_c pi_c w_c^2 less the "
+        "square of sum_c pi_c w_c, w_c = 1[c = b] - pi_c, and V is its mean under pi; their difference is twice the "
+        "drift of log pi_b over eta^2 v: any number of behaviours",
     )
+    x = sympy.Symbol("x")
+    y = 1 - x
+    s2, s3 = x**2 + y**2, x**3 + y**3
+    two = x * ((1 + 2 * s2) * (x - s2) - 3 * (x**2 - s3)) - 4 * x**2 * y**2 * (1 - 2 * x)
     return Proof(
         "exact",
-        "a polynomial in the policy; finite steps over all groups",
-        certificates,
-        named=(("placebo_second_order", {}),),
+        "a polynomial in the policy; the power series of every group's step",
+        (spread, certify(two, "drift of pi_b over eta^2 v / 2, two behaviours x, 1 - x", {})),
+        named=(("placebo_at_second_order", {}),),
         rests_on=TO_N,
     )
 
@@ -117,19 +114,17 @@ def redrawing_costs_what_it_gains() -> Proof:
     + ... + d^(T-1), d = P^G + Q^G, for estimators with A = 0 in groups of equal rewards, and so is the mean number of
     groups drawn. Per rollout a prompt gains nothing; what changes is how much of the batch each prompt takes.
     """
-    certificates = tuple(
-        Certificate(
-            f"(1 - d)*({' + '.join(f'd**{i}' if i else '1' for i in range(tries))}) - (1 - d**{tries})",
-            ("0",),
-            ("0",),
-            meaning=f"(1 - d)(1 + ... + d^{tries - 1}) = 1 - d^{tries}, the chance that one of {tries} draws is mixed",
-        )
-        for tries in (2, 3, 8)
+    series = Certificate(
+        "(1 - d)*(S + x) - (1 - d*x)",
+        ("(1 - d)*S - (1 - x)",),
+        ("1",),
+        meaning="x = d^T and S = 1 + d + ... + d^(T-1); (1 - d) S = 1 - x is the chance that one of T is "
+        "mixed; one draw more adds x to S; T = 1 is (1 - d) 1 = 1 - d",
     )
     return Proof(
         "exact",
-        "geometric series; two draws of every group enumerated",
-        certificates,
+        "geometric series by induction; two draws of every group enumerated",
+        (series,),
         named=(("redrawn_by_enumeration", {"names": ["grpo", "rloo", "positive_dominant", "maxrl"]}),),
         rests_on=TO_N,
     )
@@ -155,14 +150,17 @@ def kl_penalty_of_grpo_is_the_forward_one() -> Proof:
     """The gradient of GRPO's k3 penalty r - log r - 1, r = pi_base / pi, has on policy the mean grad KL(pi_base || pi),
     not that of KL(pi || pi_base): for a logit per behaviour it is pi - pi_base.
     """
-    x, y, z, u, v, w = sympy.symbols("x y z u v w")
-    mean = x * (1 - x) - u * (1 - x) - (y - v) * x - (z - w) * x  # sum_b (pi_b - base_b)(1[b = first] - x)
-    certificate = certify(
-        mean - (x - u),
-        "E[(1 - r) grad log pi] of the first logit; policy x, y, z, base u, v, w",
-        {z: 1 - x - y, w: 1 - u - v},
+    mean = Certificate(
+        "(x - u) - x*(S - T) - (x - u)",
+        ("S - 1", "T - 1"),
+        ("-x", "x"),
+        meaning="x = pi_b, u = base_b, S and T the sums of pi and of base: E[(1 - r) grad log pi] is sum_c (pi_c - "
+        "base_c)(1[c = b] - x): any number of behaviours",
     )
-    trials = (("forward_kl", {}),)
-    return Proof(
-        "exact", "three behaviours in symbols, any number by the trial", (certificate,), named=trials, rests_on=TO_N
+    forward = Certificate(
+        "-u + T*e*z - (x - u)",
+        ("x - e*z", "T - 1"),
+        ("-1", "e*z"),
+        meaning="e = exp h_b, z = 1/sum exp h: d/dh_b sum_c base_c (log base_c - h_c + log sum exp h) is -u + T e z",
     )
+    return Proof("exact", "", (mean, forward), named=(("forward_kl", {}),), rests_on=IDENTITY)

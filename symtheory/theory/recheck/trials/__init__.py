@@ -4,7 +4,7 @@ Each yields True for every point that agrees. `shows` says what agreement means 
 or that it fails), `method` what kind of evidence it is. All of them run the estimators' code themselves.
 """
 
-from . import boundary, flows, objectives, published, regimes, rewards, steps, weights
+from . import boundary, flows, objectives, published, regimes, rewards, series, steps, weights
 from .base import TRIALS, Trial, get
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "published",
     "regimes",
     "rewards",
+    "series",
     "steps",
     "weights",
 ]

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .... import estimators
-from ....estimators import advantages
 from ....estimators.group import two_outcome_batch
 from ....ops import numpy_ops
 from ..groups import resolve
 from .base import FLOAT, POINTS, trial
 from .objectives import value_of
-from .tables import compositions, table
+from .tables import table
 
 
 def _softmax(h: np.ndarray) -> np.ndarray:
@@ -113,23 +112,3 @@ def recursion(seed: int, slopes: dict[str, str]) -> Iterator[bool]:
     step = lambda x: 1 / (1 + math.exp(-(math.log(0.25) + weight(x))))  # noqa: E731
     closed = -(1 - 2 * P) / (4 * math.sqrt(P * (1 - P)))
     yield abs(step(P) - P) < 1e-9 and abs((step(P + h) - step(P - h)) / (2 * h) - closed) < 1e-6
-
-
-@trial(FLOAT)
-def nsr_threshold(seed: int) -> Iterator[bool]:
-    """E[dP] of NSR changes sign near P = eta Q / (2 (1 + s2)), by exact enumeration of groups in floats."""
-    rho = np.array([0.4, 0.3, 0.2, 0.1])
-    s2, s3 = (rho**2).sum(), (rho**3).sum()
-    q = s2 + 2 * s2**2 - 3 * s3
-    critical = 2 * (1 + s2) * 0.003 / q
-    for eta, rises in ((0.8 * critical, True), (1.2 * critical, False)):
-        pi = np.append(0.003, 0.997 * rho)
-        mean = 0.0
-        for counts, ways in compositions(5, 4):
-            a = np.asarray(advantages([1.0] * counts[0] + [0.0] * (4 - counts[0]), "nsr"))
-            plus, minus = (a[0] if counts[0] else 0.0), (a[-1] if counts[0] < 4 else 0.0)
-            c = counts[0] * plus + (4 - counts[0]) * minus
-            g = np.array(counts) * np.array([plus, *[minus] * 4]) - c * pi
-            weights = pi * np.exp(eta * g)
-            mean += ways * float(np.prod(pi ** np.array(counts))) * (weights[0] / weights.sum() - pi[0])
-        yield (mean > 0) == rises

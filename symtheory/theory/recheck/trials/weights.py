@@ -10,7 +10,7 @@ import numpy as np
 from ...surds import surd
 from .. import groups
 from ..groups import resolve
-from .base import FLOAT, POINTS, TO_N, trial
+from .base import POINTS, TO_N, trial
 from .tables import at_counts, bernstein, compositions, exact_table, table
 
 
@@ -37,26 +37,6 @@ def master_by_enumeration(seed: int, names: Sequence[str], coupled: bool = False
         slope = bernstein([a[j + 1][0] - a[j][1] for j in range(size)], rate)
         expected = [size * slope * x * (ok - rate) for x, ok in zip(pi, f, strict=True)]
         yield all(groups.exactly("=", surd(m) - e) for m, e in zip(mean, expected, strict=True))
-
-
-@trial(FLOAT)
-def master_at_large_groups(seed: int, names: Sequence[str], coupled: bool = False) -> Iterator[bool]:
-    """The same at random G to 200 and random P, by the law of K: E[K A+] and E[(G-K) A-] against F'(P)."""
-    from scipy.stats import binom
-
-    rng = np.random.default_rng(seed)
-    for name in names:
-        for size in rng.integers(max(8, resolve(name).params.get("k", 1)), groups.LARGEST + 1, 3).tolist():
-            P, k = float(rng.uniform(0.02, 0.98)), np.arange(size + 1)
-            omega = (k + 1) / (size + 4) if coupled else float(rng.uniform(0.05, 0.95))
-            plus, minus = table(name, size, omega)
-            law = binom.pmf(k, size, P)
-            # for b correct: E[n_b | K] = K pi_b / P, so the mean of g_b over pi_b is E[K A+]/P - E[C]
-            up, down = law @ (k * plus), law @ ((size - k) * minus)
-            slope = binom.pmf(k[:-1], size - 1, P) @ (plus[1:] - minus[:-1])
-            scale = 1e-9 * (1 + abs(up) + abs(down)) * size
-            yield abs(up / P - (up + down) - size * slope * (1 - P)) < scale
-            yield abs(down / (1 - P) - (up + down) + size * slope * P) < scale
 
 
 SLOPES: dict[str, Callable[[Fraction, int], Fraction]] = {
