@@ -9,11 +9,11 @@ def weigh_by_rates(a, g, op):
     """a f(p) / F(p), f and F the histogram of success rates of mixed groups, in G + 1 bins, and its cumulative sum."""
     rates = g.mean if g.batch.rates is None else g.batch.rates
     bins = g.size.max() + 1
-    here = op.minimum(op.floor(g.mean * bins), bins - 1)[..., None]
-    there = op.minimum(op.floor(rates.reshape(-1) * bins), bins - 1)
-    mixed = op.where(op.positive(rates * (1 - rates)), 1 + 0 * rates, 0 * rates).reshape(-1)
-    at = (op.where(there == here, 1, 0) * mixed).sum(-1)
-    below = (op.where(there <= here, 1, 0) * mixed).sum(-1)
+    here, there = op.floor(g.mean * bins)[..., None], op.floor(rates.reshape(-1) * bins)
+    # groups of rate 0 are not counted; those of rate 1 have a bin above all others, which no mixed group looks at
+    counted = op.where(op.positive(rates), 1 + 0 * rates, 0 * rates).reshape(-1)
+    at = (op.where(there == here, 1, 0) * counted).sum(-1)
+    below = (op.where(there <= here, 1, 0) * counted).sum(-1)
     return a * op.div(at, below)
 
 

@@ -5,10 +5,11 @@
     python tests/theory/mutants.py --again                                  # asks about survivors again
     python tests/theory/mutants.py --report
 
-changes one constant, operator, minimum or maximum at a time and asks the quick tests that can see it; of theorems, and
-of what survived (`--again`), also the rows of `prove` that name the estimator or theorem, and slower tests. One process
-collects the tests; for each mutant a fork of it puts the changed code into the live functions. A mutant is left out
-only by a rule of `left_out`, or by hand in `EQUIVALENT`, with the reason. No file of the package is written.
+changes one constant, operator, minimum or maximum at a time and asks the quick tests that reach the changed function or
+one that calls it, short ones first, and the rows of `prove` that name the estimator or theorem. Which test reaches
+what is found by running each once (all of them: ten minutes), and kept in the user's cache while its file stays as it
+is. One process collects the tests; for each mutant a fork of it puts the changed code into the live functions. A mutant
+is left out only by a rule of `left_out`, or by hand in `EQUIVALENT`, with the reason. No file of the package changes.
 """
 
 import argparse
@@ -25,18 +26,23 @@ import random
 import re
 import resource
 import sys
+import tempfile
+import time
 import types
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy.stats import binomtest
 
+from symtheory import paths
+
 REPOSITORY = Path(__file__).parents[2]
 FOUND = Path(__file__).with_suffix(".csv")
-HEADER = ("module", "code", "line", "column", "change", "noticed by")
+REACH = paths.cache() / "mutants.json"
+HEADER = ("module", "part", "code", "place", "change", "noticed by")
 NOBODY = "nobody"
 LIMIT = 600
 """CPU seconds of one mutant; one that takes longer counts as noticed by nobody."""
@@ -44,26 +50,15 @@ LIMIT = 600
 SWAPS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 CALLS = {"minimum": "maximum", "maximum": "minimum"}
 ESTIMATORS, METRICS, THEOREMS = "symtheory/estimators", "symtheory/metrics", "symtheory/theory/theorems"
-TESTS = {
-    ESTIMATORS: ("tests/golden", "tests/test_estimators.py", "symtheory/estimators"),
-    METRICS: ("tests/metrics", "symtheory/metrics", "tests/theory/test_numbers.py"),
-    THEOREMS: ("tests/theory/test_numbers.py", "tests/theory/test_updates.py"),
-}
-"""Quick tests of a folder, all of which run."""
-BY_NAME = ("tests/testing/test_check.py", "tests/theory/test_numbers.py", "tests/metrics")
-"""Quick tests that run for the estimators that a mutant changes, `--again` only."""
-SLOW = ("jit", "jax", "test_check", "conform_names", "direction_field", "expected_slope_agrees")
-"""Words in the names of tests that take about a second, and are asked last."""
+FOLDERS = (ESTIMATORS, METRICS, THEOREMS)
+LONG = 0.5
+"""Seconds from which a test is asked after the rows of `prove`."""
 FAMILIES = ("zero_sum", "sure_improvement", "population_objective")
 SOME = ("grpo", "agrae", "agrae_released", "reinforce_pp", "prpo", "two_stage", "opo")
 """Estimators that use every statistic of a group and batch, for code that serves all of them."""
 
-EQUIVALENT: dict[tuple[str, str], str] = {
-    ("symtheory/estimators/curverl.py", "bins - 1 -> bins + 1"): (
-        "the bound holds for a rate of 1 only, which is of no mixed group: it is counted nowhere and its advantage is 0"
-    ),
-}
-"""(module, change) -> why no number changes; found by reading."""
+EQUIVALENT: dict[tuple[str, str, int, str], str] = {}
+"""(module, part, place, change) of mutants.csv -> why no number changes; found by reading."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +66,14 @@ class Mutant:
     """A module of which one expression is changed."""
 
     module: str
-    code: str
-    """Hash of the unchanged module."""
-    line: int
-    column: int
-    change: str
     part: str
     """What the top-level statement that holds the change defines."""
+    code: str
+    """Hash of the unchanged statement without its texts: a change of words makes no new mutants."""
+    place: int
+    """Number of the changed node in the statement."""
+    change: str
+    line: int
     source: str
 
     @property
@@ -86,19 +82,18 @@ class Mutant:
 
     @property
     def reason(self) -> str | None:
-        return EQUIVALENT.get((self.module, self.change))
+        return EQUIVALENT.get((self.module, self.part, self.place, self.change))
 
     @property
     def key(self) -> tuple[str, ...]:
-        return self.module, self.code, str(self.line), str(self.column), self.change
+        return self.module, self.part, self.code, str(self.place), self.change
 
 
 def mutants(module: str) -> Iterator[Mutant]:
     """Every mutant of a module that no rule leaves out."""
     text = (REPOSITORY / module).read_text()
-    code = hashlib.sha256(text.encode()).hexdigest()[:12]
     for top, statement in enumerate(ast.parse(text).body):
-        ancestors = dict(_ancestors(statement, ()))
+        ancestors, code = dict(_ancestors(statement, ())), _code(statement)
         for i, node in enumerate(ast.walk(statement)):
             tree = ast.parse(text)
             twin = list(ast.walk(tree.body[top]))[i]
@@ -106,7 +101,16 @@ def mutants(module: str) -> Iterator[Mutant]:
             if left_out(module, node, ancestors[node]) or not change(twin):
                 continue
             what = f"{before} -> {ast.unparse(twin)}"
-            yield Mutant(module, code, node.lineno, node.col_offset, what, name_of(statement), ast.unparse(tree))
+            yield Mutant(module, name_of(statement), code, i, what, node.lineno, ast.unparse(tree))
+
+
+def _code(statement: ast.stmt) -> str:
+    """Hash of a statement with every text in it, docstrings too, left empty."""
+    blank = ast.parse(ast.unparse(statement))
+    for node in ast.walk(blank):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+    return hashlib.sha256(ast.unparse(blank).encode()).hexdigest()[:12]
 
 
 def change(node: Any) -> bool:
@@ -164,7 +168,7 @@ _uses: dict[str, set[str]] = {}
 
 def users(part: str) -> list[str]:
     """A part of the package and what calls it, directly or not: functions, and estimators as `register:NAME`."""
-    for path in [] if _uses else [p for folder in TESTS for p in sorted((REPOSITORY / folder).glob("*.py"))]:
+    for path in [] if _uses else [p for folder in FOLDERS for p in sorted((REPOSITORY / folder).glob("*.py"))]:
         for statement in ast.parse(path.read_text()).body:
             names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
             _uses.setdefault(name_of(statement), set()).update(names)
@@ -201,31 +205,91 @@ def rows_of(mutant: Mutant) -> list[str]:
     return [*each, *named[:4], "one_function_in_every_form"]
 
 
-def tests_of(mutant: Mutant, items: list, slow: bool) -> list:
-    """The collected tests that can see a mutant, the `slow` or the others; those that name its estimators first."""
+def tests_of(mutant: Mutant, items: list, reach: dict[str, tuple[float, list[str]]]) -> tuple[list, list]:
+    """The collected tests that can see a mutant, short and long ones; those that run the changed function first."""
+    near = set(users(mutant.part))
     names = estimators_of(mutant) if mutant.folder == ESTIMATORS else []
-    named = re.compile(rf"\[(.*[-:])?({'|'.join(names) or '-'})(-.*)?\]")
-    whole = TESTS[mutant.folder]
-    mine = [i for i in items if i.nodeid.startswith(whole) or named.search(i.nodeid)]
-    mine = [i for i in mine if slow == any(name in i.nodeid for name in SLOW)]
-    return sorted(mine, key=lambda i: not named.search(i.nodeid))
+    named = re.compile(rf"\[(.*[-:])?({'|'.join(map(re.escape, names)) or '-'})(-.*)?\]")
+    found = []
+    for item in items:
+        seconds, parts = reach.get(item.nodeid, (0.0, []))
+        mine = named.search(item.nodeid)
+        if mine or near & set(parts):
+            found.append((not mine, mutant.part not in parts, seconds, item))
+    found.sort(key=lambda f: f[:3])
+    return [f[3] for f in found if f[2] < LONG], [f[3] for f in found if f[2] >= LONG]
+
+
+def reached(items: list, run: Callable[[list], str]) -> dict[str, tuple[float, list[str]]]:
+    """Seconds and parts of the package that each test runs, by its name; only tests of new or changed files run."""
+    kept = json.loads(REACH.read_text()) if REACH.exists() else {}
+    files: dict[Path, list] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    found = {}
+    for path, mine in files.items():
+        key = hashlib.sha256(path.read_bytes()).hexdigest()
+        if key not in kept or any(item.nodeid not in kept[key] for item in mine):
+            with tempfile.NamedTemporaryFile("r+") as answer:
+                said = in_fork(lambda: _trace(mine, run, answer.name))  # noqa: B023  # called at once
+                if said:
+                    sys.exit(f"{path.relative_to(REPOSITORY)}: {said} on the unchanged code")
+                kept[key] = kept.get(key, {}) | json.load(answer)
+            REACH.parent.mkdir(parents=True, exist_ok=True)
+            REACH.write_text(json.dumps(kept))
+        found |= kept[key]
+    return found
+
+
+def _trace(items: list, run: Callable[[list], str], answer: str) -> str:
+    """Run tests and write seconds and reached parts of each; the first that fails."""
+    found = {}
+    for item in items:
+        codes: set[types.CodeType] = set()
+        start = time.perf_counter()
+        sys.setprofile(lambda frame, event, _: codes.add(frame.f_code) if event == "call" else None)  # noqa: B023
+        try:
+            failed = run([item])
+        finally:
+            sys.setprofile(None)
+        if failed:
+            return failed
+        found[item.nodeid] = time.perf_counter() - start, sorted(filter(None, {_part(c) for c in codes}))
+    Path(answer).write_text(json.dumps(found))
+    return ""
+
+
+def _part(code: types.CodeType) -> str:
+    """The part of the package that a code object belongs to, or nothing."""
+    return _parts(code.co_filename).get(code.co_firstlineno, "")
+
+
+@functools.cache
+def _parts(file: str) -> dict[int, str]:
+    path = Path(file)
+    if not path.is_relative_to(REPOSITORY) or path.parent.relative_to(REPOSITORY).as_posix() not in FOLDERS:
+        return {}
+    found = {}
+    for statement in ast.parse(path.read_text()).body:
+        found |= dict.fromkeys(range(_first_line(statement), (statement.end_lineno or 0) + 1), name_of(statement))
+    return found
+
+
+def _first_line(statement: ast.stmt) -> int:
+    return min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
 
 
 class Loop:
     """A pytest plugin that runs the tests once for each mutant, each time in a fork, and then rows of `prove`."""
 
-    def __init__(self, chosen: list[Mutant], thorough: bool) -> None:
-        self.chosen, self.thorough, self.failed, self.complaint = chosen, thorough, "", ""
+    def __init__(self, chosen: list[Mutant]) -> None:
+        self.chosen, self.failed, self.complaint = chosen, "", ""
 
     def pytest_runtestloop(self, session) -> bool:
         users("")  # once, before the forks
-        for mutant in self.chosen[:1]:
-            unchanged = replace(mutant, source=(REPOSITORY / mutant.module).read_text())
-            if (by := in_fork(lambda: self.noticed(unchanged, session.items))) != NOBODY:  # noqa: B023  # called at once
-                self.complaint = by
-                return True
+        reach = reached(session.items, self.run)
         for mutant in self.chosen:
-            by = in_fork(lambda: self.noticed(mutant, session.items))  # noqa: B023  # called at once
+            by = in_fork(lambda: self.noticed(mutant, session.items, reach))  # noqa: B023  # called at once
             write(mutant.key, by)
             print(f"\n{mutant.module}:{mutant.line} {mutant.change}: {by}", file=sys.stderr, flush=True)
         self.complaint = in_fork(lambda: self.unsound(session.items))
@@ -235,14 +299,11 @@ class Loop:
         if report.failed:
             self.failed = self.failed or report.nodeid
 
-    def noticed(self, mutant: Mutant, items: list) -> str:
+    def noticed(self, mutant: Mutant, items: list, reach: dict[str, tuple[float, list[str]]]) -> str:
         """Who notices a mutant first."""
-        rows = rows_of(mutant) if self.thorough or mutant.folder == THEOREMS else []
+        rows, (short, long) = rows_of(mutant), tests_of(mutant, items, reach)
         put_in_place(mutant)
-        found = self.run(tests_of(mutant, items, slow=False))
-        if self.thorough or mutant.folder == THEOREMS:
-            found = found or prove(rows) or self.run(tests_of(mutant, items, slow=True))
-        return found or NOBODY
+        return self.run(short) or prove(rows) or self.run(long) or NOBODY
 
     def run(self, items: list) -> str:
         """The first test that fails."""
@@ -397,32 +458,29 @@ def modules(places: Iterable[str]) -> list[str]:
     return [p.as_posix() for p in paths if p.name != "__init__.py"]
 
 
-def report(made: Iterable[Mutant]) -> None:
-    """The share caught in each folder with its exact interval, the survivors, and the equivalents."""
-    found, asked, equivalent = read(), {}, []
-    for mutant in made:
-        if mutant.reason:
-            equivalent.append(mutant)
-        elif mutant.key in found:
-            asked.setdefault(mutant.folder, []).append(mutant)
-    for folder, mine in asked.items():
-        survivors = [m for m in mine if found[m.key].startswith(NOBODY)]
-        caught, by_prove = len(mine) - len(survivors), sum(found[m.key].startswith("prove") for m in mine)
-        share = binomtest(caught, len(mine)).proportion_ci(0.95)
-        print(
-            f"{folder}: {caught} of {len(mine)} caught ({by_prove} of them by `prove` alone of what was asked),",
-            end=" ",
-        )
-        print(f"{caught / len(mine):.1%}, exact 95% interval {share.low:.1%} to {share.high:.1%}")
-        for m in survivors:
-            print(f"  survives: {m.module}:{m.line} {m.change} ({found[m.key]})")
+def report(made: list[Mutant]) -> None:
+    """The share caught in each module and folder with its exact interval, the survivors, and the equivalents."""
+    found, equivalent = read(), [m for m in made if m.reason]
+    whole = [m for m in made if not m.reason]
+    for place in dict.fromkeys([*(m.module for m in whole), *(m.folder for m in whole)]):
+        mine = [m for m in whole if place in (m.module, m.folder)]
+        asked = [m for m in mine if m.key in found]
+        survivors = [m for m in asked if found[m.key].startswith(NOBODY)]
+        caught, by_prove = len(asked) - len(survivors), sum(found[m.key].startswith("prove") for m in asked)
+        print(f"{place}: {len(asked)} of {len(mine)} asked, {caught} caught ({by_prove} by `prove`)", end="")
+        if asked:
+            share = binomtest(caught, len(asked)).proportion_ci(0.95)
+            print(f", {caught / len(asked):.1%}, exact 95% interval {share.low:.1%} to {share.high:.1%}", end="")
+        print()
+        for m in survivors if place.endswith(".py") else []:
+            print(f"  survives: {m.part}, line {m.line}, place {m.place}: {m.change} ({found[m.key]})")
     for m in equivalent:
         print(f"equivalent: {m.module}:{m.line} {m.change}: {m.reason}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("places", nargs="*", default=[*TESTS], help="folders and modules")
+    parser.add_argument("places", nargs="*", default=[*FOLDERS], help="folders and modules")
     parser.add_argument("--sample", type=int, help="so many mutants, drawn with --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", action="store_true", help="ask again about mutants that survived")
@@ -436,13 +494,11 @@ def main() -> None:
     chosen = random.Random(options.seed).sample(made, min(options.sample, len(made))) if options.sample else made
     survived = [m for m in chosen if found.get(m.key, "").startswith(NOBODY)]
     chosen = survived if options.again else [m for m in chosen if m.key not in found]
-    loop = Loop([m for m in chosen if not m.reason], thorough=options.again)
-    folders = dict.fromkeys(m.folder for m in loop.chosen)
-    paths = dict.fromkeys(path for folder in folders for path in TESTS[folder] + BY_NAME * options.again)
-    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *paths], plugins=[loop])
+    loop = Loop([m for m in chosen if not m.reason])
+    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests", "symtheory"], plugins=[loop])
     if loop.complaint:
         sys.exit(f"{loop.complaint} fails on the unchanged code, so it tells nothing of mutants")
-    tidy([m for module in modules(TESTS) for m in mutants(module)])
+    tidy([m for module in modules(FOLDERS) for m in mutants(module)])
     report(made)
 
 
