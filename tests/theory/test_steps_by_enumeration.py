@@ -15,7 +15,9 @@ import pytest
 
 import symtheory
 from symtheory import estimators
-from symtheory.theory.theorems import find
+from symtheory.estimators import chain
+from symtheory.estimators.grpo import center
+from symtheory.theory.theorems import about, find
 from symtheory.theory.theorems.updates import (
     BOUNDARY,
     log_prob_update,
@@ -162,7 +164,7 @@ def test_no_smaller_step_is_against_a_claim_than_the_published_one(id):
         return any(against(f, n, d) for f, n, d in zip(correct, counts, moved, strict=True))
 
     assert proof.verdict == "fails"
-    assert sum(policy) == 1
+    assert (len(policy), sum(policy)) == (3, 1)
     assert refuted(policy, correct, counts)
     k = sum(n for f, n in zip(correct, counts, strict=True) if f)
     _, moved = scaled_step(name, policy, correct, counts)
@@ -301,9 +303,7 @@ def test_the_step_that_grpo_takes_up_and_negative_dominant_down_has_the_stated_r
 
 
 TWO_CLASS = estimators.names("two_class")
-MASSES = np.array(
-    [masses for n in range(1, 7) for d in [2**n] for masses in ((1, d, 1, 1), (1, 1, 1, d), (1, d, 1, d))]
-)
+MASSES = np.array([masses for n in range(1, 7) for masses in ((1, 2**n, 1, 1), (1, 1, 1, 2**n))])
 """Policies of two correct and two wrong behaviours, in units of the rarest."""
 
 
@@ -335,16 +335,48 @@ def test_success_falls_exactly_where_sure_improvement_fails(name):
     size, correct = sum(found["counts"]), found["counts"][0]
     assert tuple(found["correct"]) == (1, 1, 0, 0)
     assert tuple(found["counts"]) == (correct, 0, size - correct, 0)
-    masses = np.array([[float(p / min(found["pi"])) for p in found["pi"]]])
     omega = float(found["omega"])
-    [fall] = falls(name, size, correct, omega, masses)
+    drops = falls(name, size, correct, omega, MASSES)
+    first = int((drops < -1e-12).argmax())
+    assert [Fraction(int(m), int(MASSES[first].sum())) for m in MASSES[first]] == found["pi"]
     rounded = name in ("prpo", "reinforce_pp")  # divided by the std of the batch, whose omega and size are rounded here
-    assert float(found["dP / eta"]) == pytest.approx(fall, rel=2e-3 if rounded else 1e-9)
-    assert fall < 0
-    lighter = MASSES[MASSES.max(1) < masses.max()]
-    assert not (falls(name, size, correct, omega, lighter) < 0).any()
+    assert float(found["dP / eta"]) == pytest.approx(drops[first], rel=2e-3 if rounded else 1e-9)
+    assert drops[first] < 0
     for fewer in range(correct):
         assert not (falls(name, size, fewer, omega, MASSES) < -1e-12).any()
     for smaller in range(smallest, size):
         for k in range(smaller + 1):
             assert not (falls(name, smaller, k, omega, MASSES) < -1e-12).any(), (smaller, k)
+
+
+def turned_where(condition, name):
+    """Dr.GRPO, with every sign turned in groups where a condition is positive: zero-sum, and wrong there."""
+
+    def turn(a, g, op):
+        return op.where(op.positive(condition(g)), -a, a)
+
+    return chain(center, turn, name=name, rewards="binary", laws="")
+
+
+@pytest.mark.parametrize(
+    ("condition", "name", "size", "omega"),
+    [
+        (lambda g: (g.size - 5) * (7 - g.size), "turned_at_6", range(6, 7), {Fraction(1, 3)}),
+        (lambda g: g.size - 100, "turned_above_100", range(101, 10**4), None),
+        (lambda g: Fraction(1, 10**6) - g.batch.omega, "turned_at_omega_0", range(2, 3), {0}),
+        (lambda g: g.batch.omega - 1 + Fraction(1, 10**6), "turned_at_omega_1", range(2, 3), {1}),
+    ],
+)
+def test_a_wrong_sign_in_some_groups_only_is_found(condition, name, size, omega):
+    proof = about("sure_improvement", turned_where(condition, name)).derive()
+    assert proof.verdict == "fails"
+    found = proof.counterexample
+    right, undrawn, wrong, other = found["counts"]
+    assert right + wrong in size
+    assert undrawn == other == 0
+    assert min(right, wrong) > 0
+    assert omega is None or found["omega"] in omega
+    p = Fraction(right, right + wrong)
+    counts, a = np.array([right, 0, wrong, 0]), np.array([p - 1, 0, p, 0], float)  # the turned signs
+    assert float(found["dP / eta"]) == pytest.approx(rises(found["pi"], found["correct"], counts * a))
+    assert found["dP / eta"] < 0

@@ -28,6 +28,11 @@ def spec_of(estimator: Estimator, *, guarded: bool = False) -> str:
     return estimator.name + (f"[{', '.join(names)}]" if names else "")
 
 
+def where_k_counts(estimator: Estimator) -> str:
+    """The condition of a formula about pass@k training: with fewer wrong rollouts than k every advantage is 0."""
+    return f" for F >= {estimator.params['k']}" if "k" in estimator.params else ""
+
+
 def as_formula(form: Expr) -> str:
     """A sympy closed form as the text of a formula."""
     return as_text(form).replace("**", "^").replace("Min(", "min(").replace("Max(", "max(").replace("Abs(", "abs(")
@@ -41,7 +46,7 @@ def closed_form(estimator: Estimator) -> Proof:
     named = {"A+": forms.correct, "A-": forms.wrong, "sum A": forms.imbalance}
     named |= {"sum |A|": forms.magnitude, "sum A^2": forms.square}
     texts = {q: f"{spec}: {q} = {as_formula(form)}" for q, form in named.items()}
-    edge = f" for F >= {estimator.params.get('k', 1)}" if estimator.params.get("k", 1) > 1 else ""
+    edge = where_k_counts(estimator)
     if not any(complaint for text in texts.values() for complaint in _in_small_groups(text + edge)):
         return proved(*(text + edge for text in texts.values()))
     # a rollout that is alone of its kind may be a case of its own, as the only correct one in verl's grpo_passk
