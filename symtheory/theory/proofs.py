@@ -7,7 +7,7 @@ which it is. `record` writes all of it as plain data, and `recheck.program` deci
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from .algebra import NotProved
 from .certificates import Certificate
 from .recheck import groups, program
 from .recheck.formulas import estimators_in, formulas, in_statement
-from .recheck.program import IDENTITY, METHODS, POINTS, TO_N, Outcome
+from .recheck.program import IDENTITY, METHODS, TO_N, Outcome
 from .recheck.ratios import Missing, Table, Unsigned, settled
 from .surds import surd
 
@@ -31,8 +31,6 @@ class Proof:
     method: str = ""
     """How, in words, where the certificates do not say it."""
     certificates: tuple[Certificate, ...] = ()
-    trials: Callable[[], Iterable[bool]] = tuple
-    """Evaluations in this process, each True if it agrees; `named` ones can be kept and need no derivation."""
     counterexample: Mapping[str, Any] = field(default_factory=dict)
     """Exact numbers that show where the statement fails."""
     when: str = ""
@@ -126,19 +124,10 @@ def from_entry(theorem: Theorem, entry: Mapping[str, Any], seed: int = 0) -> Che
 
 
 def recheck(theorem: Theorem, proof: Proof, entry: Mapping[str, Any], seed: int = 0) -> Checked:
-    """The outcome of the re-check of an entry, and of the proof's trials in this process."""
+    """The outcome of the re-check of an entry."""
     outcome = program.check(entry, seed)
-    complaints = list(outcome.complaints)
-    outcomes = [bool(ok) for ok in proof.trials()]
-    if not all(outcomes):
-        complaints.append(f"{outcomes.count(False)} of {len(outcomes)} trials do not agree")
-    if outcome.verdict == "not proved" and not complaints and outcomes:
-        outcome = replace(outcome, verdict=proof.verdict)
-    if proof.trials is not tuple and outcome.method == "nothing":
-        outcome = replace(outcome, method=entry.get("rests_on") or POINTS)
-    if not (outcome.formulas or outcome.certificates or outcome.tried or outcomes):
-        complaints.append("nothing was checked")
-    outcome = replace(outcome, complaints=tuple(complaints), tried=outcome.tried + len(outcomes))
+    if not (outcome.formulas or outcome.certificates or outcome.tried):
+        outcome = replace(outcome, complaints=(*outcome.complaints, "nothing was checked"))
     return Checked(theorem, proof, outcome.rechecked, outcome.tried, outcome)
 
 
@@ -168,12 +157,9 @@ def record(theorem: Theorem, proof: Proof) -> dict[str, Any]:
         "certificates": [asdict(c) for c in proof.certificates],
         "trials": [{"name": name, "args": dict(args)} for name, args in proof.named],
         "counterexample": {name: exact_text(value) for name, value in proof.counterexample.items()},
-        "legacy": proof.trials is not tuple,
     }
     if proof.refuted:
         found["at"] = {k: str(v) for k, v in proof.counterexample.items() if k in ("K", "G", "omega")}
-    if proof.trials is not tuple and proof.verdict != "exact" and not (proof.refuted or proof.named or proof.when):
-        found["supported_by"] = "trials in the deriving process"
     return found
 
 

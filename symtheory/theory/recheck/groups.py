@@ -16,11 +16,9 @@ from ..exact import ROLLOUTS, exact_advantages
 from ..surds import Surd, exp, sqrt, surd
 from .formulas import Formula, estimators_in, name_and_parameters, tree, walk
 
-LARGEST, BEYOND = 200, 1024
-"""Every size up to the first is tried, and two drawn ones from there to the second."""
-EVERY, MANY = 16, 64
-"""Up to the first size every group is tried; above it every size, with K = 1, G - 1 and random ones: three up to the
-second, then one."""
+EVERY, LARGEST, BEYOND = 64, 200, (256, 512, 1024)
+"""Up to the first size every group is tried, up to the second some of every size; and some of the sizes beyond, and of
+one that is drawn."""
 EDGE = 1e-6
 """How near the batch mean omega comes to 0 and 1."""
 EXACT = 6
@@ -28,11 +26,18 @@ EXACT = 6
 TOLERANCE = 1e-8
 """Of float64 sums over up to a thousand rollouts, relative to the two sides and to the largest term of the code."""
 
-PARAMETERS = (
-    {"beta": Fraction(10), "gamma": Fraction(1, 2), "alpha": Fraction(1), "eps": Fraction(1, 10), "ddof": 0},
-    {"beta": Fraction(7, 3), "gamma": Fraction(2, 3), "alpha": Fraction(1, 2), "eps": Fraction(1, 100), "ddof": 1},
-)
-"""Values of open parameters; `guard` is eps."""
+PUBLISHED = {"beta": Fraction(10), "gamma": Fraction(1, 2), "alpha": Fraction(1), "eps": Fraction(1, 10), "ddof": 0}
+"""Values of open parameters; others are drawn."""
+
+
+@functools.cache
+def parameters(seed: int) -> tuple[dict[str, Any], ...]:
+    """Two values of each open parameter: the published one, and one that is drawn; `guard` is eps."""
+    rng = np.random.default_rng(seed)
+    within = {"beta": (3, 200, 10), "gamma": (1, 20, 20), "alpha": (1, 20, 20), "eps": (1, 200, 1000)}
+    drawn = {name: Fraction(int(rng.integers(low, high)), below) for name, (low, high, below) in within.items()}
+    return tuple({**values, "guard": values["eps"]} for values in (PUBLISHED, {**drawn, "ddof": 1}))
+
 
 OTHERS: dict[str, Estimator] = {}
 """Estimators that are not registered, by name: a user's own, while it is checked."""
@@ -63,16 +68,15 @@ def open_parameters(formula: Formula) -> bool:
     return any(v == k for spec in estimators_in(formula) for k, v in name_and_parameters(spec)[1].items())
 
 
-def parameter_values(formula: Formula) -> list[dict[str, Any]]:
+def parameter_values(formula: Formula, seed: int) -> tuple[dict[str, Any], ...]:
     """The values at which a formula is tried."""
-    chosen = PARAMETERS if open_parameters(formula) or _free_names(formula) else PARAMETERS[:1]
-    return [{**values, "guard": values["eps"]} for values in chosen]
+    return parameters(seed)[: 2 if open_parameters(formula) or _free_names(formula) else 1]
 
 
 def _free_names(formula: Formula) -> bool:
     from .ratios import variables_of
 
-    return bool((variables_of(formula.left) | variables_of(formula.right)) & set(PARAMETERS[0]))
+    return bool((variables_of(formula.left) | variables_of(formula.right)) & set(PUBLISHED))
 
 
 class Spoiled(AssertionError):
@@ -139,15 +143,12 @@ class Draws:
 
 @functools.cache
 def all_sizes(seed: int, largest: int = LARGEST) -> Draws:
-    """Every group up to `EVERY`, three to five of each size up to `largest`, and three of two sizes up to `BEYOND`."""
+    """Every group up to `EVERY`; one correct, one wrong, half of each and a drawn number of larger ones."""
     rng = np.random.default_rng(seed)
     pairs = []
-    for size in (*range(2, largest + 1), *rng.integers(largest + 1, BEYOND + 1, 2).tolist()):
-        if size <= EVERY:
-            chosen = range(1, size)
-        else:
-            chosen = sorted({1, size - 1, *rng.integers(1, size, 1 + 2 * (size <= MANY)).tolist()})
-        pairs += [(k, size - k) for k in chosen]
+    for size in (*range(2, largest + 1), *BEYOND, int(rng.integers(largest + 1, BEYOND[-1]))):
+        chosen = range(1, size) if size <= EVERY else {1, size // 2, size - 1, int(rng.integers(1, size))}
+        pairs += [(k, size - k) for k in sorted(chosen)]
     correct, wrong = np.array(pairs).T
     omega = rng.random(len(pairs))
     omega[::5], omega[1::5] = 1 - EDGE, EDGE  # a batch that holds a mixed group is never all correct or all wrong
@@ -283,7 +284,7 @@ def holds_on(formula: Formula, backend: str, seed: int, largest: int = LARGEST) 
     for e in (resolve(spec) for spec in estimators_in(formula)):
         mine &= (wrong >= e.params.get("k", 1)) & (correct + wrong >= e.min_size)
     tried = 0
-    for values in parameter_values(formula):
+    for values in parameter_values(formula, seed):
         at = Floats(formula.estimator, values, backend, correct, wrong, omega, draws.seed)
         left, right = (np.broadcast_to(walk(tree(s), at), correct.shape) for s in (formula.left, formula.right))
         scale = 1 + np.abs(left) + np.abs(right) + _largest_term(formula, at)
@@ -382,11 +383,11 @@ class Exact:
 OMEGAS = (Fraction(2, 7), Fraction(39, 40))
 
 
-def holds_exactly(formula: Formula, largest: int = EXACT) -> tuple[int, str]:
+def holds_exactly(formula: Formula, largest: int = EXACT, seed: int = 0) -> tuple[int, str]:
     """Groups tried in exact numbers, and the first complaint or nothing."""
     tried = 0
     smallest = max([2, *(resolve(s).params.get("k", 1) for s in estimators_in(formula))])
-    for values in parameter_values(formula):
+    for values in parameter_values(formula, seed):
         for size in range(smallest, largest + 1):
             for k in range(formula.least[0], size - formula.least[1] + 1):
                 if any(size - k < resolve(s).params.get("k", 1) for s in estimators_in(formula)):

@@ -12,7 +12,7 @@ from ..certificates import Certificate, add, multiply, parse
 from . import groups, trials
 from .formulas import Formula, estimators_in, formulas, in_statement, tree, walk
 from .ratios import Missing, Table, Unsigned, cross_products, divide, ratio_text, settled, sides, text_of
-from .trials.base import IDENTITY, METHODS, POINTS, TO_N
+from .trials.base import IDENTITY, METHODS, POINTS, TO_N, disagreement
 
 LONGEST = 6_000
 """Characters of a claim up to which it is written out with its cofactors; longer ones are reduced step by step."""
@@ -33,6 +33,7 @@ class Outcome:
     settled: int
     """Formulas proved for all G."""
     certificates: int
+    trials: int
     tried: int
     """Groups and points at which the code was run."""
 
@@ -69,6 +70,7 @@ def check(entry: Mapping[str, Any], seed: int = 0) -> Outcome:
         state.formulas,
         state.settled,
         state.certificates,
+        state.trials,
         state.tried,
     )
 
@@ -80,7 +82,7 @@ class _State:
         self.entry, self.seed = entry, seed
         self.complaints: list[str] = []
         self.methods: list[str] = []
-        self.formulas = self.settled = self.certificates = self.tried = 0
+        self.formulas = self.settled = self.certificates = self.trials = self.tried = 0
         self.supports: set[str] = set()
         self.verdict = "not proved"
         t = entry.get("table", {})
@@ -132,7 +134,7 @@ def _formulas(state: _State) -> None:
             for holds in (
                 lambda f: groups.holds_on(f, "numpy", state.seed),
                 lambda f: groups.holds_on(f, "jax", state.seed),
-                groups.holds_exactly,
+                lambda f: groups.holds_exactly(f, seed=state.seed),
             ):
                 tried, complaint = holds(formula)
                 state.tried += tried
@@ -231,13 +233,16 @@ def _certificates(state: _State) -> None:
 def _trials(state: _State) -> None:
     for entry in state.entry.get("trials", ()):
         trial = trials.get(entry["name"])
-        outcomes = [bool(x) for x in trial.run(state.seed, **entry.get("args", {}))]
-        state.tried += len(outcomes)
+        answers = list(trial.run(state.seed, **entry.get("args", {})))
+        state.trials += 1
+        state.tried += len(answers)
         state.methods.append(trial.method)
         state.supports.add(trial.shows)
-        if not outcomes or not all(outcomes):
-            count = sum(not x for x in outcomes)
-            state.complaints.append(f"trial {entry['name']}: {count} of {len(outcomes)} do not agree")
+        wrong = [complaint for answer in answers if (complaint := disagreement(answer))]
+        if wrong:
+            state.complaints.append(f"trial {entry['name']}: {len(wrong)} of {len(answers)} do not agree: {wrong[0]}")
+        if not answers:
+            state.complaints.append(f"trial {entry['name']} tried nothing")
 
 
 def _verdict(state: _State) -> None:
@@ -247,8 +252,6 @@ def _verdict(state: _State) -> None:
     else:
         weaker = [v for v in ("fails", "not established") if v in state.supports]
         follows = weaker[0] if weaker else "exact" if state.supports else "not proved"
-    if state.entry.get("legacy"):  # trials of the deriving process speak too; `proofs.recheck` runs them
-        follows = state.entry["verdict"]
     state.verdict = "not proved" if state.complaints else follows
     if follows != state.entry["verdict"]:
         state.complaints.append(f"the entry records {state.entry['verdict']!r}, the check gives {follows!r}")

@@ -10,65 +10,15 @@ kernel of random policies, in exact numbers.
 
 import itertools
 import math
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
-from ...estimators import get
-from ...metrics.passk import pass_weight
 from ..certificates import Certificate
 from ..proofs import Proof, theorem
-from ..recheck.trials.base import POINTS, TO_N
-from ..recheck.trials.tables import bernstein
-from ..surds import Surd, surd
-from ..symbols import exact_two_outcomes
+from ..recheck.trials.base import IDENTITY, POINTS, TO_N
 
-SIZE = 8
-"""Group size of the trials."""
 FOCUS = ("positive_dominant", "hard_focused", "grpo", "easy_focused", "negative_dominant")
-RIGHT = (1, 1, 0, 0)
-"""Rewards of the four trajectories of a random prompt."""
-MARKS = range(1, 10)
-"""Whole numbers that random policies and features are made of."""
 Vector = tuple[Fraction, ...]
-Prompt = tuple[Fraction, Vector]
-"""Success and its gradient."""
-
-
-def exact_slope(estimator: str, size: int, success: Fraction) -> Surd:
-    """F'_G(P) of an estimator's code at a rational P, without rounding (omega = 1/3).
-
-    >>> exact_slope("rloo", 4, Fraction(1, 3))
-    1
-    """
-    return bernstein(_marginal_values(estimator, size), success)
-
-
-def _marginal_values(estimator: str, size: int) -> list[Surd]:
-    table = [exact_two_outcomes(get(estimator), k, size) for k in range(size + 1)]
-    return [after[0] - before[1] for before, after in itertools.pairwise(table)]
-
-
-def gradient_of_success(policy: Sequence[Fraction], features: Sequence[Sequence[int]]) -> Prompt:
-    """P and grad P = sum_o pi(o) (r(o) - P) features(o) of a prompt whose logits are linear in the parameters."""
-    rate = _dot(policy, RIGHT)
-    pulls = [chance * (r - rate) for chance, r in zip(policy, RIGHT, strict=True)]
-    return rate, tuple(_dot(pulls, column) for column in zip(*features, strict=True))
-
-
-def _dot(a: Iterable[Any], b: Iterable[Any]) -> Any:
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def _random_prompts(rng: random.Random, prompts: int, parameters: int) -> list[Prompt]:
-    """Prompts with softmax policies of rational chances that share parameters."""
-    found = []
-    for _ in range(prompts):
-        marks = rng.choices(MARKS, k=len(RIGHT))
-        features = [rng.choices(MARKS, k=parameters) for _ in RIGHT]
-        found.append(gradient_of_success([Fraction(m, sum(marks)) for m in marks], features))
-    return found
 
 
 def _names(letter: str, count: int) -> list[str]:
@@ -92,22 +42,9 @@ def slope_is_a_mean_of_exchange_rates() -> Proof:
         f"{through_b} - {mean}", given, tuple(f), meaning="sum F' B = sum (F' T) rho where rho T = B, four prompts"
     )
 
-    def trials() -> Iterator[bool]:
-        rng = random.Random("exchange rates")
-        for name, k in itertools.product(("grpo", "hard_focused", "negative_dominant", "agrae"), range(1, 4)):
-            trained, watched = _random_prompts(rng, 3, 2), _random_prompts(rng, 2, 2)
-            gradients, others = [g for _, g in trained], [g for _, g in watched]
-            weight = [exact_slope(name, SIZE, p) for p, _ in trained]
-            marginal = [pass_weight(p, k) for p, _ in watched]
-            step = [_dot(weight, column) for column in zip(*gradients, strict=True)]
-            progress = [sum(_dot(g, other) for other in gradients) for g in gradients]
-            rates = [_dot(marginal, [_dot(g, x) for x in others]) / t for g, t in zip(gradients, progress, strict=True)]
-            weighted = [w * t for w, t in zip(weight, progress, strict=True)]
-            yield sum(weighted) == sum(_dot(step, g) for g in gradients)
-            yield _dot(weighted, rates) == _dot(marginal, [_dot(step, x) for x in others])
-
     how = "certificate for four prompts; steps of the estimators' code on 12 random populations, exact"
-    return Proof("exact", how, (certificate,), trials, rests_on=POINTS)
+    names = ["grpo", "hard_focused", "negative_dominant", "agrae"]
+    return Proof("exact", how, (certificate,), named=(("steps_by_exchange_rates", {"names": names}),), rests_on=POINTS)
 
 
 def _chebyshev(prompts: int) -> Certificate:
@@ -124,28 +61,12 @@ def _chebyshev(prompts: int) -> Certificate:
     )
 
 
-def _slope(weight: Sequence[Any], t: Sequence[Any], rho: Sequence[Any]) -> Fraction:
-    """sum w T rho / sum w T."""
-    weighted = [Fraction(w * x) for w, x in zip(weight, t, strict=True)]
-    return _dot(weighted, rho) / sum(weighted)
-
-
 @theorem("what sets the sign of the order by focus; Chebyshev's sum inequality")
 def exchange_rates_set_the_sign() -> Proof:
     """If T > 0 and F' > 0, F'_A / F'_B falls with P (A is harder in focus) and rho falls with P, then A keeps at
     least as much pass@k as B at equal progress; if rho rises, at most as much.
     """
-
-    def trials() -> Iterator[bool]:
-        few, falling = range(1, 3), list(itertools.combinations_with_replacement((3, 2, 1), 3))
-        pairs = itertools.product(itertools.product(few, repeat=3), itertools.product(few, repeat=3))
-        for (t, w), ratio, rho in itertools.product(pairs, falling, falling):  # every premise true: it holds, both ways
-            v = [r * x for r, x in zip(ratio, w, strict=True)]
-            yield _slope(v, t, rho) >= _slope(w, t, rho)
-            yield _slope(v, t, rho[::-1]) <= _slope(w, t, rho[::-1])
-        for case in COUNTEREXAMPLES.values():  # one premise dropped: it fails
-            yield _slope(case["v"], case["T"], case["rho"]) < _slope(case["w"], case["T"], case["rho"])
-
+    cases = {name: {key: [str(x) for x in row] for key, row in case.items()} for name, case in COUNTEREXAMPLES.items()}
     dropped = {
         f"{name}: {key}": ", ".join(map(str, case[key])) for name, case in COUNTEREXAMPLES.items() for key in case
     }
@@ -154,9 +75,9 @@ def exchange_rates_set_the_sign() -> Proof:
         "certificates for 2, 3 and 4 prompts; every case of three prompts with T, F'_B in {1, 2} and ratio, rho in "
         "{1, 2, 3}; counterexamples",
         tuple(_chebyshev(n) for n in (2, 3, 4)),
-        trials,
         dropped,
         "T > 0, and in P both the ratio of F' and rho are monotone; with two classes of prompts it is an iff",
+        named=(("monotone_rates", {"dropped": cases}),),
         rests_on=POINTS,
     )
 
@@ -198,20 +119,9 @@ def focus_is_ordered_by_marginal_values() -> Proof:
         meaning="derivative of F'_A / F'_B by the odds y = P / (1 - P), times a square: a sum over pairs i < j, G = 4",
     )
 
-    def trials() -> Iterator[bool]:
-        for size in range(4, 17):
-            for harder, easier in (
-                ("positive_dominant", "grpo"),
-                ("hard_focused", "grpo"),
-                *(("grpo", n) for n in FOCUS[3:]),
-            ):
-                a, b = (_marginal_values(name, size) for name in (harder, easier))
-                yield min(*a, *b) > surd(0)
-                ratio = [x / y for x, y in zip(a, b, strict=True)]
-                yield all(x >= y for x, y in itertools.pairwise(ratio))
-
     how = "certificate at G = 4; exact marginal values of the code, G = 4..16"
-    return Proof("exact", how, (certificate,), trials, rests_on=TO_N)
+    pairs_of_focus = [["positive_dominant", "grpo"], ["hard_focused", "grpo"], *(["grpo", n] for n in FOCUS[3:])]
+    return Proof("exact", how, (certificate,), named=(("focus_order", {"pairs": pairs_of_focus}),), rests_on=TO_N)
 
 
 @theorem("Cauchy-Schwarz in the kernel's inner product")
@@ -241,20 +151,8 @@ def tilting_to_hard_prompts_never_hurts_what_is_trained() -> Proof:
         ),
     )
 
-    def trials() -> Iterator[bool]:
-        rng = random.Random("tilts")
-        for k in range(2, 6):
-            prompts = _random_prompts(rng, 4, 3)
-            watched = [pass_weight(p, k) for p, _ in prompts]
-            kernel = [[_dot(g, other) for _, other in prompts] for _, g in prompts]
-            gain, progress = ([_dot(row, x) for row in kernel] for x in (watched, [1] * len(prompts)))  # K w, K 1
-            a, b, c = sum(progress), sum(gain), _dot(watched, gain)  # 1'K1, 1'Kw, w'Kw
-            tilted = [1 + w for w in watched]
-            yield _dot(tilted, gain) / _dot(tilted, progress) - b / a == (a * c - b**2) / (a * (a + b))
-            yield a * c >= b**2
-
     how = "sum-of-squares certificate for three prompts and two parameters; exact tilts of 4 random populations"
-    return Proof("exact", how, certificates, trials, rests_on=POINTS)
+    return Proof("exact", how, certificates, named=(("tilted_on_what_is_trained", {}),), rests_on=POINTS)
 
 
 @theorem("the smallest population with an order: two classes")
@@ -290,14 +188,10 @@ def own_directions_turn_the_order() -> Proof:
     claim = f"{b_h}*{t_e} - {b_e}*{t_h} - nH*w*V_H*(nE*V_E*(1 - c**2) + s*(V_E - V_H*c))"
     certificate = Certificate(claim, meaning="rho_H - rho_E times T_H T_E over V_H V_E; c = cos phi, w_E = 0")
 
-    def trials() -> Iterator[bool]:
-        v_h, v_e, c, s = OWN_DIRECTIONS.values()
-        pull_h, pull_e = v_h**2, v_h * v_e * c  # what training on H and on E does to a watched hard prompt
-        rho_h, rho_e = pull_h / (pull_h + v_h**2 * s + pull_e), pull_e / (v_e**2 + v_e**2 * s + pull_e)
-        yield rho_h < rho_e
-
     when = "cos phi < V_E / V_H, or own directions are short: s < n_E V_E sin^2 phi / (V_H cos phi - V_E)"
-    return Proof("holds when", "certificate; exact example", (certificate,), trials, OWN_DIRECTIONS, when)
+    trials = (("own_directions", {"example": {name: str(x) for name, x in OWN_DIRECTIONS.items()}}),)
+    how = "certificate; exact example"
+    return Proof("holds when", how, (certificate,), OWN_DIRECTIONS, when, named=trials, rests_on=IDENTITY)
 
 
 OWN_DIRECTIONS = {
@@ -322,14 +216,8 @@ def falling_below_the_base_needs_negative_interference() -> Proof:
     )
 
     example = {"kappa_HH": Fraction(1), "kappa_HE": Fraction(-11, 10), "F'_H / F'_E of GRPO at P = 1/10, 9/10": 1}
-
-    def trials() -> Iterator[bool]:
-        hard, easy = Fraction(1, 10), Fraction(9, 10)
-        order = {name: exact_slope(name, SIZE, hard) / exact_slope(name, SIZE, easy) for name in FOCUS}
-        yield all(a >= b for a, b in itertools.pairwise(order.values()))  # the harder stands more interference
-        kappa_hh, kappa_he, ratio = example.values()
-        yield order["grpo"] == ratio
-        yield order["grpo"] * kappa_hh + kappa_he < surd(0)
-
     when = "interference of easy prompts with hard ones is negative and outweighs, F'_E |kappa_HE| > F'_H kappa_HH"
-    return Proof("holds when", "certificate; exact F' of the code", (certificate,), trials, example, when)
+    hh, he, ratio = map(str, example.values())
+    trials = (("below_the_base", {"names": list(FOCUS), "hh": hh, "he": he, "ratio": ratio}),)
+    how = "certificate; exact F' of the code"
+    return Proof("holds when", how, (certificate,), example, when, named=trials, rests_on=IDENTITY)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ....errors import InputError
 
@@ -10,12 +11,28 @@ METHODS = (IDENTITY, TO_N, POINTS, FLOAT)
 """What was done for a statement, from the strongest to the weakest."""
 
 
+Answer = Any
+"""What a trial yields for a point: something true where it agrees, else a text that says what does not agree.
+
+`agrees or "where it does not"` is the usual form.
+"""
+
+
+def disagreement(answer: Answer) -> str:
+    """What an answer says against the statement; nothing where it agrees.
+
+    >>> disagreement(True), disagreement("at G = 7"), disagreement(False)
+    ('', 'at G = 7', 'a point does not agree')
+    """
+    return answer if isinstance(answer, str) else "" if answer else "a point does not agree"
+
+
 @dataclass(frozen=True)
 class Trial:
     """A named evaluation."""
 
-    run: Callable[..., Iterator[bool]]
-    """(seed, **args) -> outcomes."""
+    run: Callable[..., Iterator[Answer]]
+    """(seed, **args) -> answers, at least one."""
     method: str
     shows: str
 

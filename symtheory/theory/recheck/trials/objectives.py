@@ -11,12 +11,12 @@ from ....ops import numpy_ops
 from ...exact import ROLLOUTS
 from .. import groups
 from ..groups import resolve
-from .base import FLOAT, IDENTITY, trial
+from .base import FLOAT, IDENTITY, Answer, trial
 from .tables import table
 
 
 @trial(FLOAT)
-def ascends(seed: int, spec: str) -> Iterator[bool]:
+def ascends(seed: int, spec: str) -> Iterator[Answer]:
     """d/dP of (1/G) sum_j d_j Pr(Bin(G, P) > j) is F'_G(P), with d_j from the code, at random G to 200."""
     from scipy.stats import binom
 
@@ -33,11 +33,13 @@ def ascends(seed: int, spec: str) -> Iterator[bool]:
             return float(binom.sf(j, size, x) @ d) / size
 
         slope = float(binom.pmf(j, size - 1, P) @ d)
-        yield abs((goal(P + h) - goal(P - h)) / (2 * h) - slope) < 1e-6 * (1 + float(np.abs(d).max()))
+        found = (goal(P + h) - goal(P - h)) / (2 * h)
+        where = f"{spec} at G = {size}, P = {P:.3f}"
+        yield abs(found - slope) < 1e-6 * (1 + float(np.abs(d).max())) or f"{where}: dF/dP is {found}, F' {slope}"
 
 
 @trial(FLOAT)
-def large_groups(seed: int, spec: str, slope: str) -> Iterator[bool]:
+def large_groups(seed: int, spec: str, slope: str) -> Iterator[Answer]:
     """A+ - A- of the code at K = P G tends to the stated slope: the gap shrinks with G and is below 1e-4 at 10^6."""
     code = resolve(spec)
     for P, w in itertools.product(
@@ -51,15 +53,16 @@ def large_groups(seed: int, spec: str, slope: str) -> Iterator[bool]:
             names = {"P": float(P), "Q": 1 - float(P), "w": float(w), "s": min(1.0, float(w))}
             limit = value_of(slope, names)
             gaps.append(abs(float(plus - minus) - limit) / max(1.0, abs(limit)))
-        yield gaps[1] < 1e-4 and gaps[1] <= gaps[0] + 1e-9
+        agrees = gaps[1] < 1e-4 and gaps[1] <= gaps[0] + 1e-9
+        yield agrees or f"{spec} at P = {P}, w = {w}: {gaps[0]:.2g} and {gaps[1]:.2g} from {slope}"
 
 
 @trial(IDENTITY)
-def antiderivative(seed: int, objective: str, slope: str) -> Iterator[bool]:
+def antiderivative(seed: int, objective: str, slope: str) -> Iterator[Answer]:
     """d/dP of the stated objective is the stated slope: differentiated by rule, then equal as polynomials in roots."""
     from ..calculus import derivative_is
 
-    yield derivative_is(objective, slope)
+    yield derivative_is(objective, slope) or f"d/dP of {objective} is not {slope}"
 
 
 def value_of(text: str, names: dict[str, float]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from ...exact import exact_advantages
 from ...surds import surd
 from ..groups import resolve
-from .base import POINTS, TO_N, trial
+from .base import POINTS, TO_N, Answer, trial
 
 POLICY = (Fraction(1, 5), Fraction(1, 10), Fraction(2, 5), Fraction(3, 10))
 CORRECT = (1, 1, 0, 0)
@@ -58,7 +58,7 @@ def _grad_success(b):
 
 
 @trial(TO_N)
-def noisy_verifier_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[bool]:
+def noisy_verifier_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[Answer]:
     """Every group of four behaviours and what was said of each, G = 2 and 3: E step = J F'_G(f + J P) grad P."""
     for name, size in itertools.product(names, (2, 3)):
         by_rewards = _advantages(name, size)
@@ -75,17 +75,19 @@ def noisy_verifier_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[b
             ]
             mean = _mean_update(outcomes, size, by_rewards.__getitem__)
             slope = _slope(plus, minus, size, f + (t - f) * RATE) * (t - f)
-            yield all(mean[b] == slope * _grad_success(b) for b in range(len(POLICY)))
+            agrees = all(mean[b] == slope * _grad_success(b) for b in range(len(POLICY)))
+            yield agrees or f"{name} at G = {size}, accepting {t} of right and {f} of wrong: {mean}"
 
 
 @trial(TO_N)
-def placebo_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[bool]:
+def placebo_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[Answer]:
     """Outcomes drawn apart from behaviours, G = 2: mean update 0, second moment E[sum A^2] Fisher / G^2."""
     rate, size = Fraction(2, 5), 2
     outcomes = [(b, said, p * (rate if said else 1 - rate)) for b, p in enumerate(POLICY) for said in (1, 0)]
     for name in names:
         by_rewards = _advantages(name, size)
-        yield all(x == 0 for x in _mean_update(outcomes, size, by_rewards.__getitem__))
+        mean = _mean_update(outcomes, size, by_rewards.__getitem__)
+        yield all(x == 0 for x in mean) or f"{name}: the mean update is {mean}"
         squares = sum(
             (
                 sum((x * x for x in a), surd(0)) * (rate ** sum(r) * (1 - rate) ** (size - sum(r)))
@@ -103,16 +105,17 @@ def placebo_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[bool]:
                 ]
                 moment = moment + g[0] * g[1] * (chance / size**2)
             fisher = POLICY[b] * ((b == c) - POLICY[c])
-            yield moment == squares * (fisher / size**2)
+            yield moment == squares * (fisher / size**2) or f"{name}: the moment of {b}, {c} is {moment}"
 
 
 @trial(TO_N)
-def redrawn_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[bool]:
+def redrawn_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[Answer]:
     """Two draws of groups of 2 and 3 behaviours each: the first mixed one is taken."""
     for name, size in itertools.product(names, (2, 3)):
         by_rewards = _advantages(name, size)
         plus, minus = _classes(by_rewards, size)
-        yield all(x == 0 for r in ((0,) * size, (1,) * size) for x in by_rewards[r])
+        equal = [x for r in ((0,) * size, (1,) * size) for x in by_rewards[r]]
+        yield all(x == 0 for x in equal) or f"{name} at G = {size} gives equal rewards {equal}"
         dead = RATE**size + (1 - RATE) ** size
         outcomes = [(b, CORRECT[b], p) for b, p in enumerate(POLICY)]
         total, cost = [surd(0)] * len(POLICY), Fraction(0)
@@ -131,14 +134,15 @@ def redrawn_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[bool]:
             if mixed:  # as the first draw, or as the second after one that was not
                 total = [x + y * (chance * (1 + again)) for x, y in zip(total, update, strict=True)]
         cost = 1 + again
-        yield again == dead
+        yield again == dead or f"{again} of the groups are not mixed, stated {dead}"
         slope = _slope(plus, minus, size, RATE)
-        yield all(x == slope * (_grad_success(b) * (1 + dead)) for b, x in enumerate(total))
-        yield all(x / cost == slope * _grad_success(b) for b, x in enumerate(total))
+        where = f"{name} at G = {size}: the mean update is {total}"
+        yield all(x == slope * (_grad_success(b) * (1 + dead)) for b, x in enumerate(total)) or where
+        yield all(x / cost == slope * _grad_success(b) for b, x in enumerate(total)) or where
 
 
 @trial(TO_N)
-def copies_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[bool]:
+def copies_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[Answer]:
     """Groups of 2 rollouts, copied twice and three times: the update and F' are those of groups of 2."""
     size = 2
     for name, copies in itertools.product(names, (2, 3)):
@@ -155,15 +159,15 @@ def copies_by_enumeration(seed: int, names: Sequence[str]) -> Iterator[bool]:
 
         mean = _mean_update(outcomes, size, summed)
         slope = _slope(plus, minus, size, RATE)
-        yield all(x == slope * _grad_success(b) for b, x in enumerate(mean))
+        yield all(x == slope * _grad_success(b) for b, x in enumerate(mean)) or f"{name}, {copies} copies: {mean}"
 
 
 @trial(POINTS)
-def forward_kl(seed: int) -> Iterator[bool]:
+def forward_kl(seed: int) -> Iterator[Answer]:
     """E[(1 - r) grad log pi] is pi - pi_base in exact numbers."""
     rng = np.random.default_rng(seed)
     for n in (2, 3, 7):
         pi, base = ([Fraction(int(x), int(sum(w))) for x in w] for w in rng.integers(1, 20, (2, n)))
         for b in range(n):
             mean = sum((p - q) * ((c == b) - pi[b]) for c, (p, q) in enumerate(zip(pi, base, strict=True)))
-            yield mean == pi[b] - base[b]
+            yield mean == pi[b] - base[b] or f"behaviour {b} of {pi}, base {base}: {mean}"

@@ -11,7 +11,7 @@ import numpy as np
 from ...exact import exact_advantages
 from .. import groups
 from ..groups import resolve
-from .base import TO_N, trial
+from .base import TO_N, Answer, trial
 from .regimes import POLICY
 from .tables import compositions, exact_table, table
 
@@ -27,7 +27,7 @@ def second_order(policy: Sequence[Any], g: Sequence[Any]) -> tuple[list, list]:
 
 
 @trial(TO_N)
-def master_by_the_law_of_success(seed: int, names: Sequence[str], coupled: bool = False) -> Iterator[bool]:
+def master_by_the_law_of_success(seed: int, names: Sequence[str], coupled: bool = False) -> Iterator[Answer]:
     """The master theorem by the law of K, at every G to 12 and at three to 200: E[K A+]/P - E[C] is G F'(P) (1 - P).
 
     Exact: the code's float64 advantages are fractions, and P is one. For b correct E[n_b | K] = K pi_b / P, so the
@@ -47,7 +47,8 @@ def master_by_the_law_of_success(seed: int, names: Sequence[str], coupled: bool 
                 math.comb(size - 1, j) * a**j * (b - a) ** (size - 1 - j) * (plus[j + 1] - minus[j])
                 for j in range(size)
             )
-            yield up * b - total * a == size * slope * a * (b - a)
+            agrees = up * b - total * a == size * slope * a * (b - a)
+            yield agrees or f"{name} at G = {size}, P = {a}/{b}"
 
 
 def _whole(x: float) -> int:
@@ -57,7 +58,7 @@ def _whole(x: float) -> int:
 
 
 @trial(TO_N)
-def placebo_at_second_order(seed: int) -> Iterator[bool]:
+def placebo_at_second_order(seed: int) -> Iterator[Answer]:
     """Every group of 2 and of 3 behaviours and every outcome apart from them, under GRPO: E of the step is 0 at order
     eta, and the stated drift at order eta^2.
     """
@@ -78,14 +79,14 @@ def placebo_at_second_order(seed: int) -> Iterator[bool]:
                 one, two = second_order(POLICY, g)
                 first = [t + x * likely for t, x in zip(first, one, strict=True)]
                 second = [t + x * likely for t, x in zip(second, two, strict=True)]
-        yield all(x == 0 for x in first)
-        yield all(
-            x == v * p * ((1 + 2 * s2) * (p - s2) - 3 * (p**2 - s3)) / 2 for x, p in zip(second, POLICY, strict=True)
-        )
+        yield all(x == 0 for x in first) or f"GRPO at G = {size}: at order eta it moves by {first}"
+        stated = [v * p * ((1 + 2 * s2) * (p - s2) - 3 * (p**2 - s3)) / 2 for p in POLICY]
+        agrees = all(x == y for x, y in zip(second, stated, strict=True))
+        yield agrees or f"GRPO at G = {size}: at order eta^2 it moves by {second}, stated {stated}"
 
 
 @trial(TO_N)
-def nsr_at_second_order(seed: int) -> Iterator[bool]:
+def nsr_at_second_order(seed: int) -> Iterator[Answer]:
     """NSR at every G to 5: all-wrong groups, met at P -> 0, change P by 0 eta - (G Q / 2) eta^2 times P, and the mean
     over all groups at P = 1/7 gains G P^2 (1 - P)^2 (1 + s2) eta: both cancel at P = eta Q / (2 (1 + s2)) for small P.
     """
@@ -97,10 +98,10 @@ def nsr_at_second_order(seed: int) -> Iterator[bool]:
     for size in range(1, 6):
         a = exact_table("nsr", size, Fraction(1, 2))
         one, two = _mean_series([Fraction(0), *rho], a, size, lambda g, pi: _relative(g[0], pi, g))
-        yield one == 0
-        yield two == -size * cost / 2
+        yield one == 0 or f"NSR at G = {size}: P -> 0 moves by {one} eta"
+        yield two == -size * cost / 2 or f"NSR at G = {size}: P -> 0 moves by {two} eta^2, stated {-size * cost / 2}"
         gain, _ = _mean_series(policy, a, size, lambda g, pi: tuple(x[0] for x in second_order(pi, g)))
-        yield gain == size * P**2 * (1 - P) ** 2 * (1 + s2)
+        yield gain == size * P**2 * (1 - P) ** 2 * (1 + s2) or f"NSR at G = {size}: the mean gain at 1/7 is {gain}"
 
 
 def _relative(x: Any, policy: Sequence[Any], g: Sequence[Any]) -> tuple[Any, Any]:
