@@ -235,6 +235,8 @@ def theorem_row(checked: "Checked") -> Row:
         parts.append(f"{_count(outcome.formulas, 'formula')}, {outcome.settled} for all G")
     if outcome.certificates:
         parts.append(_count(outcome.certificates, "certificate"))
+    if outcome.trials:
+        parts.append(_count(outcome.trials, "trial"))
     if outcome.tried:
         parts.append("evaluated through the code")
     parts += [f"NOT RE-CHECKED: {complaint}" for complaint in outcome.complaints]

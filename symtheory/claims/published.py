@@ -1,24 +1,48 @@
-"""What a checkout publishes of the ledger, held against what was checked now: an edited table is a failed row."""
+"""What a checkout publishes of the ledger, held against what was checked now: an edited table is a failed row.
+
+Verdicts in captions, tables of the README and its numbers on the law are computed again. Of what takes hours to compute
+again (runs, captions of trained transformers) `paper/results/files.json` has the hash, which `symtheory paper` renews.
+"""
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import xarray as xr
 
 from .. import paths
 from ..errors import InputError
-from .ledger import HERE, WORLDS, Row, load_claims
-from .report import as_json
+from . import ours
+from .ledger import (
+    HERE,
+    MEASURED,
+    WORLDS,
+    Finding,
+    Row,
+    committed_figures,
+    load_claims,
+)
+from .report import as_json, caption_lines, experiments_table, settled_table
 
-THEOREMS, CLAIMS = "paper/results/theorems.json", "paper/results/claims.json"
+THEOREMS, CLAIMS, FILES = (f"paper/results/{name}.json" for name in ("theorems", "claims", "files"))
 BLOCK = re.compile(
     r"<!-- (\w+): symtheory prove ([\w ]*)--(\w+) -->\n(.*?)\n<!-- \1: symtheory prove \2--\3 -->", re.DOTALL
 )
+Findings = Mapping[str, Sequence[Finding]]
 
 
-def rows(checked: Sequence[Row]) -> list[Row]:
-    """A row for each published file; none outside a checkout."""
+def rows(checked: Sequence[Row], findings: Findings, law: xr.Dataset | None) -> list[Row]:
+    """A row for each published file; none outside a checkout.
+
+    Args:
+        checked: what was checked now.
+        findings: of the experiments, by claim.
+        law: `ours.law_outcome`.
+    """
     root = paths.checkout()
     if root is None:
         return []
@@ -26,11 +50,13 @@ def rows(checked: Sequence[Row]) -> list[Row]:
     for name, complaints in (
         (THEOREMS, _theorems(root, checked)),
         (CLAIMS, _claims(root)),
-        ("README.md", _readme(root)),
+        ("README.md", _readme(root, findings, law)),
+        ("figures", _captions(root, findings)),
+        (FILES, changed_files(root)),
     ):
         try:
             told = list(complaints)
-        except InputError as error:  # effects that cannot be read
+        except (InputError, OSError) as error:
             told = [str(error)]
         method = f"NOT RE-CHECKED: {'; '.join(told)}" if told else "compared with what was checked now"
         statement = f"{name} shows what was checked now."
@@ -49,35 +75,18 @@ def _theorems(root: Path, checked: Sequence[Row]) -> Iterator[str]:
         if id not in now:
             yield f"{id} is no theorem"
             continue
-        changed = [k for k in ("statement", "verdict", "source", "counterexample") if row.get(k) != now[id][k]]
-        if str(row.get("method")).partition(";")[0] != now[id]["method"].partition(";")[0]:
-            changed.append("method")
+        changed = [k for k in now[id] if k != "rechecked" and row.get(k) != now[id][k]]
         if changed or row.get("rechecked") is not True:
             what = " and ".join(changed or ["re-check"])
             yield f"{id}: its {what} is not what was checked now (`symtheory paper --prove` renews it)"
     yield from (f"{id} is missing (`symtheory paper --prove`)" for id in sorted(now.keys() - saved.keys()))
 
 
-def claims_record() -> list[dict]:
-    """The claims as they are published: what is said of each, by which margin it is judged, and on which effects."""
-    keys = (
-        "id",
-        "source",
-        "paper",
-        "statement",
-        "verdict",
-        "when",
-        "proof",
-        "refuted_by",
-        "unit",
-        "margin",
-        "published",
-    )
+def claims_record() -> list[dict[str, Any]]:
+    """Claims and targets as they are published: all that is said of each, and the effects that it is judged by."""
     effects = _digests()
-    return [
-        {k: list(v) if isinstance(v := getattr(c, k), tuple) else v for k in keys} | {"effects": effects.get(c.id, {})}
-        for c in load_claims()
-    ]
+    claims = [{**asdict(c), "effects": effects.get(c.id, {})} for c in (*load_claims(), *ours.our_claims())]
+    return json.loads(json.dumps([*claims, *(asdict(target) for target in ours.targets())]))
 
 
 def _digests() -> dict[str, dict[str, str]]:
@@ -103,13 +112,10 @@ def _claims(root: Path) -> Iterator[str]:
             yield f"claim {id} is not the published one (`symtheory paper --prove` renews it)"
 
 
-def _readme(root: Path) -> Iterator[str]:
-    from .ledger import committed_figures, load_findings
-    from .report import experiments_table, settled_table
-
+def _readme(root: Path, findings: Findings, law: xr.Dataset | None) -> Iterator[str]:
     known = {claim.id: claim for claim in load_claims()}
     tables = {
-        "experiments": lambda claims: experiments_table(claims, load_findings(), committed_figures()),
+        "experiments": lambda claims: experiments_table(claims, findings, committed_figures()),
         "claims": settled_table,
     }
     text = (root / "README.md").read_text(encoding="utf-8")
@@ -117,3 +123,79 @@ def _readme(root: Path) -> Iterator[str]:
         claims = [known[id] for id in ids.split() or known if id in known]
         if option in tables and shown.strip() != tables[option](claims).strip():
             yield f"the table {name} is not what `symtheory prove {ids}--{option}` prints"
+    if law is not None:
+        words = " ".join(text.split())
+        yield from (f"it does not say {part!r} of the law" for part in law_in_words(law) if part not in words)
+
+
+def law_in_words(test: xr.Dataset) -> list[str]:
+    """What the README says of the test of the interference law, with its numbers computed again."""
+    from ..studies.interference.cells import world_of
+    from ..studies.interference.judge import agreement
+
+    world = [world_of(str(cell)) for cell in test.cell.values]
+    whole = agreement(test)
+    by_world = {w: agreement(test.isel(cell=[i for i, own in enumerate(world) if own == w])) for w in set(world)}
+
+    def right(predictor: str, what: str) -> str:
+        share = float(whole[f"{what}_signs"].sel(predictor=predictor, statistic="mean"))
+        return f"{share * whole.attrs[f'{what}_clear']:.0f}"
+
+    def explained(world: str) -> list[str]:
+        return [f"{100 * x:.0f}" for x in by_world[world].explained.sel(predictor="mean field").values]
+
+    order, level = (f"{whole.attrs[f'{what}_clear']:.0f}" for what in ("order", "level"))
+    usual = [f"{whole.attrs[f'{what}_usual'] * whole.attrs[f'{what}_clear']:.0f}" for what in ("order", "level")]
+    mean, low, high = explained("transformer")
+    return [
+        f"{right('mean field', 'order')} of {order} cases",
+        f"against its base in {right('mean field', 'level')} of {level}",
+        f"base policy alone in {right('base kernel', 'order')} and {right('base kernel', 'level')}",
+        f"the more frequent sign gets {usual[0]} and {usual[1]}",
+        f"{explained('bandit')[0]}% (bandit), {explained('tree')[0]}% (tree) and {mean}% [{low}, {high}] (transformer)",
+    ]
+
+
+def _captions(root: Path, findings: Findings) -> Iterator[str]:
+    """Sentences that a caption says of claims, against today's verdicts."""
+    wanted: dict[str, set[str]] = {}
+    for world in WORLDS:
+        for id in findings:
+            wanted.setdefault(_caption_of(id, world), set()).update(caption_lines([id], findings, world))
+    for name in sorted(wanted.keys() & set(committed_figures())):
+        shown = {
+            line for line in (root / f"figures/{name}.md").read_text(encoding="utf-8").splitlines() if "**" in line
+        }
+        for line in sorted(wanted[name] ^ shown):
+            yield f"figures/{name}.md {'says' if line in shown else 'does not say'} {line[2:120]!r}..."
+
+
+def _caption_of(id: str, world: str) -> str:
+    """The caption that tells the verdict of a claim in a world."""
+    if world == "replay":
+        return f"replay/{'one-step' if MEASURED[id].figure == 'theorem1' else 'training'}-full"
+    return f"{'full' if world == 'bandit' else 'full-tree'}/{MEASURED[id].figure}"
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Hashes of captions, pictures, generated tables, and the law's predictions and runs, by path."""
+    figures = [root / f"figures/{name}.{kind}" for name in committed_figures() for kind in ("md", "png")]
+    found = [*figures, *root.glob("paper/generated/*.tex"), *root.glob("paper/results/interference-*.json")]
+    return {
+        file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        for file in sorted(found)
+        if file.exists()
+    }
+
+
+def changed_files(root: Path) -> Iterator[str]:
+    """Published files that are not those that `symtheory paper` has seen."""
+    try:
+        saved = json.loads((root / FILES).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        yield f"{FILES} cannot be read ({error}); `symtheory paper` writes it"
+        return
+    now = digests(root)
+    for name in sorted(now.keys() | saved.keys()):
+        if now.get(name) != saved.get(name):
+            yield f"{name} is not the published one (`symtheory paper` renews {FILES})"

@@ -1,5 +1,6 @@
 """`symtheory paper`: the article's numbers, tables and captions from saved results, and its PDF."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
     from rich.console import Console
 
     from .. import paths
+    from ..claims import published
     from ..errors import InputError
     from ..storage import store
 
@@ -41,9 +43,7 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
 
     folder = root / "paper"
     if prove:
-        import json
-
-        from ..claims import published, report
+        from ..claims import report
         from ..theory import kept
         from ..theory.theorems import theorems
         from .prove import check_all
@@ -60,8 +60,10 @@ def run(check: bool = False, prove: bool = False, out: Path | None = None) -> in
     if not check:
         build.write(folder, files)
         build.write_captions(root)
+        with store.replacing(root / published.FILES) as partial:
+            partial.write_text(json.dumps(published.digests(root), indent=0) + "\n", encoding="utf-8")
         console.print(f"{folder / 'generated'}: {len(files)} files")
-    complaints = build.complaints(folder, files) + build.stale_captions(root)
+    complaints = [*build.complaints(folder, files), *build.stale_captions(root), *published.changed_files(root)]
     for complaint in complaints:
         console.print(complaint, markup=False)
     if check or complaints:

@@ -1,7 +1,8 @@
 """`symtheory prove`: derive every theorem from the code, re-check its certificate, and show the ledger of claims."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
@@ -53,8 +54,8 @@ def run(
         return _print_ledger(ids, experiments, claims, effects)
     if kernel:
         return _kernel()
-    rows = _checked_rows(ids, fresh)
-    rows += [] if ids else _published_rows(rows)
+    rows, *judged = _checked_rows(ids, fresh)
+    rows += [] if ids else _published_rows(rows, *judged)
     _print_rows(rows, format)
     return int(any(not row.rechecked and not row.pending for row in rows))
 
@@ -72,11 +73,11 @@ def _kernel() -> int:
     return int(failed)
 
 
-def _published_rows(rows: list) -> list:
+def _published_rows(rows: list, findings: Mapping, law: Any) -> list:
     """Rows for what a checkout publishes: saved theorems and tables must be what was checked now."""
     from ..claims import published
 
-    return published.rows(rows)
+    return published.rows(rows, findings, law)
 
 
 def _print_ledger(ids: tuple[str, ...], experiments: bool, claims: bool, effects: bool) -> int:
@@ -112,8 +113,11 @@ def _draw(path: Path) -> int:
     return 0
 
 
-def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
-    """Rows of the theorems and claims asked for, in the order of the ledger; theorems are checked in parallel."""
+def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> tuple[list, Mapping, Any]:
+    """Rows of the theorems and claims asked for, in the order of the ledger; findings by claim; the law's outcome.
+
+    Theorems are checked in parallel.
+    """
     from concurrent.futures import ThreadPoolExecutor
     from dataclasses import replace
 
@@ -133,15 +137,17 @@ def _checked_rows(ids: tuple[str, ...], fresh: bool = False) -> list:
         law = beside.submit(ours.law_outcome) if any(id in targets for id in wanted) else None
         judged = beside.submit(ledger.load_findings)
         rows = check_all(list(dict.fromkeys([t for t in known if t in wanted] + needed)), fresh)
+    test = law.result() if law is not None else None
     if law is not None:
-        test = law.result()
         rows |= {id: ours.target_row(target, test) for id, target in targets.items() if id in wanted}
     try:
         findings, unread = judged.result(), ""
     except InputError as error:  # effects that cannot be read fail the claims that are measured, and no others
         findings, unread = {}, str(error)
     found = [rows[id] if id in rows else ledger.claim_row(claims[id], rows, findings) for id in wanted]
-    return [replace(r, pending=False, method=f"NOT RE-CHECKED: {unread}") if unread and r.pending else r for r in found]
+    if unread:
+        found = [replace(r, pending=False, method=f"NOT RE-CHECKED: {unread}") if r.pending else r for r in found]
+    return found, findings, test
 
 
 def check_all(ids: list[str], fresh: bool = False) -> dict:
@@ -207,10 +213,7 @@ def _check(id: str, entry: dict | None, seed: int) -> tuple:
             row = replace(row, verdict="not proved", rechecked=False, method=f"{row.method}; NOT RE-CHECKED: {why}")
         return row, None
     checked = proofs.check(theorem, seed)
-    keep = None
-    if checked.rechecked and checked.proof.trials is tuple:
-        keep = proofs.record(theorem, checked.proof)
-    return theorem_row(checked), keep
+    return theorem_row(checked), proofs.record(theorem, checked.proof) if checked.rechecked else None
 
 
 def _print_rows(rows: list, format: Format) -> None:

@@ -69,7 +69,9 @@ def test_the_slope_at_equal_progress_is_the_weighted_mean_of_the_rates_of_single
 @pytest.mark.parametrize("name", ["grpo", "rloo", "maxrl", "hard_focused", "easy_focused", "agrae", "ddas"])
 def test_exact_slopes_are_the_enumerated_ones(name):
     for size, p in ((2, Fraction(1, 3)), (5, Fraction(4, 5))):
-        assert float(trials.interference.exact_slope(name, size, p)) == pytest.approx(slope(name, size, float(p), 1 / 3))
+        assert float(trials.interference.exact_slope(name, size, p)) == pytest.approx(
+            slope(name, size, float(p), 1 / 3)
+        )
 
 
 def keeps(weight, progress, rates):

@@ -14,13 +14,14 @@ import jax
 import numpy as np
 import pytest
 
-from symtheory import estimators, paths
+from symtheory import InputError, estimators, paths
 from symtheory.claims import ledger, published
 from symtheory.cli import prove as prove_command
 from symtheory.estimators.base import _registry
 from symtheory.theory import kept, proofs
 from symtheory.theory.recheck import program
-from symtheory.theory.theorems import find, forms
+from symtheory.theory.recheck.trials import forms
+from symtheory.theory.theorems import find
 
 REPOSITORY = Path(__file__).parents[2]
 E, T = "symtheory/estimators", "symtheory/theory/theorems"
@@ -409,16 +410,22 @@ def test_certificate_of_another_row_or_under_another_hypothesis_fails(entry):
 
 FORMS = {
     "G = 256 only": lambda a, g: a.shape[-1] == 256,
-    "float32 only": lambda a, g: a.dtype == np.float32,
-    "beside padding only": lambda a, g: a.dtype != object and a.shape[-1] > 2 and bool((g.weight == 0).any()),
-    "jax only": lambda a, g: isinstance(a, jax.Array),
-    "torch only": lambda a, g: type(a).__module__ == "torch",
-    "long rollouts only": lambda a, g: a.dtype != object and bool((g.length != 1).any()),
-    "more than 64 prompts only": lambda a, g: a.ndim > 1 and a.shape[0] > 64,
+    "jax in float64 only": lambda a, g: isinstance(a, jax.Array) and a.dtype == np.float64,
+    "half right of 64 only": lambda a, g: a.dtype != object and (g.size == 64) & (g.mean == 0.5),
+    "float32": lambda a, g: a.dtype == np.float32,
+    "jax in float32": lambda a, g: isinstance(a, jax.Array) and a.dtype == np.float32,
+    "padded": lambda a, g: a.dtype != object and a.shape[-1] > 2 and (g.weight == 0).any(),
+    "torch": lambda a, g: type(a).__module__ == "torch",
+    "rollouts of 3 tokens": lambda a, g: a.dtype != object and (g.length != 1).any(),
+    "one prompt alone": lambda a, g: a.ndim > 1 and a.shape[0] > 64,
+    "prompts on two axes": lambda a, g: a.ndim == 3,
+    "a group without an axis of prompts": lambda a, g: a.ndim == 1 and a.dtype != object,
 }
 """Where an estimator is wrong, and right everywhere else."""
+OF_FORMULAS = ("G = 256 only", "jax in float64 only", "half right of 64 only")
+"""What the formulas notice; the others are forms of `one_function_in_every_form`, by name."""
 if not importlib.util.find_spec("torch"):
-    del FORMS["torch only"]
+    del FORMS["torch"]
 
 
 def wrong_where(condition) -> estimators.Estimator:
@@ -426,27 +433,33 @@ def wrong_where(condition) -> estimators.Estimator:
 
     def favour_right(a, g, op):
         """1.5 a for correct rollouts, under the condition."""
-        return a * (1 + 0.5 * (g.rewards > 0)) if condition(a, g) else a
+        where = condition(a, g)
+        return a if where is False else a * (1 + 0.5 * where * (g.rewards > 0))
 
     grpo = estimators.get("grpo")
     return replace(grpo, links=(*grpo.links, favour_right))
 
 
-LONG = ("float32 only", "torch only", "long rollouts only", "beside padding only", "more than 64 prompts only")
-
-
-@pytest.mark.parametrize("form", [pytest.param(f, marks=pytest.mark.slow) if f in LONG else f for f in FORMS])
-def test_estimator_that_is_wrong_in_one_form_of_its_input_fails_a_row(form, monkeypatch, capsys):
+@pytest.mark.parametrize("form", OF_FORMULAS)
+def test_estimator_that_is_wrong_in_some_groups_fails_its_row(form, monkeypatch, capsys):
     monkeypatch.setitem(_registry, "grpo", wrong_where(FORMS[form]))
-    row = "zero_sum:grpo" if form == "jax only" else "one_function_in_every_form"
-    assert prove_command.run((row,), format="json", fresh=True) == 1
-    assert [r["id"] for r in json.loads(capsys.readouterr().out) if not r["rechecked"]] == [row]
+    assert prove_command.run(("zero_sum:grpo",), format="json", fresh=True) == 1
+    assert [r["id"] for r in json.loads(capsys.readouterr().out) if not r["rechecked"]] == ["zero_sum:grpo"]
 
 
-def test_each_wrong_form_is_noticed_and_the_right_code_passes():
-    assert all(forms.forms_of(estimators.get("grpo"), 1))
-    for form in set(FORMS) - {"jax only"}:  # which the trials of the formulas notice
-        assert not all(forms.forms_of(wrong_where(FORMS[form]), 1)), form
+@pytest.mark.slow
+def test_a_wrong_form_fails_the_row_which_names_the_estimator_and_the_form(monkeypatch, capsys):
+    monkeypatch.setitem(_registry, "grpo", wrong_where(FORMS["padded"]))
+    assert prove_command.run(("one_function_in_every_form",), format="json", fresh=True) == 1
+    [row] = json.loads(capsys.readouterr().out)
+    assert "grpo, padded: [" in row["method"]
+
+
+@pytest.mark.parametrize("form", [None, *(f for f in FORMS if f not in OF_FORMULAS)])
+def test_each_wrong_form_is_noticed_and_the_right_code_passes(form):
+    estimator = wrong_where(FORMS[form]) if form else estimators.get("grpo")
+    complaints = [c for f in forms.forms_of([estimator], 1) if (c := forms.disagreement(f))]
+    assert any(c.startswith(f"grpo, {form}: ") for c in complaints) if form else not complaints, complaints
 
 
 @pytest.fixture
@@ -460,7 +473,11 @@ def ledger_copy(tmp_path, monkeypatch):
 
 def published_complaints() -> dict[str, str]:
     """What `prove` without arguments says of the published files that are not what was checked, by file."""
-    return {row.id: row.method for row in published.rows([]) if not row.rechecked}
+    try:
+        findings = ledger.load_findings()
+    except InputError:
+        findings = {}
+    return {row.id: row.method for row in published.rows([], findings, None) if not row.rechecked}
 
 
 def test_published_claims_are_those_of_the_ledger(ledger_copy):
@@ -543,6 +560,7 @@ def test_published_certificates_are_those_of_this_code():
 def test_published_certificate_that_was_edited_fails_its_row(tmp_path, monkeypatch):
     root = paths.checkout()
     text = (root / kept.PUBLISHED).read_text()
+    text = text.replace(json.loads(text)["code"], kept.code())  # an edit of today's code is another test's concern
     assert '"id": "zero_sum:grpo"' in text
     (tmp_path / kept.PUBLISHED).parent.mkdir(parents=True)
     (tmp_path / kept.PUBLISHED).write_text(text.replace("grpo: sum A = 0", "grpo: sum A >= 0"))
