@@ -106,6 +106,10 @@ def test_the_peak_in_large_groups_is_where_sums_of_the_code_are_largest(name):
             assert float(sympy.sympify(closed).subs(omega, w)) == pytest.approx(numeric, abs=1e-9)
 
 
+def test_a_peak_that_is_the_root_of_a_cubic_has_no_closed_form():
+    assert difficulty.peak_difficulty("agrae_dr_grpo") is None
+
+
 def grpo(k, size, ddof=0):
     """(A+, A-) by Eq. 3."""
     p = k / size

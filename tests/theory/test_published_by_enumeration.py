@@ -12,7 +12,7 @@ from scipy import stats
 
 from symtheory.evidence import tables
 from symtheory.theory.theorems import find
-from symtheory.theory.theorems.published import fisher_two_sided
+from symtheory.theory.theorems.published import LEVEL, fisher_two_sided
 
 RUNS = 10
 
@@ -46,6 +46,7 @@ def largest_over_rates(extreme):
 def test_three_of_ten_against_none_has_the_published_tests():
     theorem = find("fewer_collapses_are_significant")
     assert "3 of 10 runs against 0 of 10" in theorem.source
+    assert f"at the {float(100 * LEVEL):g}% level" in theorem.statement
     found = theorem.derive().counterexample
     fisher = by_arrangement(3, 10, 0, 10)
     assert found["Fisher, two-sided"] == fisher
@@ -58,7 +59,7 @@ def test_three_of_ten_against_none_has_the_published_tests():
     boschloo = largest_over_rates(exact <= exact[3, 0] + 1e-12)
     assert float(found["Barnard, one-sided"]) == pytest.approx(barnard, abs=6e-4)  # three digits
     assert float(found["Boschloo, one-sided"]) == pytest.approx(boschloo, abs=6e-4)
-    significant = [stats.fisher_exact([[k, 0], [RUNS - k, RUNS]]).pvalue <= 0.05 for k in range(RUNS + 1)]
+    significant = [stats.fisher_exact([[k, 0], [RUNS - k, RUNS]]).pvalue <= LEVEL for k in range(RUNS + 1)]
     power = float(law(0.3) @ significant)
     assert float(found["power of Fisher's test at 30% against 0"]) == pytest.approx(power, abs=5.1e-3)
 

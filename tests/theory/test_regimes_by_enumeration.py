@@ -43,6 +43,12 @@ def test_the_estimators_that_the_certificates_enumerate_are_those_of_this_test()
     assert regimes.TELLING == NAMES
 
 
+def test_the_sizes_that_a_proof_names_are_those_of_its_certificates():
+    proof = find("noisy_verifier").derive()
+    [named] = re.findall(r"at G = (.*)", proof.method)
+    assert [re.findall(r"G = (\d+)", c.meaning) for c in proof.certificates] == [[n] for n in named.split(", ")]
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("t", "f"), [(1, 0), (0.9, 0.2), (0.3, 0.5)])
 def test_a_verifier_with_errors_shifts_and_scales_the_slope(name, t, f):

@@ -6,6 +6,10 @@ from fractions import Fraction
 from ...evidence.tables import published
 from ..proofs import Proof, theorem
 
+COUNTS = {"hits": 3, "runs": 10, "other_hits": 0, "other_runs": 10}
+LEVEL = Fraction(1, 20)
+"""Of significance, in the statement that is checked."""
+
 
 def fisher_two_sided(hits: int, runs: int, other_hits: int, other_runs: int) -> Fraction:
     """Fisher's exact test of two counts, two-sided: the probability of all tables no likelier than the observed one.
@@ -27,17 +31,18 @@ def fewer_collapses_are_significant() -> Proof:
     """
     from scipy.stats import barnard_exact, binom, boschloo_exact
 
-    counts = [[3, 0], [7, 10]]
-    hits = range(11)
-    power = sum(float(binom.pmf(k, 10, 0.3)) for k in hits if fisher_two_sided(k, 10, 0, 10) <= Fraction(1, 20))
+    hits, runs = COUNTS["hits"], COUNTS["runs"]
+    counts = [[hits, COUNTS["other_hits"]], [runs - hits, COUNTS["other_runs"] - COUNTS["other_hits"]]]
+    fisher = fisher_two_sided(**COUNTS)
+    significant = [k for k in range(runs + 1) if fisher_two_sided(**{**COUNTS, "hits": k}) <= LEVEL]
     found = {
-        "Fisher, two-sided": fisher_two_sided(3, 10, 0, 10),
-        "Fisher, one-sided": fisher_two_sided(3, 10, 0, 10) / 2,
+        "Fisher, two-sided": fisher,
+        "Fisher, one-sided": fisher / 2,
         "Barnard, one-sided": f"{barnard_exact(counts, alternative='greater').pvalue:.3f}",
         "Boschloo, one-sided": f"{boschloo_exact(counts, alternative='greater').pvalue:.3f}",
-        "power of Fisher's test at 30% against 0": f"{power:.2f}",
+        "power of Fisher's test at 30% against 0": f"{binom.pmf(significant, runs, hits / runs).sum():.2f}",
     }
-    trials = (("two_counts", {"hits": 3, "runs": 10, "other_hits": 0, "other_runs": 10}),)
+    trials = (("two_counts", COUNTS),)
     return Proof("not established", "exact tests", counterexample=found, named=trials)
 
 
