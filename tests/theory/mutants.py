@@ -31,6 +31,7 @@ import time
 import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -396,7 +397,7 @@ def _replace(holder: Any, name: str, new: Any) -> None:
         if name not in ("_registry", "THEOREMS", "FAMILIES"):
             old.clear()
             old.update(new)
-    elif isinstance(old, int | float | str | tuple | list) and old != new:
+    elif isinstance(old, int | float | Fraction | str | tuple | list) and old != new:
         for module in [m for n, m in sys.modules.items() if n.startswith(("symtheory", "tests", "test_"))]:
             if vars(module).get(name) is old:
                 setattr(module, name, new)
