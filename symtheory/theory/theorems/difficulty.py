@@ -134,70 +134,83 @@ def numeric_peak(estimator: str | Estimator, omega_value: float = 0.5) -> float:
 
 @theorem("Theorem 2, Eq. 10 of arXiv:2602.05548")
 def update_magnitude() -> Proof:
-    """Under GRPO `grpo: sum |A| = 2 G sqrt(p (1 - p))` in every mixed group (population std, eps = 0)."""
+    """Under GRPO (population std, eps = 0, rewards 0 and 1) `grpo: sum |A| = 2 G sqrt(p (1 - p))` in every mixed
+    group, where p = K/G is the share of correct rollouts.
+    """
     return proved()
 
 
 @theorem("Theorem 2 of arXiv:2602.05548, with the std of real code")
 def update_magnitude_general() -> Proof:
-    """With a std of any ddof and any eps, `grpo[ddof, eps]: sum |A| = 2 G p (1 - p) / (sqrt(G p (1 - p) / (G - ddof))
-    + eps)`.
+    """If GRPO divides by std + eps with any ddof and any eps, `grpo[ddof, eps]: sum |A| = 2 G p (1 - p) / (sqrt(G p
+    (1 - p) / (G - ddof)) + eps)` in every mixed group, where p = K/G.
     """
     return proved()
 
 
 @theorem("Theorem 2 of arXiv:2602.05548, with ddof")
 def update_magnitude_ddof() -> Proof:
-    """At eps = 0, `grpo[ddof]: sum |A| = 2 sqrt(G (G - ddof) p (1 - p))`: the sample std only shrinks it by
-    sqrt((G - 1)/G).
+    """At eps = 0 and any ddof, `grpo[ddof]: sum |A| = 2 sqrt(G (G - ddof) p (1 - p))` in every mixed group: against
+    the population std, the sample std (ddof = 1) only multiplies it by sqrt((G - 1)/G).
     """
     return proved()
 
 
 @theorem("the L2 companion of Theorem 2 of arXiv:2602.05548")
 def square_sum_is_constant() -> Proof:
-    """`grpo[ddof]: sum A^2 = G - ddof` in every mixed group: in the L2 norm no difficulty dominates."""
+    """Under GRPO at eps = 0, `grpo[ddof]: sum A^2 = G - ddof` in every mixed group, so that in the L2 norm no
+    difficulty dominates.
+    """
     return proved()
 
 
 @theorem("Theorem 2 of arXiv:2602.05548: the largest update")
 def magnitude_bound() -> Proof:
-    """Under GRPO `grpo: sum |A| <= G`, with equality exactly at K = G - K: `grpo: G^2 - (sum |A|)^2 = (K - F)^2`."""
+    """Under GRPO `grpo: sum |A| <= G` in every mixed group, with equality exactly where K = F, because `grpo: G^2 -
+    (sum |A|)^2 = (K - F)^2`.
+    """
     return proved()
 
 
 @theorem("Table 1b of arXiv:2602.05548")
 def table1_hard_focused() -> Proof:
-    """Hard-Focused: `hard_focused[gamma]: sum |A| = 2 gamma G sqrt(1 - p)`, which is G sqrt(1 - p) at gamma = 1/2."""
+    """In every mixed group Hard-Focused has `hard_focused[gamma]: sum |A| = 2 gamma G sqrt(1 - p)`, which is G
+    sqrt(1 - p) at gamma = 1/2; p = K/G.
+    """
     return proved()
 
 
 @theorem("Table 1b of arXiv:2602.05548")
 def table1_easy_focused() -> Proof:
-    """Easy-Focused: `easy_focused[gamma]: sum |A| = 2 gamma G sqrt(p)`, which is G sqrt(p) at gamma = 1/2."""
+    """In every mixed group Easy-Focused has `easy_focused[gamma]: sum |A| = 2 gamma G sqrt(p)`, which is G sqrt(p)
+    at gamma = 1/2; p = K/G.
+    """
     return proved()
 
 
 @theorem("Table 1a of arXiv:2602.05548")
 def table1_positive_dominant() -> Proof:
-    """Positive-Dominant: `positive_dominant[beta]: sum |A| = (beta + 1) G sqrt(p (1 - p))` and
-    `positive_dominant[beta]: sum A = (beta - 1) G sqrt(p (1 - p))`.
+    """In every mixed group Positive-Dominant, which multiplies the advantages of correct rollouts by beta, has
+    `positive_dominant[beta]: sum |A| = (beta + 1) G sqrt(p (1 - p))` and `positive_dominant[beta]: sum A = (beta - 1) G
+    sqrt(p (1 - p))`.
     """
     return proved()
 
 
 @theorem("Table 1a of arXiv:2602.05548")
 def table1_negative_dominant() -> Proof:
-    """Negative-Dominant: `negative_dominant[beta]: sum |A| = (1 + 1/beta) G sqrt(p (1 - p))` and
-    `negative_dominant[beta]: sum A = -(1 - 1/beta) G sqrt(p (1 - p))`.
+    """In every mixed group Negative-Dominant, which divides the advantages of correct rollouts by beta, has
+    `negative_dominant[beta]: sum |A| = (1 + 1/beta) G sqrt(p (1 - p))` and `negative_dominant[beta]: sum A = -(1 -
+    1/beta) G sqrt(p (1 - p))`.
     """
     return proved()
 
 
 @theorem("Table 1b of arXiv:2602.05548: 'gamma = 0.5 keeps the maximum'")
 def focus_maximum_is_not_attained() -> Proof:
-    """Hard- and Easy-Focused keep the supremum G of GRPO's sum |A|, since `hard_focused: G^2 - (sum |A|)^2 = G K` and
-    `easy_focused: G^2 - (sum |A|)^2 = G F`, but reach only G sqrt(1 - 1/G), at K = 1 or G - 1.
+    """Hard- and Easy-Focused at gamma = 1/2 keep the maximum G of GRPO's sum |A|. (By `hard_focused: G^2 - (sum
+    |A|)^2 = G K` and `easy_focused: G^2 - (sum |A|)^2 = G F` it is a supremum: the largest value that a mixed group
+    reaches is G sqrt(1 - 1/G), at K = 1 for Hard-Focused and at K = G - 1 for Easy-Focused.)
     """
     example = {"G": 2, "GRPO's largest sum |A|": 2, "Hard-Focused's largest sum |A|": sqrt(2)}
     when = "'maximum' is read as supremum over p in (0, 1); no group attains it"
@@ -207,14 +220,17 @@ def focus_maximum_is_not_attained() -> Proof:
 
 @theorem("Eq. 12 of arXiv:2602.05548")
 def ddas_magnitude() -> Proof:
-    """DDAS: `ddas: sum |A| = G (w sqrt(1 - p) + (1 - w) sqrt(p))`, and `ddas: sum A = 0`."""
+    """In every mixed group DDAS has `ddas: sum |A| = G (w sqrt(1 - p) + (1 - w) sqrt(p))` and `ddas: sum A = 0`,
+    for every batch mean reward w in [0, 1].
+    """
     return proved()
 
 
 @theorem("Eq. 12 of arXiv:2602.05548")
 def ddas_peak_and_height() -> Proof:
-    """DDAS moves most at p* = (1-w)^2 / ((1-w)^2 + w^2), by G sqrt(w^2 + (1-w)^2), which lies in [G/sqrt 2, G]:
-    `ddas: G^2 (w^2 + (1 - w)^2) - (sum |A|)^2 = G (w sqrt(K) - (1 - w) sqrt(F))^2`.
+    """As a function of p = K/G in [0, 1], sum |A| under DDAS is largest at p* = (1-w)^2 / ((1-w)^2 + w^2), where it
+    is G sqrt(w^2 + (1-w)^2), a number in [G/sqrt 2, G], because `ddas: G^2 (w^2 + (1 - w)^2) - (sum |A|)^2 = G (w
+    sqrt(K) - (1 - w) sqrt(F))^2`; w is the batch mean reward.
     """
     smallest = Certificate("2*(w**2 + (1 - w)**2) - 1", square="2*w - 1", meaning="height >= 1/sqrt 2")
     largest = Certificate("1 - (w**2 + v**2) - 2*w*v", ("1 - w - v",), ("1 + w + v",), meaning="height <= 1, w, v >= 0")
@@ -224,24 +240,27 @@ def ddas_peak_and_height() -> Proof:
 
 @theorem("Eq. 13 of arXiv:2602.05548")
 def ass_imbalance() -> Proof:
-    """ASS, s = min(1, w/alpha): `ass[alpha]: sum A = -(1 - min(1, w/alpha)) G sqrt(p (1 - p))` and
-    `ass[alpha]: sum |A| = (1 + min(1, w/alpha)) G sqrt(p (1 - p))`.
+    """In every mixed group ASS, which multiplies the advantages of correct rollouts by min(1, w/alpha) at batch
+    mean reward w, has `ass[alpha]: sum A = -(1 - min(1, w/alpha)) G sqrt(p (1 - p))` and `ass[alpha]: sum |A| = (1 +
+    min(1, w/alpha)) G sqrt(p (1 - p))`.
     """
     return proved()
 
 
 @theorem("Eq. 11-13 of arXiv:2602.05548")
 def agrae_imbalance() -> Proof:
-    """A-GRAE, s = min(1, w/alpha): `agrae[alpha]: sum A = -(1 - min(1, w/alpha)) (G/2) (w sqrt(1 - p) + (1 - w)
-    sqrt(p))`, and `agrae[alpha]: sum |A| = (1 + min(1, w/alpha)) (G/2) (w sqrt(1 - p) + (1 - w) sqrt(p))`: sum A is 0
-    only once w >= alpha.
+    """In every mixed group at batch mean reward w, A-GRAE has `agrae[alpha]: sum A = -(1 - min(1, w/alpha)) (G/2)
+    (w sqrt(1 - p) + (1 - w) sqrt(p))` and `agrae[alpha]: sum |A| = (1 + min(1, w/alpha)) (G/2) (w sqrt(1 - p) + (1 - w)
+    sqrt(p))`, so that sum A is negative while w < alpha, and 0 once w >= alpha.
     """
     return proved()
 
 
 @theorem("HKU-HealthAI/A-GRAE at c5aa316 against Eq. 12 of arXiv:2602.05548")
 def released_easy_factor() -> Proof:
-    """The released easy factor is the paper's 1/sqrt(1 - p) (it is larger by sqrt((1 + sqrt p)/(1 - sqrt p)))."""
+    """The released code divides easy-focused advantages by sqrt(1 - p), as the paper does. (It divides by 1 -
+    sqrt(p), and is larger by the factor sqrt((1 + sqrt p)/(1 - sqrt p)).)
+    """
     paper = estimators.get("agrae")
     released = estimators.get("agrae_released", ddof=0, eps=0, guard=0)
     a, b = (exact_two_outcomes(e, 7, 8, 0)[1] for e in (paper, released))
@@ -251,7 +270,7 @@ def released_easy_factor() -> Proof:
 
 @theorem("Sec. 2 of arXiv:2602.05548: p = (sum |r|) / G for signed rewards")
 def success_rate_of_signed_rewards() -> Proof:
-    """Theorem 2 with p = sum |r| / G also holds for rewards in {-1, +1}."""
+    """Theorem 2, sum |A| = 2 G sqrt(p (1 - p)) with p = sum |r| / G, also holds for rewards in {-1, +1}."""
     rewards = (1, -1)
     found = {"rewards": rewards, "p": 1, "2 G sqrt(p(1-p))": 0}
     found["sum |A|"] = sum(abs(x) for x in exact_advantages(estimators.get("grpo"), rewards))

@@ -213,8 +213,9 @@ def tail_miss_probability(size: int, mass: float, tail: float) -> float:
 
 @theorem("Eq. 6 of arXiv:2602.05548 in expectation; Fig. 3 of it in the mean field")
 def orbit_equivalence() -> Proof:
-    """In the mean field of one prompt every estimator with F' > 0 follows one curve at its own speed: dh_b = F'(P) pi_b
-    (f_b - P) dt.
+    """In the mean field of one prompt (a logit h_b for each behaviour b, exact expected steps, small eta) the
+    logits obey dh_b/dt = F'(P) pi_b (f_b - P), where f_b is 1 for a correct behaviour and 0 for a wrong one. So all
+    estimators with F' > 0 follow one curve from one base policy, each at its own speed.
     """
     force = Certificate(
         "slope*((x*f)*z - (x*z)*R*z) - slope*(x*z)*(f - P)",
@@ -230,7 +231,9 @@ def orbit_equivalence() -> Proof:
 
 @theorem("rank bias, arXiv:2506.02355, in closed form")
 def conserved_quantities() -> Proof:
-    """The mean-field flow conserves exp(-h_b) - exp(-h_c) for two correct (or wrong) b, c, under every estimator."""
+    """Along the mean-field flow of one prompt exp(-h_b) - exp(-h_c) is constant for any two correct behaviours b,
+    c, and for any two wrong ones, under every estimator; h are the logits.
+    """
     drift = Certificate(
         "(-b*slope*(x*z)*(f - P)) - (-c*slope*(y*z)*(f - P))",
         ("b*x - 1", "c*y - 1"),
@@ -257,9 +260,9 @@ CLOCKS = {
 
 @theorem("Fig. 5 of arXiv:2602.05548 in the mean field of two behaviours")
 def two_arm_clocks() -> Proof:
-    """With one correct and one wrong behaviour and z = logit P, the time of the flow at large G is 2 sinh(z/2) under
-    GRPO, z + sinh z under RLOO, and 2u + ln((u-1)/(u+1)), u = sqrt(1 + e^z), under Hard-Focused; Easy-Focused has minus
-    this at -z.
+    """With one correct and one wrong behaviour, z = logit P and large groups, the mean field reaches z at the time
+    (up to a constant) 2 sinh(z/2) under GRPO, z + sinh z under RLOO, and T(z) = 2u + ln((u-1)/(u+1)) with u = sqrt(1 +
+    e^z) under Hard-Focused; under Easy-Focused at the time -T(-z).
     """
     trials = tuple(
         ("antiderivative", {"objective": clock, "slope": f"1/(2*({slope})*P^2*Q^2)"})
@@ -280,8 +283,9 @@ EASY_THRESHOLDS = {"2": "none", "3": "none", "4": "none", "5": "0.852", "8": "0.
 
 @theorem("Figs. 4, 5 of arXiv:2602.05548 in the mean field")
 def focus_beats_grpo_only_at_one_end() -> Proof:
-    """For large G Easy-Focused improves a prompt faster than GRPO iff P > 3/4, and Hard-Focused iff P < 1/4, as
-    `easy_focused: A+ = grpo.A+ / (2 sqrt(1 - p))` and `hard_focused: A+ = grpo.A+ / (2 sqrt(p))`.
+    """In large groups, at gamma = 1/2, Easy- and Hard-Focused improve a prompt faster than GRPO, as `easy_focused:
+    A+ = grpo.A+ / (2 sqrt(1 - p))` and `hard_focused: A+ = grpo.A+ / (2 sqrt(p))`. (Easy-Focused does iff P > 3/4, and
+    Hard-Focused iff P < 1/4.)
 
     At finite G the coefficients of the difference change sign at most once, so there is at most one threshold: none up
     to G = 4.
@@ -311,17 +315,20 @@ INDICES = {
 
 @theorem("Fig. 9 of arXiv:2602.05548: loss of hard prompts, in a scalar model of two prompts")
 def stability_indices() -> Proof:
-    """R = d_(G-1)/d_0 is 1 for GRPO, RLOO and NSR, beta for Negative-Dominant, 1/beta for Positive-Dominant, sqrt(G-1)
-    for Easy-Focused, 1/sqrt(G-1) for Hard-Focused, and 1/s for ASS. (Losing the hard prompt attracts if R > R* and
-    repels if R < R*; R = R* is undecided.)
+    """Let d_j = A+(j+1) - A-(j) be the marginal value of a correct rollout beside j other ones. The ratio R =
+    d_(G-1)/d_0 is 1 for GRPO, RLOO and NSR, beta for Negative-Dominant, 1/beta for Positive-Dominant, sqrt(G-1) for
+    Easy-Focused, 1/sqrt(G-1) for Hard-Focused, and 1/s for ASS, which scales correct rollouts by s. (Where n_e easy
+    prompts have success sigmoid(a + t) and n_h hard ones sigmoid(b - t), losing the hard ones attracts if R > R* =
+    (n_h/n_e) e^(a+b) and repels if R < R*; R = R* is undecided.)
     """
     return Proof("exact", "every G to 200", named=(("ends_of_the_weight", {"forms": INDICES}),))
 
 
 @theorem("arXiv:2506.01347 (NSR) in finite steps")
 def nsr_noise_coefficient() -> Proof:
-    """All-wrong groups cost NSR (eta^2/2) G Q P of success, Q = s2 + 2 s2^2 - 3 s3: hence P_crit = eta Q / (2 (1 +
-    s2)).
+    """Let one correct behaviour have the small probability P, and let the wrong ones have the conditional
+    probabilities rho, s_n = sum rho^n and Q = s2 + 2 s2^2 - 3 s3. To leading order in P and eta, groups of only wrong
+    rollouts lower P by (eta^2/2) G Q P in expectation under NSR. So E[dP] < 0 below P_crit = eta Q / (2 (1 + s2)).
     """
     certificates = []
     for size in (1, 2, 3):
@@ -351,8 +358,9 @@ def nsr_noise_coefficient() -> Proof:
 
 @theorem("arXiv:2503.06639 for GRPO")
 def regularised_recursion_improves() -> Proof:
-    """The KL-regularised recursion has its fixed points above p_ref for F' > 0; its slope is -(1-2p)/(2 beta
-    sqrt(p(1-p))) under GRPO.
+    """Every fixed point of the KL-regularised recursion p -> sigmoid(logit p_ref + F'(p) / beta) lies above p_ref
+    if F' > 0. Under GRPO with large groups the recursion has the slope -(1-2p)/(2 beta sqrt(p(1-p))) at a fixed point
+    p.
     """
     from .identities import as_formula
 

@@ -40,7 +40,9 @@ def as_formula(form: Expr) -> str:
 
 @theorem_of_each_estimator("its code")
 def closed_form(estimator: Estimator) -> Proof:
-    """A+, A-, C, sum |A| and sum A^2 of NAME are the closed forms that `symtheory prove --derive NAME` prints."""
+    """In a mixed group the advantages A+ of a correct and A- of a wrong rollout, C = sum A, sum |A| and sum A^2 of
+    NAME are the closed forms that `symtheory prove --derive NAME` prints.
+    """
     forms = closed_forms(estimator, symbolic_guards=True)
     spec = spec_of(estimator, guarded=True)
     named = {"A+": forms.correct, "A-": forms.wrong, "sum A": forms.imbalance}
@@ -65,7 +67,7 @@ def _in_small_groups(text: str) -> list[str]:
 
 @theorem_of_each_estimator("Eq. 5, 18 of arXiv:2602.05548, asked of every estimator")
 def zero_sum(estimator: Estimator) -> Proof:
-    """`NAME: sum A = 0` in every mixed group: correct and wrong rollouts carry equal total weight."""
+    """`NAME: sum A = 0` in every mixed group: its correct and its wrong rollouts carry equal total weight."""
     spec = spec_of(estimator)
     text = f"{spec}: sum A = 0"
     found = unbalanced_group(estimator)
@@ -100,15 +102,17 @@ def total(estimator: Estimator, correct: int, size: int, w: Fraction) -> Surd:
 
 @theorem("Eq. 5 and 18 of arXiv:2602.05548")
 def group_symmetry() -> Proof:
-    """(r - mean) / (std + eps) has `grpo[ddof, eps]: K A+ = F |A-|` and `grpo[ddof, eps]: sum A = 0` for every G,
-    every ddof and every eps >= 0.
+    """In every mixed group of K correct and F wrong rollouts, for every ddof < G and every eps >= 0, the advantages
+    (r - mean) / (std + eps) obey `grpo[ddof, eps]: K A+ = F |A-|` and `grpo[ddof, eps]: sum A = 0`.
     """
     return proved()
 
 
 @theorem("Eq. 5 of arXiv:2602.05548, beyond binary rewards")
 def group_symmetry_of_real_rewards() -> Proof:
-    """sum A = 0 for (r - mean) / (std + eps) with any real rewards, any ddof and eps: sum_i (G r_i - sum r) = 0."""
+    """The advantages (r - mean) / (std + eps) of a group sum to 0 for all real rewards and every G, ddof and eps,
+    because sum_i (G r_i - sum_j r_j) = 0.
+    """
     certificate = Certificate(
         "G*T - G*S",
         ("T - S",),
@@ -121,14 +125,16 @@ def group_symmetry_of_real_rewards() -> Proof:
 
 @theorem("Eq. 3, 5, 10 of arXiv:2602.05548")
 def every_reward_vector() -> Proof:
-    """Over all 2^G reward vectors, G = 2..12: sum A = 0, (sum |A|)^2 = 4 K (G - K), sum A^2 = G under GRPO."""
+    """Under GRPO each of the 2^G reward vectors of 0 and 1, for G = 2 to 12, with K ones, has sum A = 0 and (sum
+    |A|)^2 = 4 K (G - K), and sum A^2 = G where it is mixed.
+    """
     return Proof("exact", "every vector through the code", named=(("every_reward_vector", {}),))
 
 
 @theorem("Eq. 3 of arXiv:2602.05548; Samuelson's inequality")
 def largest_advantage() -> Proof:
-    """|A_i| <= sqrt(G - 1) under GRPO: `grpo: K (G - 1 - A+^2) = G (K - 1)` and `grpo: F (G - 1 - A-^2) = G (F - 1)`;
-    for real rewards by Samuelson.
+    """Under GRPO |A_i| <= sqrt(G - 1) for every rollout of a mixed group, because `grpo: K (G - 1 - A+^2) = G (K -
+    1)` and `grpo: F (G - 1 - A-^2) = G (F - 1)`. Real rewards have the same bound, by Samuelson's inequality.
     """
     meaning = (
         "(G-1)(G S2 - T^2) - (G r - T)^2 with S2 = r^2 + s2, T = r + t (r one reward, t and s2 the sum and the sum of "
@@ -158,8 +164,10 @@ DUAL = (
 
 @theorem("Sec. 4 of arXiv:2602.05548: the controlled methods as mirror images")
 def flip_duality() -> Proof:
-    """Under r -> 1 - r: GRPO, Dr.GRPO, RLOO map to -A, Hard to -Easy, DDAS_w to -DDAS_(1-w), PosDom to -beta NegDom:
-    `flip(grpo.A-) = -grpo.A+`, `flip(hard_focused[gamma].A-) = -easy_focused[gamma].A+`,
+    """Exchanging correct and wrong (r -> 1 - r, so that omega becomes 1 - omega) turns the advantages of GRPO,
+    Dr.GRPO and RLOO into their negatives, those of Hard-Focused into minus those of Easy-Focused, those of DDAS at
+    omega into minus those of DDAS at 1 - omega, and those of Positive-Dominant into -beta times those of
+    Negative-Dominant: `flip(grpo.A-) = -grpo.A+`, `flip(hard_focused[gamma].A-) = -easy_focused[gamma].A+`,
     `flip(ddas.A-) = -ddas.A+`, `flip(positive_dominant[beta].A-) = -beta negative_dominant[beta].A+`.
     """
     return proved(
@@ -173,16 +181,17 @@ def flip_duality() -> Proof:
 
 @theorem("arXiv:2509.18851 (NGRPO)")
 def ngrpo_imbalance() -> Proof:
-    """NGRPO: `ngrpo: A+ = sqrt(F/(K + 1))`, `ngrpo: A- = -sqrt((K + 1)/F)` and `ngrpo: sum A = -A+`: one virtual
-    correct rollout is left out.
+    """In every mixed group NGRPO has `ngrpo: A+ = sqrt(F/(K + 1))`, `ngrpo: A- = -sqrt((K + 1)/F)` and `ngrpo: sum
+    A = -A+`. It normalises with one virtual correct rollout, and the sum leaves that rollout out.
     """
     return proved()
 
 
 @theorem("Eq. 4 of arXiv:2602.05548 under token-mean aggregation (DAPO)")
 def token_mean_keeps_zero_sum() -> Proof:
-    """Under token-mean aggregation the coefficient of grad log pi(o_i) is A_i / sum |o|, so the update keeps C = 0;
-    the sum of token advantages, sum_i |o_i| A_i = G Cov(|o|, A), is another quantity.
+    """Under token-mean aggregation the gradient of log pi(o_i) has the coefficient A_i / sum_j |o_j|, so that sum A
+    = 0 keeps the update of whole trajectories zero-sum. The sum of token advantages, sum_i |o_i| A_i = G Cov(|o|, A),
+    is another quantity, and need not be 0.
     """
     zero = Certificate("C*u", ("C",), ("u",), meaning="u = 1 / sum |o| is common to the group: sum_i A_i u = C u")
     tokens = Certificate(
@@ -196,8 +205,8 @@ def token_mean_keeps_zero_sum() -> Proof:
 
 @theorem("GRPO's 1/|o_i| (Eq. 1 of arXiv:2602.05548), in the update of whole trajectories")
 def length_mean_breaks_zero_sum() -> Proof:
-    """Averaging over the tokens of each rollout (1/|o_i|) keeps the trajectory update zero-sum: its coefficients
-    A_i / |o_i| sum to G Cov(1/|o|, A).
+    """Under GRPO's aggregation, the mean over the tokens of each rollout, the coefficients A_i / |o_i| of the
+    gradients of log pi(o_i) sum to 0 in every group. (They sum to G Cov(1/|o|, A).)
     """
     a = exact_advantages(estimators.get("grpo"), (1, 0))
     found = {"lengths": (1, 2), "rewards": (1, 0), "C": a[0] + a[1] / 2}
@@ -226,7 +235,9 @@ BY_LENGTH = {
 
 @theorem("arXiv:2508.10751 (pass@k training)")
 def passk_zero_sum() -> Proof:
-    """Pass@k training is zero-sum for every k <= G, because F C(F-1,k-1)/C(G-1,k-1) = G C(F,k)/C(G,k)."""
+    """Pass@k training is zero-sum in every mixed group, for every k <= G, because F C(F-1,k-1)/C(G-1,k-1) = G
+    C(F,k)/C(G,k).
+    """
     texts = [f"passk[k:{k}]: sum A = 0 for F >= {k}" for k in range(1, 5)]
     return Proof(
         "exact",

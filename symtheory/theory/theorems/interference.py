@@ -31,8 +31,9 @@ def _sum(terms: Sequence[str]) -> str:
 
 @theorem("the master theorem, summed over prompts with shared parameters; kernel as in arXiv:2602.21189")
 def slope_is_a_mean_of_exchange_rates() -> Proof:
-    """At equal progress d pass@k / d pass@1 of an estimator is the mean of rho = B/T over training prompts, weighted by
-    F' T: estimators differ only in the weights.
+    """To first order, at equal training pass@1, the slope d pass@k / d pass@1 of an estimator is the mean over
+    training prompts q of the exchange rates rho_q = B_q / T_q with weights F'_q T_q. Here a unit step on q adds T_q to
+    the training pass@1 and B_q to the watched pass@k, summed over prompts. So estimators differ only in the weights.
     """
     f, t, rho = (_names(letter, 4) for letter in ("F", "T", "rho"))
     mean = _sum([f"{a}*{b}*{r}" for a, b, r in zip(f, t, rho, strict=True)])
@@ -63,8 +64,9 @@ def _chebyshev(prompts: int) -> Certificate:
 
 @theorem("what sets the sign of the order by focus; Chebyshev's sum inequality")
 def exchange_rates_set_the_sign() -> Proof:
-    """If T > 0 and F' > 0, F'_A / F'_B falls with P (A is harder in focus) and rho falls with P, then A keeps at
-    least as much pass@k as B at equal progress; if rho rises, at most as much.
+    """Let T > 0 and F' > 0 for all training prompts, and let A be harder in focus than B, which means that F'_A /
+    F'_B falls with P. If the exchange rate rho = B/T falls with P, A gains at least as much pass@k as B for the same
+    training pass@1, to first order; if rho rises, at most as much.
     """
     cases = {name: {key: [str(x) for x in row] for key, row in case.items()} for name, case in COUNTEREXAMPLES.items()}
     dropped = {
@@ -97,8 +99,9 @@ COUNTEREXAMPLES: dict[str, dict[str, Vector]] = {
 
 @theorem("monotone likelihood ratio of the binomial")
 def focus_is_ordered_by_marginal_values() -> Proof:
-    """If d_j of A over d_j of B falls with j, F'_A / F'_B falls with P at that G: so Hard-Focused and
-    Positive-Dominant are harder in focus than GRPO, which is harder than Easy-Focused and Negative-Dominant.
+    """If at some G the ratio of the marginal values d_j of estimator A to those of B falls with j, then F'_A / F'_B
+    falls with P at that G. So Hard-Focused and Positive-Dominant are harder in focus than GRPO, which is harder than
+    Easy-Focused and Negative-Dominant.
     """
     numerator, denominator = (
         _sum([f"{x}{j}*{math.comb(3, j)}*y**{j}" if j else f"{x}0" for j in range(4)]) for x in "ab"
@@ -126,8 +129,9 @@ def focus_is_ordered_by_marginal_values() -> Proof:
 
 @theorem("Cauchy-Schwarz in the kernel's inner product")
 def tilting_to_hard_prompts_never_hurts_what_is_trained() -> Proof:
-    """Where the trained prompts are the watched ones, tilting REINFORCE by 1 + e w, w = k (1 - P)^(k-1), does not lower
-    d pass@k / d pass@1 to first order in e: its derivative is [w'Kw 1'K1 - (1'Kw)^2] / (1'K1)^2 >= 0.
+    """Let pass@k be watched on the training prompts themselves, K be their interference kernel, and w_q = k (1 -
+    P_q)^(k-1). Giving REINFORCE the weights 1 + e w does not lower the slope d pass@k / d pass@1 to first order in e,
+    since its derivative at e = 0 is [w'Kw 1'K1 - (1'Kw)^2] / (1'K1)^2 >= 0.
     """
     rows = range(1, 4)
     a = [_sum([f"w{q}*g{q}{i}" for q in rows]) for i in (1, 2)]  # J'w for three prompts and two parameters
@@ -157,8 +161,9 @@ def tilting_to_hard_prompts_never_hurts_what_is_trained() -> Proof:
 
 @theorem("the smallest population with an order: two classes")
 def two_classes_favour_hard_focus() -> Proof:
-    """Trained = watched, classes H and E, w_H > w_E: more weight on H raises d pass@k / d pass@1 iff kappa_HH kappa_EE
-    > kappa_EH^2; a kernel is never below, and equality means one common direction.
+    """Let pass@k be watched on the training prompts themselves, which are of two classes, H and E, with d pass@k /
+    dP weights w_H > w_E. Then more weight on H raises d pass@k / d pass@1 iff kappa_HH kappa_EE > kappa_EH^2. A kernel
+    is never below equality, and has equality only if both classes share one direction.
     """
     top = "((wH*HH + wE*EH)*v + (wH*EH + wE*EE))"
     bottom = "((HH + EH)*v + (EH + EE))"
@@ -178,8 +183,9 @@ def two_classes_favour_hard_focus() -> Proof:
 
 @theorem("held-out prompts: the order can turn")
 def own_directions_turn_the_order() -> Proof:
-    """Held out, with n_E easy and n_H hard prompts at angle phi whose training also moves a direction of their own of
-    squared length s: at large k hard focus wins iff n_E V_E sin^2 phi + s (V_E - V_H cos phi) > 0.
+    """Let n_E easy and n_H hard training prompts have gradients V_E and V_H times unit vectors at angle phi, plus a
+    direction of their own, of squared length s, that no held-out prompt shares. At large k hard focus then keeps more
+    held-out pass@k than easy focus, to first order. (It does iff n_E V_E sin^2 phi + s (V_E - V_H cos phi) > 0.)
     """
     # gradients V (u_class + own); watched prompts have other own directions, so only u matters to them
     t_h = "(V_H*(nH + s) + V_E*nE*c)"
@@ -205,8 +211,9 @@ OWN_DIRECTIONS = {
 
 @theorem("GRPO below its base, to first order")
 def falling_below_the_base_needs_negative_interference() -> Proof:
-    """d pass@k under an estimator with F' > 0 is negative iff sum F' B < 0: never if no kappa is negative; with two
-    classes and large k iff kappa_HE < -(F'_H / F'_E) kappa_HH.
+    """Under an estimator with F' > 0 a step lowers pass@k, to first order: sum_q F'_q B_q < 0, where B_q is what a
+    unit step on prompt q adds to the watched pass@k. (It never does if no entry kappa of the interference kernel is
+    negative. With a hard and an easy class and large k it does iff kappa_HE < -(F'_H / F'_E) kappa_HH.)
     """
     certificate = Certificate(
         "wH*(FH*HH + FE*HE) - wH*FE*(HE - bound)",

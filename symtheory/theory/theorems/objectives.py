@@ -117,8 +117,9 @@ def limit_objective(estimator: str | Estimator) -> Expr | None:
 
 @theorem_of_each_estimator("population objective, in the manner of arXiv:2510.13651")
 def population_objective(estimator: Estimator) -> Proof:
-    """The expected update of NAME ascends F_G(P) = (1/G) sum_j d_j Pr(Bin(G, P) > j), and for large G the F(P) that
-    `--derive NAME` prints (omega fixed, guards 0), where that is elementary.
+    """The expected update of NAME is the gradient of F_G(P) = (1/G) sum_j d_j Pr(Bin(G, P) > j), where d_j =
+    A+(j+1) - A-(j), and in large groups of the F(P) that `--derive NAME` prints where F is elementary (omega held
+    fixed, eps = 0).
     """
     from .identities import as_formula, spec_of
 
@@ -157,8 +158,9 @@ FINITE: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @theorem("arXiv:2510.13651, 2602.02710, 2504.11343")
 def exact_finite_slopes() -> Proof:
-    """F'_G at every G is 1 for RLOO, PSR and NSR, (G-1)/G for Dr.GRPO, (1-Q^G)/P for RAFT, (1-Q^G)/P - Q^(G-1) for
-    MaxRL, and 2 - Q^(G-1) - P^(G-1) for Reinforce-Rej.
+    """At every G the expected update of a prompt of success P is F'_G(P) grad P, where F'_G is 1 for RLOO, PSR and
+    NSR, (G-1)/G for Dr.GRPO, (1-Q^G)/P for RAFT, (1-Q^G)/P - Q^(G-1) for MaxRL, and 2 - Q^(G-1) - P^(G-1) for
+    Reinforce-Rej, with Q = 1 - P.
     """
     return Proof(
         "exact",
@@ -171,8 +173,8 @@ def exact_finite_slopes() -> Proof:
 
 @theorem("arXiv:2602.05548 (no statement): GRPO with G <= 3")
 def small_groups_have_no_difficulty_weight() -> Proof:
-    """F'_2 = 1 and F'_3 = sqrt 2 for GRPO are constants: with G <= 3 it is plain REINFORCE in expectation; F'_4 =
-    sqrt 3 + (3 - 2 sqrt 3) P Q is not.
+    """Under GRPO F'_2 = 1 and F'_3 = sqrt 2 do not depend on P, so that at G = 2 and 3 GRPO is REINFORCE times a
+    constant in expectation, whereas F'_4 = sqrt 3 + (3 - 2 sqrt 3) P (1 - P) does depend on it.
     """
     forms = {
         "2": ["1", "0"],
@@ -187,8 +189,8 @@ def small_groups_have_no_difficulty_weight() -> Proof:
 
 @theorem("Sec. 3 of arXiv:2602.05548: which difficulty dominates")
 def medium_difficulty_has_least_weight() -> Proof:
-    """Relative to grad P, GRPO's weight F'_G is smallest at P = 1/2 for every G >= 4: F'_G is a Bernstein polynomial of
-    degree G - 2 with the convex symmetric coefficients c_j = (G-1)/sqrt((j+1)(G-1-j)).
+    """For every G >= 4 the weight F'_G(P) that GRPO gives to grad P is least at P = 1/2, because F'_G is a
+    Bernstein polynomial of degree G - 2 with the convex symmetric coefficients c_j = (G-1)/sqrt((j+1)(G-1-j)).
 
     The marginal value of the K-th success is ((F) c_(K-1) + (K-1) c_(K-2)) / (G-1): the degree elevation of c. With
     x = j + 1 and y = G - x, c_(j-1) + c_(j+1) >= 2 sqrt(c_(j-1) c_(j+1)) > 2 c_j because (x^2-1)(y^2-1) < x^2 y^2. A
@@ -207,8 +209,9 @@ def medium_difficulty_has_least_weight() -> Proof:
 
 @theorem("Sec. 4 of arXiv:2602.05548: Experiments I and II are not independent")
 def entanglement() -> Proof:
-    """F' of GRPO with correct and wrong scaled by l+, l- is F'_GRPO [l+ (1-P) + l- P] at every G: Negative-Dominant is
-    easy-focused. Because `positive_dominant[beta].A+ = beta grpo.A+`, `positive_dominant[beta].A- = grpo.A-`,
+    """Multiplying the advantages of correct rollouts by l+ and those of wrong ones by l- multiplies GRPO's F'_G(P)
+    by l+ (1-P) + l- P, at every G. So Negative-Dominant is easy-focused and Positive-Dominant hard-focused in
+    expectation, because `positive_dominant[beta].A+ = beta grpo.A+`, `positive_dominant[beta].A- = grpo.A-`,
     `negative_dominant[beta].A+ = grpo.A+ / beta`, `negative_dominant[beta].A- = grpo.A-` and `grpo: sum A = 0`.
     """
     generic = Certificate(
@@ -224,8 +227,10 @@ def entanglement() -> Proof:
 
 @theorem("arXiv:2510.13651; Eq. 4 of arXiv:2602.05548 in expectation")
 def master_theorem() -> Proof:
-    """E[(1/G) sum A_i grad log pi(o_i)] = F'_G(P) grad P for every two-class estimator: C does not change the
-    direction.
+    """For every estimator that gives one advantage to the correct and one to the wrong rollouts of a group (omega
+    held fixed) and every differentiable policy, an on-policy step without clipping on G independent rollouts has
+    E[(1/G) sum_i A_i grad log pi(o_i)] = F'_G(P) grad P, where F'_G(P) is the mean of A+(J+1) - A-(J) over J ~ Bin(G-1,
+    P). So the sum C = sum A does not change the direction of the expected update.
     """
     return Proof(
         "exact",
@@ -238,8 +243,8 @@ def master_theorem() -> Proof:
 
 @theorem("Eq. 11 of arXiv:2602.05548: omega holds the group's own rewards")
 def coupled_omega() -> Proof:
-    """Given the other groups of the batch, the master theorem is exact also where omega holds the group's own rewards:
-    A+ and A- are then those at omega(K), and only F' changes.
+    """If omega is the mean reward of a batch that holds the group itself, then, given the other groups, the master
+    theorem is still exact: A+ and A- are those at omega(K), a function of the group's own K, and only F' changes.
     """
     return Proof(
         "exact",

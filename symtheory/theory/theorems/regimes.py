@@ -41,8 +41,9 @@ def _noisy_certificate(size: int) -> Certificate:
 
 @theorem("a verifier with errors of both kinds; the master theorem (arXiv:2510.13651) with Youden's J")
 def noisy_verifier() -> Proof:
-    """With false positives f and true positives t the expected update is J F'_G(f + J P) grad P, J = t - f: errors
-    shift the success that F' is read at and divide the speed, and the direction stays.
+    """If the verifier accepts a correct rollout with probability t and a wrong one with probability f, the expected
+    update is J F'_G(f + J P) grad P with J = t - f. Errors change the success rate at which F' is read and multiply the
+    update by J; its direction stays grad P, and turns round if J < 0.
     """
     return Proof(
         "exact",
@@ -55,9 +56,9 @@ def noisy_verifier() -> Proof:
 
 @theorem("rewards at random (arXiv:2506.10947 reports gains from them)")
 def placebo_has_no_drift_but_noise() -> Proof:
-    """Rewards independent of the rollouts have expected update 0 at first order, and the second moment of the update
-    is (1/G^2) E[sum A^2] times the Fisher matrix of the policy; for GRPO E[sum A^2] = G (1 - P^G - Q^G), as
-    `grpo: sum A^2 = G`.
+    """If the rewards are independent of the rollouts, the expected update is 0 to first order, and its second
+    moment is (1/G^2) E[sum A^2] times the Fisher matrix of the policy. With rewards that are 1 with probability P and 0
+    with probability Q = 1 - P, GRPO has E[sum A^2] = G (1 - P^G - Q^G), as `grpo: sum A^2 = G` in mixed groups.
     """
     drift = Certificate(
         "A*(x*(1 - x) - y*x - z*x)",
@@ -82,10 +83,10 @@ def placebo_has_no_drift_but_noise() -> Proof:
 
 @theorem("second order of the step under a placebo; for arXiv:2506.10947")
 def placebo_drifts_at_second_order() -> Proof:
-    """Under a placebo, a logit per behaviour and a step of eta, E[d pi_b] = (eta^2 v / 2) pi_b [(1 + 2 s2)(pi_b - s2) -
-    3 (pi_b^2 - s3)] + O(eta^3), v = E[sum A^2] / G^2, s_n = sum pi^n: noise alone moves pass@1. Of two behaviours the
-    likelier one loses: pi_b [...] is 4 pi^2 (1 - pi)^2 (1 - 2 pi). Where all are rare, those with pi_b > s2 gain, to
-    leading order.
+    """If the rewards are independent of the rollouts, a step of size eta on a logit for each behaviour has E[d
+    pi_b] = (eta^2 v / 2) pi_b [(1 + 2 s2)(pi_b - s2) - 3 (pi_b^2 - s3)] + O(eta^3), with v = E[sum A^2] / G^2 and s_n =
+    sum_c pi_c^n, so that noise alone moves pass@1. Of two behaviours the likelier one loses: pi_b [...] is 4 pi^2 (1 -
+    pi)^2 (1 - 2 pi). Where all behaviours are rare, those with pi_b > s2 gain, to leading order.
     """
     spread = Certificate(
         "x*(1 - x)**2 + (s3 - x**3) - (x - s2)**2 - V - ((1 + 2*s2)*(x - s2) - 3*(x**2 - s3))",
@@ -110,9 +111,10 @@ def placebo_drifts_at_second_order() -> Proof:
 
 @theorem("DAPO (arXiv:2503.14476), dynamic sampling")
 def redrawing_costs_what_it_gains() -> Proof:
-    """Groups that are drawn again, up to T times, until they are mixed: the expected update is F'_G grad P times 1 + d
-    + ... + d^(T-1), d = P^G + Q^G, for estimators with A = 0 in groups of equal rewards, and so is the mean number of
-    groups drawn. Per rollout a prompt gains nothing; what changes is how much of the batch each prompt takes.
+    """Let a group be drawn again until it is mixed, at most T times in all, and let the estimator give A = 0 to
+    groups of equal rewards. The expected update is then F'_G grad P times 1 + d + ... + d^(T-1) with d = P^G + (1-P)^G,
+    and the mean number of groups drawn is the same sum. So a prompt gains nothing per rollout; what changes is how much
+    of the batch each prompt takes.
     """
     series = Certificate(
         "(1 - d)*(S + x) - (1 - d*x)",
@@ -132,8 +134,9 @@ def redrawing_costs_what_it_gains() -> Proof:
 
 @theorem("duplicated rollouts: every worker draws the same (no statement in the literature)")
 def copies_shrink_the_group() -> Proof:
-    """With c copies of each rollout the expected update of an estimator that copies do not change, such as GRPO, is
-    F'_(G/c)(P) grad P: the group is as large as its distinct rollouts.
+    """If a group of G rollouts holds c copies of each of G/c rollouts, and the estimator's advantages do not change
+    when all rollouts are copied (as under GRPO), then the expected update is F'_(G/c)(P) grad P: the group acts as one
+    of its distinct rollouts.
     """
     return Proof(
         "exact",
@@ -147,8 +150,8 @@ def copies_shrink_the_group() -> Proof:
 
 @theorem("Eq. 1 of arXiv:2602.05548: the k3 estimate of the KL term (GRPO, arXiv:2402.03300)")
 def kl_penalty_of_grpo_is_the_forward_one() -> Proof:
-    """The gradient of GRPO's k3 penalty r - log r - 1, r = pi_base / pi, has on policy the mean grad KL(pi_base || pi),
-    not that of KL(pi || pi_base): for a logit per behaviour it is pi - pi_base.
+    """On policy, the gradient of GRPO's k3 penalty r - log r - 1 with r = pi_base / pi has the mean grad KL(pi_base
+    || pi), not grad KL(pi || pi_base). For a logit per behaviour this mean is pi - pi_base.
     """
     mean = Certificate(
         "(x - u) - x*(S - T) - (x - u)",

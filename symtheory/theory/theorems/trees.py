@@ -56,8 +56,9 @@ def uniform_binary_tree(depth: int) -> dict[Path, list[Fraction]]:
 
 @theorem("TreeRL (arXiv:2506.11902), TreePO (arXiv:2508.17445): local advantages of a tree")
 def node_values_are_zero_sum() -> Proof:
-    """Leaf-weighted node values obey sum_c n_c (V(c) - V(s)) = 0 at every node, and telescope to r - V(root) on a
-    path.
+    """In a tree of rollouts let V(s) be the mean reward of the leaves below a node s, and n_c the number of leaves
+    below its child c. Then sum_c n_c (V(c) - V(s)) = 0 at every node, and the differences V(c) - V(s) along a path sum
+    to r - V(root).
     """
     local = Certificate(
         "S - N*V",
@@ -72,7 +73,9 @@ def node_values_are_zero_sum() -> Proof:
 
 @theorem("Theorem 1, case C (Eq. 9) of arXiv:2602.05548, in an autoregressive policy")
 def undrawn_leaves_stay() -> Proof:
-    """With C = 0 undrawn trajectories are untouched, also when trajectories share prefixes."""
+    """If C = sum A = 0, a step leaves the probabilities of undrawn trajectories as they are, also where
+    trajectories share prefixes.
+    """
     depth, draws = 2, [((0, 0), Fraction(1)), ((1, 1), Fraction(-1))]
     policy, leaves = uniform_binary_tree(depth), itertools.product((0, 1), repeat=depth)
     moved = {leaf: leaf_update(policy, draws, leaf) for leaf in leaves}

@@ -98,7 +98,9 @@ def underdrawn_probability(P: float, pi_b: float, size: int, beta: float = 10) -
 
 @theorem("Theorem 1, Eq. 6 and 24-29 of arXiv:2602.05548")
 def logit_update_formula() -> Proof:
-    """dh_b = eta (n_b A_b - C pi_b), n_b being how often b was drawn: Theorem 1 with multiplicities."""
+    """One gradient step on sum_i A_i log pi(o_i), with a logit h_b for each behaviour b, changes it by dh_b = eta
+    (n_b A_b - C pi_b), where n_b says how often the group drew b and C = sum A: Theorem 1.
+    """
     gradient = Certificate(
         "(m - T*x*z) - (m - C*pi)",
         ("pi - x*z", "T - C"),
@@ -124,7 +126,10 @@ def logit_update_formula() -> Proof:
 
 @theorem("Eq. 26-29 of arXiv:2602.05548, carried on to probabilities")
 def log_probability_update_formula() -> Proof:
-    """d log pi_b = eta [n_b A_b - C pi_b - sum_i A_i pi(o_i) + C sum_c pi_c^2] to first order, for every estimator."""
+    """One gradient step on sum_i A_i log pi(o_i), with a logit for each behaviour, changes log pi_b to first order
+    by eta [n_b A_b - C pi_b - sum_i A_i pi(o_i) + C sum_c pi_c^2], for every estimator; n_b says how often the group
+    drew b, and C = sum A.
+    """
     meaning = (
         "g_b = n_b A_b - C pi_b and d log pi_b = g_b - sum_c pi_c g_c, D = sum_c pi_c n_c A_c = sum_i A_i pi(o_i) "
         "and S = sum_c pi_c^2, so sum_c pi_c g_c = M = D - C S: any number of behaviours"
@@ -135,8 +140,9 @@ def log_probability_update_formula() -> Proof:
 
 @theorem("Theorem 1, cases A, B and C (Eq. 7-9) of arXiv:2602.05548, for logits")
 def cases_of_logits() -> Proof:
-    """Under GRPO the logits of drawn correct behaviours rise, those of drawn wrong ones fall, undrawn ones stay, since
-    `grpo: sum A = 0` and `grpo: A+ > 0 > A-`.
+    """With a logit for each behaviour, a GRPO step on any mixed group raises the logits of drawn correct
+    behaviours, lowers those of drawn wrong ones, and leaves the others as they are, because `grpo: sum A = 0` and
+    `grpo: A+ > 0 > A-`.
     """
     return Proof("exact", "dh_b = eta n_b A_b with C = 0", named=(("logits_of_small_groups", {}),), rests_on=IDENTITY)
 
@@ -170,38 +176,47 @@ def _find(estimator: str, who: str, way: str) -> Proof:
 
 @theorem("Theorem 1, case A of arXiv:2602.05548, 'strictly increasing their probability'")
 def case_a_of_probabilities() -> Proof:
-    """Under GRPO every drawn correct behaviour gains probability. (It loses iff its share n_b/K < m+ - m-.)"""
+    """With a logit for each behaviour, a GRPO step raises the probability of every drawn correct behaviour. (To
+    first order b loses iff n_b/K < m+ - m-, where n_b/K is its share of the correct draws, and m+ and m- are the mean
+    probabilities of the correct and of the wrong draws.)
+    """
     return _find(GRPO, "correct drawn", "down")
 
 
 @theorem("Theorem 1, case B of arXiv:2602.05548, for probabilities")
 def case_b_of_probabilities() -> Proof:
-    """Under GRPO every drawn wrong behaviour loses probability. (It gains iff its share n_b/(G-K) < m- - m+.)"""
+    """With a logit for each behaviour, a GRPO step lowers the probability of every drawn wrong behaviour. (To first
+    order b gains iff n_b/(G-K) < m- - m+, where n_b/(G-K) is its share of the wrong draws, and m+ and m- are the mean
+    probabilities of the correct and of the wrong draws.)
+    """
     return _find(GRPO, "wrong drawn", "up")
 
 
 @theorem("B.5, Case C of arXiv:2602.05548: 'remain constant under GRPO'")
 def case_c_of_probabilities() -> Proof:
-    """Under GRPO the probabilities of undrawn behaviours remain constant."""
+    """With a logit for each behaviour, a GRPO step leaves the probabilities of undrawn behaviours as they are."""
     return _find(GRPO, "undrawn", "any")
 
 
 @theorem("B.5, Case C of arXiv:2602.05548: 'output probabilities of all unsampled responses increase'")
 def negative_dominant_lifts_undrawn_probabilities() -> Proof:
-    """Under Negative-Dominant the probabilities of all undrawn behaviours increase."""
+    """With a logit for each behaviour, a Negative-Dominant step raises the probability of every undrawn behaviour."""
     return _find(NEGATIVE, "undrawn", "down")
 
 
 @theorem("B.5, Case A of arXiv:2602.05548 under Negative-Dominant")
 def negative_dominant_case_a_of_probabilities() -> Proof:
-    """Under Negative-Dominant every drawn correct behaviour gains probability."""
+    """With a logit for each behaviour, a Negative-Dominant step raises the probability of every drawn correct
+    behaviour.
+    """
     return _find(NEGATIVE, "correct drawn", "down")
 
 
 @theorem("B.5, Case B of arXiv:2602.05548: 'logits of overconfident negatives can be increased'")
 def negative_dominant_lifts_underdrawn_wrong_logits() -> Proof:
-    """Under Negative-Dominant the logit of a drawn wrong b rises iff n_b < (1 - 1/beta)(G - K) pi_b, since
-    `negative_dominant[beta]: A- = -sqrt(K/F)` and `negative_dominant[beta]: sum A = -(1 - 1/beta) F sqrt(K/F)`.
+    """With a logit for each behaviour, a Negative-Dominant step raises the logit of a drawn wrong behaviour b; this
+    is so iff n_b < (1 - 1/beta)(G - K) pi_b, since `negative_dominant[beta]: A- = -sqrt(K/F)` and
+    `negative_dominant[beta]: sum A = -(1 - 1/beta) F sqrt(K/F)`.
     """
     meaning = "dh_b = n A- - C pi with A- = -s, C = -c F s (s = sqrt(K/F), c = 1 - 1/beta) is s (c F pi - n)"
     identity = Certificate("(n*a - C*pi) - s*(c*F*pi - n)", ("a + s", "C + c*F*s"), ("n", "-pi"), meaning=meaning)
@@ -219,7 +234,9 @@ def _example_of_case_b() -> list[Surd]:
 
 @theorem("Sec. 3 and B.5 of arXiv:2602.05548: C < 0 as an exploration bonus")
 def imbalance_bonus_sharpens() -> Proof:
-    """The term -C pi_b with C < 0 lifts only b with pi_b > sum pi^2, and alone never raises entropy."""
+    """The term -C pi_b of a step on logits, with C < 0, raises the probability of b to first order only if pi_b >
+    sum_c pi_c^2, and taken alone it never raises the entropy to first order.
+    """
     pair = Certificate(
         "x*y*(a - b)*(x - y) - (x*y*(a*x - a*y - b*x + b*y))",
         meaning="2 Cov_pi(log pi, pi) = sum over pairs x y (log x - log y)(x - y), each >= 0 as log rises: this term "
@@ -241,8 +258,8 @@ def imbalance_bonus_sharpens() -> Proof:
 
 @theorem("Theorem 1 of arXiv:2602.05548: what C = 0 means")
 def zero_sum_and_signs_give_sure_improvement() -> Proof:
-    """If A+ >= 0 >= A- and C = 0, then every group and every step size keeps P' >= P in a policy with a logit of its
-    own for each whole trajectory, equal weights on the rollouts, and plain gradient ascent.
+    """If A+ >= 0 >= A- and C = sum A = 0, then a step on any group, of any size eta, ends with P' >= P in a policy
+    that has a logit of its own for each whole trajectory, with equal weights on the rollouts and plain gradient ascent.
     """
     meaning = (
         "a correct behaviour's weight is multiplied by 1 + u, a wrong one's by 1 - v, u, v >= 0, because C = 0 leaves "
@@ -278,8 +295,8 @@ BOUNDARY: dict[str, dict[str, Any]] = {
 
 @theorem("what the sure improvement of GRPO needs")
 def sure_improvement_needs_its_hypotheses() -> Proof:
-    """GRPO also never lowers P where trajectories share prefixes, where rollouts weigh 1/|o_i|, where a drawn correct
-    rollout is clipped, with a KL penalty, or with an entropy bonus.
+    """Under GRPO no group lowers P either where trajectories share prefixes, where rollouts weigh 1/|o_i|, where a
+    drawn correct rollout is clipped, with a KL penalty, or with an entropy bonus.
     """
     tree, clipped = BOUNDARY["prefix"], BOUNDARY["clipped"]
     found = {
@@ -297,8 +314,8 @@ def sure_improvement_needs_its_hypotheses() -> Proof:
 
 @theorem_of_each_estimator("the converse of group symmetry (Eq. 5 of arXiv:2602.05548)")
 def sure_improvement(estimator: Estimator) -> Proof:
-    """Under NAME no group lowers the success probability of a policy with a logit for each whole trajectory, at any
-    step of plain gradient ascent.
+    """Under NAME no group lowers the success probability P of a policy with a logit for each whole trajectory, at
+    any step size of plain gradient ascent with equal weights on the rollouts.
     """
     spec = spec_of(estimator)
     edge = where_k_counts(estimator)
@@ -359,7 +376,9 @@ def _suspects(estimator: Estimator):
 
 @theorem("Sec. 4 of arXiv:2602.05548, Negative-Dominant on a concentrated policy")
 def negative_dominant_can_regress() -> Proof:
-    """There are groups that raise P under GRPO and lower it under Negative-Dominant: dP/eta = 1/10 against -13/500."""
+    """There are a policy, with a logit for each behaviour, and a group whose step raises P under GRPO and lowers it
+    under Negative-Dominant, to first order: dP/eta is 1/10 and -13/500.
+    """
     tenth = Fraction(1, 10)
     policy, correct = [tenth] * 4 + [Fraction(1, 2), tenth], (1, 1, 1, 1, 0, 0)
     counts = (1, 0, 0, 0, 0, 1)
