@@ -83,10 +83,11 @@ def _caption(dataset: xr.Dataset) -> str:
         f"compares it with GRPO: mean over {a['seeds']} worlds after {a['steps']} Adam steps, on {a['prompts']} "
         "held-out prompts (MATH difficulty of Qwen2.5-Math-7B, parameters shared with "
         f"{a['prompts']} training prompts x {a['group_size']} rollouts). "
-        "A prompt collapsed if its success probability ends below half of where it began. Dots: registered estimators "
-        "at batch mean reward 1/2; lines: A-GRAE, paper and release, as omega grows from 0.02 to 1 (arrow). The colour "
-        "under a dot belongs to the family's member of that place, which has the same two numbers only. Estimators "
-        "whose asymmetry changes its sign with difficulty (GRPO-LEAD, NeMo-RL's GRPO) have their mean at the origin."
+        "A prompt collapsed if its success probability ends below half of where it began. A dot shows where a "
+        "registered estimator lies at batch mean reward 1/2, not a run of it: the colour there is that of the family's "
+        "estimator with the same asymmetry and tilt. Lines: A-GRAE, paper and release, as omega grows from 0.02 to 1 "
+        "(arrow). Estimators whose asymmetry changes its sign with difficulty (GRPO-LEAD, NeMo-RL's GRPO) have their "
+        "mean at the origin."
     ]
     for name, what in (("pass_1_gain", "pass@1"), ("pass_256_gain", "pass@256"), ("entropy_gain", "Entropy")):
         difference = bootstrap((dataset[name] - grpo[name]).transpose("seed", ...).values)
