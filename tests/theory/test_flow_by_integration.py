@@ -105,8 +105,8 @@ def stated_clocks():
     """The clocks of the theorem as functions of z = logit P, read from its statement."""
     text = find("two_arm_clocks").statement
     grpo, rloo, hard, u = re.search(
-        r"is (.+) under GRPO, (.+) under RLOO, and (.+), u = (.+), under Hard-Focused; Easy-Focused has minus this at "
-        r"-z\.",
+        r"constant\) (.+) under GRPO, (.+) under RLOO, and T\(z\) = (.+) with u = (.+) under Hard-Focused; under "
+        r"Easy-Focused at the time -T\(-z\)\.",
         text,
     ).groups()
     after = lambda z: value(hard, u=value(u, z=z))  # noqa: E731
@@ -180,7 +180,7 @@ def test_the_slope_of_the_recursion_is_its_numerical_derivative(name, ref, beta)
     assert flow.fixed_point_slope(name, ref, beta) == pytest.approx((up - down) / (2 * h), rel=1e-6)
     if name == "grpo":  # the slope that the theorem states
         text = find("regularised_recursion_improves").statement
-        form = re.search(r"its slope is (.+) under GRPO", text).group(1)
+        form = re.search(r"the slope (.+) at a fixed point p\.", text).group(1)
         stated = value(form, p=point, beta=beta)
         assert stated == pytest.approx((up - down) / (2 * h), rel=1e-6)
 

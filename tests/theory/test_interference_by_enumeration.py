@@ -56,7 +56,9 @@ def expected_step(name, features, size=3):
 @pytest.mark.parametrize("name", ["grpo", "hard_focused", "negative_dominant", "agrae"])
 def test_the_slope_at_equal_progress_is_the_weighted_mean_of_the_rates_of_single_prompts(name):
     statement = find("slope_is_a_mean_of_exchange_rates").statement
-    assert "is the mean of rho = B/T over training prompts, weighted by F' T" in statement
+    assert (
+        "is the mean over training prompts q of the exchange rates rho_q = B_q / T_q with weights F'_q T_q" in statement
+    )
     step, own = expected_step(name, TRAINED), gradients(TRAINED)
     for k in (1, 2, 5):
         gain, progress = (lambda x, k=k: pass_at_k(x, WATCHED, k)), (lambda x: pass_at_k(x, TRAINED, 1))
@@ -143,9 +145,9 @@ def test_the_weight_of_harder_focus_over_easier_falls_with_success(size):
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_tilting_to_hard_prompts_raises_the_slope_at_the_stated_rate(k):
     text = find("tilting_to_hard_prompts_never_hurts_what_is_trained").statement
-    tilt, stated = re.search(r"w = (.+), does not lower .* its derivative is (.+) >= 0\.", text).groups()
+    tilt, stated = re.search(r"w_q = (.+?)\. Giving .* derivative at e = 0 is (.+) >= 0\.", text).groups()
     own, p = gradients(TRAINED), success(START, TRAINED)
-    w = np.array([value(tilt, k=k, P=x) for x in p])
+    w = np.array([value(tilt.replace("P_q", "P"), k=k, P=x) for x in p])
     rise = np.array(
         [along(lambda x, q=q: 1 - (1 - success(x, TRAINED)[q]) ** k, e) for q in range(3) for e in np.eye(3)]
     )
@@ -166,7 +168,7 @@ def test_tilting_to_hard_prompts_raises_the_slope_at_the_stated_rate(k):
 def test_more_weight_on_the_hard_class_helps_iff_the_kernel_is_positive_on_the_two():
     """Kernels of every sign, with slopes differenced by the weight of the hard class."""
     text = find("two_classes_favour_hard_focus").statement
-    form = re.search(r"iff (kappa_HH kappa_EE > kappa_EH\^2); a kernel is never below", text).group(1)
+    form = re.search(r"iff (kappa_HH kappa_EE > kappa_EH\^2)\. A kernel never has", text).group(1)
     w_h, w_e, seen = 3.0, 0.5, set()
     for hh, ee, he in itertools.product((0.5, 1.0, 2.0), (0.5, 1.0, 2.0), (-0.4, 0.0, 0.7, 1.2)):
         top = lambda v: w_h * (hh * v + he) + w_e * (he * v + ee)  # noqa: B023, E731  d pass@k of both classes

@@ -146,7 +146,8 @@ def test_a_law_may_give_a_wrong_behaviour_no_chance():
 
 def test_the_stated_cost_of_groups_without_a_right_rollout_is_the_enumerated_one():
     text = find("nsr_noise_coefficient").statement
-    cost, q, threshold = re.search(r"cost NSR (.+) of success, Q = (.+): hence P_crit = (.+)\.$", text).groups()
+    said = re.search(r"Q = (.+?)\. To leading .* lower P by (.+) in expectation .* P_crit = (.+)\.$", text)
+    q, cost, threshold = said.groups()
     s2, s3 = (sum(x**n for x in RHO) for n in (2, 3))
     noise = value(q, s2=s2, s3=s3)
     for size in (1, 2, 3, 4):

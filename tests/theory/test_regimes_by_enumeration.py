@@ -52,7 +52,10 @@ def test_the_sizes_that_a_proof_names_are_those_of_its_certificates():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("t", "f"), [(1, 0), (0.9, 0.2), (0.3, 0.5)])
 def test_a_verifier_with_errors_shifts_and_scales_the_slope(name, t, f):
-    assert said("noisy_verifier", r"is (J F'_G\(f \+ J P\) grad P), J = (t - f)") == ("J F'_G(f + J P) grad P", "t - f")
+    assert said("noisy_verifier", r"is (J F'_G\(f \+ J P\) grad P) with J = (t - f)") == (
+        "J F'_G(f + J P) grad P",
+        "t - f",
+    )
     for size in (2, 3):
         total = np.zeros(4)
         for said_of in itertools.product((0, 1), repeat=size):
@@ -85,7 +88,7 @@ def moments(name, size, rate):
 def test_a_placebo_has_no_drift_and_the_stated_second_moment(name):
     id = "placebo_has_no_drift_but_noise"
     factor = said(id, r"is \((.*?)\) E\[sum A\^2\] times the Fisher matrix")
-    of_grpo = said(id, r"for GRPO E\[sum A\^2\] = (.*?), as")
+    of_grpo = said(id, r"GRPO has E\[sum A\^2\] = (.*?), as")
     fisher = np.diag(PI) - np.outer(PI, PI)
     for size in (2, 3):
         mean, second, squares = moments(name, size, 0.4)
@@ -128,8 +131,8 @@ def test_a_placebo_drifts_at_second_order_as_stated(pi):
 @pytest.mark.parametrize("name", ["grpo", "rloo", "maxrl"])
 @pytest.mark.parametrize("tries", [1, 2, 5])
 def test_groups_drawn_again_until_mixed_gain_what_they_cost(name, tries):
-    series = said("redrawing_costs_what_it_gains", r"times 1 \+ d \+ \.\.\. \+ d\^\((.*?)\), d")
-    dead = said("redrawing_costs_what_it_gains", r"d = (.*?), for estimators")
+    series = said("redrawing_costs_what_it_gains", r"times 1 \+ d \+ \.\.\. \+ d\^\((.*?)\) with d")
+    dead = said("redrawing_costs_what_it_gains", r"with d = (.*?), and the mean")
     size = 3
     d = value(dead, P=RATE, Q=1 - RATE, G=size)
     factor = sum(d**i for i in range(int(value(series, T=tries)) + 1))
@@ -156,7 +159,7 @@ def test_copies_of_rollouts_leave_the_update_of_the_distinct_ones(name):
 
 @pytest.mark.parametrize("arms", [2, 3, 6])
 def test_the_mean_gradient_of_k3_is_that_of_the_forward_kl(arms):
-    assert said("kl_penalty_of_grpo_is_the_forward_one", r"it is (pi - pi_base)\.") == "pi - pi_base"
+    assert said("kl_penalty_of_grpo_is_the_forward_one", r"mean is (pi - pi_base)\.") == "pi - pi_base"
     rng = np.random.default_rng(arms)
     pi, base = rng.dirichlet(np.ones(arms), 2)
 

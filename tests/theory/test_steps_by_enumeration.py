@@ -103,7 +103,7 @@ def test_updates_are_derivatives_of_the_likelihood_and_of_success(name):
 
 def _stated_update(statement):
     """The bracket of the statement as Python: m is n_b A_b, D is sum_i A_i pi(o_i), S is sum_c pi_c^2."""
-    [text] = re.findall(r"eta \[(.*)\] to first order", statement)
+    [text] = re.findall(r"by eta \[(.*)\], for every", statement)
     words = {"n_b A_b": "m", "C pi_b": "C*pi", "sum_i A_i pi(o_i)": "D", "C sum_c pi_c^2": "C*S"}
     for word, symbol in words.items():
         assert word in text
@@ -127,8 +127,8 @@ def test_under_grpo_logits_move_as_cases_a_b_and_c_say():
 
 
 def test_under_grpo_probabilities_turn_where_the_shares_say():
-    assert "(It loses iff its share n_b/K < m+ - m-.)" in find("case_a_of_probabilities").statement
-    assert "(It gains iff its share n_b/(G-K) < m- - m+.)" in find("case_b_of_probabilities").statement
+    assert "b loses iff n_b/K < m+ - m-" in find("case_a_of_probabilities").statement
+    assert "b gains iff n_b/(G-K) < m- - m+" in find("case_b_of_probabilities").statement
     turned = set()
     for policy, correct, counts in [*SMALL, *steps(4, 7)]:
         up, down, k, f = shares(policy, correct, counts)
@@ -223,7 +223,7 @@ def test_the_imbalance_term_lifts_what_is_likely_and_lowers_entropy():
         assert [d > 1e-14 for d in moved] == [p > second for p in policy]
         entropy = derivative(lambda x: -(softmax(x) * np.log(softmax(x))).sum(), np.log(pi), pi)
         assert entropy <= 1e-14
-    assert "pi_b > sum pi^2" in find("imbalance_bonus_sharpens").statement
+    assert "pi_b > sum_c pi_c^2" in find("imbalance_bonus_sharpens").statement
 
 
 @pytest.mark.parametrize("eta", [0.01, 1, 30])
@@ -291,7 +291,7 @@ def test_the_tree_that_shares_a_prefix_loses_what_is_published():
 
 def test_the_step_that_grpo_takes_up_and_negative_dominant_down_has_the_stated_rates():
     theorem = find("negative_dominant_can_regress")
-    [stated] = re.findall(r"dP/eta = (\S+) against (\S+)\.", theorem.statement)
+    [stated] = re.findall(r"dP/eta is (\S+) and (\S+)\.$", theorem.statement)
     found = theorem.derive().counterexample
     for name, rate in zip(("grpo", "negative_dominant"), stated, strict=True):
         _, moved = scaled_step(name, found["pi"], found["correct"], found["counts"])

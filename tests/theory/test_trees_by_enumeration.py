@@ -62,7 +62,7 @@ def test_values_are_means_over_the_leaves_below_and_sum_to_zero_at_every_node():
         steps = [values[leaf[: d + 1]] - values[leaf[:d]] for d in range(len(leaf))]
         assert sum(steps) == r - values[()]
     assert (
-        "sum_c n_c (V(c) - V(s)) = 0 at every node, and telescope to r - V(root)"
+        "sum_c n_c (V(c) - V(s)) = 0 at every node, and the differences V(c) - V(s) along a path sum to r - V(root)"
         in find("node_values_are_zero_sum").statement
     )
 

@@ -161,9 +161,9 @@ def tilting_to_hard_prompts_never_hurts_what_is_trained() -> Proof:
 
 @theorem("the smallest population with an order: two classes")
 def two_classes_favour_hard_focus() -> Proof:
-    """Let pass@k be watched on the training prompts themselves, which are of two classes, H and E, with d pass@k /
-    dP weights w_H > w_E. Then more weight on H raises d pass@k / d pass@1 iff kappa_HH kappa_EE > kappa_EH^2. A kernel
-    is never below equality, and has equality only if both classes share one direction.
+    """Let pass@k be watched on the training prompts themselves, which are of two classes, H and E, with weights d
+    pass@k / dP of w_H > w_E. Then more weight on H raises d pass@k / d pass@1 iff kappa_HH kappa_EE > kappa_EH^2. A
+    kernel never has the left side below the right one, and has equality only if both classes share one direction.
     """
     top = "((wH*HH + wE*EH)*v + (wH*EH + wE*EE))"
     bottom = "((HH + EH)*v + (EH + EE))"
