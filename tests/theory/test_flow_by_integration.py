@@ -40,6 +40,14 @@ def test_the_enumerated_field_is_the_mean_of_single_steps():
     np.testing.assert_allclose(expected_field("grpo", 2)(0, np.log(START)), mean, atol=1e-15)
 
 
+@pytest.mark.parametrize("name", ["grpo", "rloo", "easy_focused"])
+def test_the_enumerated_field_is_the_stated_one(name):
+    force = re.search(r"every estimator with F' > 0 .*: dh_b = F'\(P\) (.+) dt\.", find("orbit_equivalence").statement)
+    success, speed = START @ CORRECT, slope(name, 3, START @ CORRECT)
+    stated = [speed * value(force.group(1), pi_b=p, f_b=f, P=success) for p, f in zip(START, CORRECT, strict=True)]
+    np.testing.assert_allclose(expected_field(name, 3)(0, np.log(START)), stated, atol=1e-14)
+
+
 @pytest.mark.parametrize("name", ["grpo", "hard_focused", "negative_dominant", "maxrl"])
 def test_the_flow_over_all_groups_runs_through_the_one_orbit(name):
     def reached(_, h):
@@ -54,8 +62,12 @@ def test_the_orbit_keeps_the_differences_that_the_theorem_says_are_conserved():
     end = flow.mean_field_orbit(START, CORRECT, 0.9)
     # h is log pi up to a constant that the flow does not move: dh sums to 0, so log-probabilities lose their mean
     h0, h1 = (np.log(x) - np.log(x).mean() for x in (START, end))
+    form = re.search(r"flow conserves (.+) for two correct \(or wrong\)", find("conserved_quantities").statement).group(
+        1
+    )
     for b, c in ((0, 1), (2, 3), (3, 4)):
-        assert np.exp(-h1[b]) - np.exp(-h1[c]) == pytest.approx(np.exp(-h0[b]) - np.exp(-h0[c]), rel=1e-10)
+        before, after = (value(form, h_b=h[b], h_c=h[c]) for h in (h0, h1))
+        assert after == pytest.approx(before, rel=1e-10)
 
 
 def test_an_orbit_ends_at_the_success_that_is_asked_for_to_eleven_digits():
@@ -166,7 +178,9 @@ def best_response(name, p, ref, beta):
     [("grpo", 0.2, 2.0), ("grpo", 0.2, 1.0), ("hard_focused", 0.2, 1.0), ("easy_focused", 0.3, 2.0), ("maxrl", 0.6, 3)],
 )
 def test_fixed_points_answer_themselves_and_are_the_lowest(name, ref, beta):
+    assert "has its fixed points above p_ref for F' > 0" in find("regularised_recursion_improves").statement
     point = flow.regularised_fixed_point(name, ref, beta)
+    assert point > ref
     assert best_response(name, point, ref, beta) == pytest.approx(point, abs=1e-6)
     assert expit(logit(ref) + gap(name, point) / beta) == pytest.approx(point, abs=1e-14)
     below = np.linspace(0.001, point - 1e-3, 2000)
@@ -266,6 +280,9 @@ def test_the_statement_of_the_indices_names_each_of_them():
 @pytest.mark.parametrize(("name", "stable"), [("negative_dominant", True), ("positive_dominant", False)])
 def test_losing_the_hard_prompt_attracts_where_the_index_is_above_its_threshold(name, stable):
     """P_e = sigmoid(a + t), P_h = sigmoid(b - t): the flow of t far out, with R* = (n_h / n_e) e^(a+b) = 1."""
+    text = find("stability_indices").statement
+    assert "R = d_(G-1)/d_0" in text
+    assert "Losing the hard prompt attracts if R > R* and repels if R < R*" in text
     a, b, size, t = 0.7, -0.7, 4, 14.0
     easy, hard = expit(a + t), expit(b - t)
     drift = slope(name, size, easy) * easy * expit(-a - t) - slope(name, size, hard) * hard * expit(t - b)

@@ -60,6 +60,7 @@ def policy_and_scores(parameters):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_mean_over_all_groups_of_the_policy_gradient_is_the_slope_times_the_gradient_of_success(name):
+    assert find("master_theorem").statement.startswith("E[(1/G) sum A_i grad log pi(o_i)] = F'_G(P) grad P for every")
     size, w, h = 3, 0.4, 1e-6
     pi, scores = policy_and_scores(PARAMETERS)
     mean = np.zeros(3)
@@ -143,7 +144,9 @@ def test_grpo_weighs_medium_difficulty_least_from_the_stated_size_on():
         around = [slope("grpo", size, p) for p in np.linspace(0.02, 0.98, 49)]
         least = all(x > around[24] + 1e-12 for i, x in enumerate(around) if i != 24)
         assert least == (size >= int(first)), size
-    for size in (4, 9):  # the Bernstein polynomial of degree G - 2 that is stated
+    degree = re.search(r"Bernstein polynomial of degree (.+) with the convex symmetric", text).group(1)
+    for size in (4, 9):
+        assert value(degree, G=size) == size - 2
         c = [value(form, G=size, j=j) for j in range(size - 1)]
         n, p = size - 2, 0.3
         total = sum(x * math.comb(n, j) * p**j * (1 - p) ** (n - j) for j, x in enumerate(c))
