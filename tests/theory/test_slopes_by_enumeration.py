@@ -259,3 +259,5 @@ def test_the_limit_of_a_closed_form_is_its_value_in_ever_larger_groups():
         size = 10**7
         near = form.subs({K: rate * size, F: (1 - rate) * size, omega: w})
         assert at(limit, rate, w) == pytest.approx(float(near), rel=1e-5)
+    size, right = K + F, sympy.exp(-K / (K + F) ** 2)
+    assert objectives.at_large_groups(size * (1 - right), P) == P  # 0 / 0 at 1/G = 0

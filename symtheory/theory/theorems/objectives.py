@@ -9,6 +9,7 @@ states the same). All slopes are per rollout: the update is the mean over the gr
 """
 
 import functools
+import itertools
 import math
 from typing import Any
 
@@ -25,8 +26,6 @@ from ..recheck.trials.base import FLOAT, IDENTITY, TO_N
 from ..recheck.trials.tables import compositions
 from ..symbols import Expr, F, K, P, omega, two_outcomes
 
-Q = 1 - P
-
 
 def slope_polynomial(estimator: str | Estimator, size: int) -> Expr:
     """F'_G as a polynomial in P with exact coefficients, for a number G.
@@ -35,7 +34,7 @@ def slope_polynomial(estimator: str | Estimator, size: int) -> Expr:
     P**2*(-3 + 2*sqrt(3)) + P*(3 - 2*sqrt(3)) + sqrt(3)
     """
     terms = (
-        d * math.comb(size - 1, j) * P**j * Q ** (size - 1 - j)
+        d * math.comb(size - 1, j) * P**j * (1 - P) ** (size - 1 - j)
         for j, d in enumerate(exact_marginal_values(named(estimator), size))
     )
     return sum(terms, sympy.Integer(0))
@@ -44,14 +43,13 @@ def slope_polynomial(estimator: str | Estimator, size: int) -> Expr:
 def exact_marginal_values(estimator: Estimator, size: int) -> list[Expr]:
     """d_0 .. d_(G-1) as exact sympy numbers (in omega, for estimators that see it)."""
     pairs = [two_outcomes(estimator, k, size) for k in range(size + 1)]
-    return [sympy.radsimp(pairs[j + 1][0]) - sympy.radsimp(pairs[j][1]) for j in range(size)]
+    return [sympy.radsimp(after[0]) - sympy.radsimp(before[1]) for before, after in itertools.pairwise(pairs)]
 
 
 def at_large_groups(form: Expr, rate: Expr) -> Expr:
     """Limit of a closed form in K and F as G -> infinity at K = `rate` G."""
     h, q, v = sympy.symbols("h q v", positive=True)  # 1/G, 1 - rate, 1 - omega
     x = form.subs(1 - omega, v).subs(K + F, 1 / h).subs({K: rate / h, F: q / h})
-    x = x.replace(lambda e: e.is_Pow and e.exp.is_Rational and e.exp.q == 2, _with_factored_base)
     x = sympy.powsimp(sympy.factor(sympy.together(sympy.expand_power_base(x))))
     limit = x.subs(h, 0)  # powers of h have cancelled, if the form is of degree 0 in K and F to leading order
     if limit.has(sympy.nan, sympy.zoo, sympy.oo):
@@ -60,10 +58,6 @@ def at_large_groups(form: Expr, rate: Expr) -> Expr:
         x, y = sympy.symbols("x y", positive=True)
         limit = sympy.factor(limit.subs({rate: x**2, q: y**2})).subs({x: sympy.sqrt(rate), y: sympy.sqrt(q)})
     return limit.subs({q: 1 - rate, v: 1 - omega})
-
-
-def _with_factored_base(root: Expr) -> Expr:
-    return sympy.factor(sympy.together(root.base)) ** root.exp
 
 
 def limit_slope(estimator: str | Estimator) -> Expr:
@@ -80,9 +74,9 @@ def limit_slope(estimator: str | Estimator) -> Expr:
 @functools.cache
 def _basis() -> tuple[list[Expr], list[Expr], Any]:
     """Objectives met in this family, their derivatives, and the inverse of those at rational points of the circle."""
-    x, y = sympy.sqrt(P), sympy.sqrt(Q)
-    functions = [P, sympy.asin(x), x * y, x, y, sympy.atanh(x), sympy.atanh(y), sympy.log(P), sympy.log(Q)]
-    functions += [sympy.sqrt((1 + x) / (1 - x)), P * x, Q * y]
+    x, y = sympy.sqrt(P), sympy.sqrt(1 - P)
+    functions = [P, sympy.asin(x), x * y, x, y, sympy.atanh(x), sympy.atanh(y), sympy.log(P), sympy.log(1 - P)]
+    functions += [sympy.sqrt((1 + x) / (1 - x)), x**3, y**3]
     slopes = [function.diff(P) for function in functions]
     rows = [[slope.subs(P, point) for slope in slopes] for point in sample_points(len(slopes))]
     return functions, slopes, sympy.Matrix(rows).inv()
@@ -104,7 +98,7 @@ def limit_objective(estimator: str | Estimator) -> Expr | None:
     """
     slope = limit_slope(estimator)
     roots = {e.base for e in slope.atoms(sympy.Pow) if e.exp.is_Rational and e.exp.q == 2 and e.base.has(P)}
-    if slope.has(sympy.exp) or not roots <= {P, Q, Q**-1}:
+    if slope.has(sympy.exp) or not roots <= {P, 1 - P}:
         return None
     functions, slopes, inverse = _basis()
     values = sympy.Matrix([slope.subs(P, point) for point in sample_points(len(slopes))])
