@@ -42,7 +42,7 @@ def test_the_enumerated_field_is_the_mean_of_single_steps():
 
 @pytest.mark.parametrize("name", ["grpo", "rloo", "easy_focused"])
 def test_the_enumerated_field_is_the_stated_one(name):
-    force = re.search(r"every estimator with F' > 0 .*: dh_b = F'\(P\) (.+) dt\.", find("orbit_equivalence").statement)
+    force = re.search(r"obey dh_b/dt = F'\(P\) (.+?), where f_b is 1", find("orbit_equivalence").statement)
     success, speed = START @ CORRECT, slope(name, 3, START @ CORRECT)
     stated = [speed * value(force.group(1), pi_b=p, f_b=f, P=success) for p, f in zip(START, CORRECT, strict=True)]
     np.testing.assert_allclose(expected_field(name, 3)(0, np.log(START)), stated, atol=1e-14)
@@ -62,9 +62,7 @@ def test_the_orbit_keeps_the_differences_that_the_theorem_says_are_conserved():
     end = flow.mean_field_orbit(START, CORRECT, 0.9)
     # h is log pi up to a constant that the flow does not move: dh sums to 0, so log-probabilities lose their mean
     h0, h1 = (np.log(x) - np.log(x).mean() for x in (START, end))
-    form = re.search(r"flow conserves (.+) for two correct \(or wrong\)", find("conserved_quantities").statement).group(
-        1
-    )
+    form = re.search(r"one prompt (.+) is constant for any two", find("conserved_quantities").statement).group(1)
     for b, c in ((0, 1), (2, 3), (3, 4)):
         before, after = (value(form, h_b=h[b], h_c=h[c]) for h in (h0, h1))
         assert after == pytest.approx(before, rel=1e-10)
@@ -178,7 +176,8 @@ def best_response(name, p, ref, beta):
     [("grpo", 0.2, 2.0), ("grpo", 0.2, 1.0), ("hard_focused", 0.2, 1.0), ("easy_focused", 0.3, 2.0), ("maxrl", 0.6, 3)],
 )
 def test_fixed_points_answer_themselves_and_are_the_lowest(name, ref, beta):
-    assert "has its fixed points above p_ref for F' > 0" in find("regularised_recursion_improves").statement
+    text = find("regularised_recursion_improves").statement
+    assert "p -> sigmoid(logit p_ref + F'(p) / beta) lies above p_ref if F' > 0" in text
     point = flow.regularised_fixed_point(name, ref, beta)
     assert point > ref
     assert best_response(name, point, ref, beta) == pytest.approx(point, abs=1e-6)
@@ -281,8 +280,9 @@ def test_the_statement_of_the_indices_names_each_of_them():
 def test_losing_the_hard_prompt_attracts_where_the_index_is_above_its_threshold(name, stable):
     """P_e = sigmoid(a + t), P_h = sigmoid(b - t): the flow of t far out, with R* = (n_h / n_e) e^(a+b) = 1."""
     text = find("stability_indices").statement
+    assert "let d_j = A+(j+1) - A-(j)" in text.replace("Let", "let")
     assert "R = d_(G-1)/d_0" in text
-    assert "Losing the hard prompt attracts if R > R* and repels if R < R*" in text
+    assert "losing the hard ones attracts if R > R* = (n_h/n_e) e^(a+b) and repels if R < R*" in text
     a, b, size, t = 0.7, -0.7, 4, 14.0
     easy, hard = expit(a + t), expit(b - t)
     drift = slope(name, size, easy) * easy * expit(-a - t) - slope(name, size, hard) * hard * expit(t - b)

@@ -87,6 +87,10 @@ def falls(values):
 
 
 def test_harder_focus_keeps_more_wherever_the_premises_hold_in_every_small_case():
+    text = find("exchange_rates_set_the_sign").statement
+    assert "Let T > 0 and F' > 0 for all training prompts" in text
+    assert "F'_A / F'_B falls with P. If the exchange rate rho = B/T falls with P, A gains at least as much" in text
+    assert "if rho rises, at most as much" in text
     few = list(itertools.product((1, 3), repeat=3))
     falling = [x for x in itertools.product((-1, 1, 2), repeat=3) if falls(x)]
     ratios = [x for x in falling if min(x) > 0]

@@ -183,9 +183,10 @@ def two_classes_favour_hard_focus() -> Proof:
 
 @theorem("held-out prompts: the order can turn")
 def own_directions_turn_the_order() -> Proof:
-    """Let n_E easy and n_H hard training prompts have gradients V_E and V_H times unit vectors at angle phi, plus a
-    direction of their own, of squared length s, that no held-out prompt shares. At large k hard focus then keeps more
-    held-out pass@k than easy focus, to first order. (It does iff n_E V_E sin^2 phi + s (V_E - V_H cos phi) > 0.)
+    """Let n_E easy and n_H hard training prompts have gradients V_E and V_H times the sum of a unit vector of their
+    class, the two classes at angle phi, and a direction of their own, of squared length s, that no held-out prompt
+    shares. At large k hard focus then keeps more held-out pass@k than easy focus, to first order. (It does iff n_E V_E
+    sin^2 phi + s (V_E - V_H cos phi) > 0.)
     """
     # gradients V (u_class + own); watched prompts have other own directions, so only u matters to them
     t_h = "(V_H*(nH + s) + V_E*nE*c)"
