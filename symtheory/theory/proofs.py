@@ -7,6 +7,7 @@ which it is. `record` writes all of it as plain data, and `recheck.program` deci
 """
 
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -131,18 +132,10 @@ def recheck(theorem: Theorem, proof: Proof, entry: Mapping[str, Any], seed: int 
     return Checked(theorem, proof, outcome.rechecked, outcome.tried, outcome)
 
 
-def record(theorem: Theorem, proof: Proof) -> dict[str, Any]:
-    """A proof as plain data: what a file of certificates holds of it."""
-    from .statements import table_of
-
+def outline(theorem: Theorem, proof: Proof) -> dict[str, Any]:
+    """A proof as plain data: what a file of certificates holds of it, with the texts of formulas only."""
     texts = [f.text for f in in_statement(theorem.statement) if f.text not in proof.refuted]
     texts = list(dict.fromkeys([*texts, *proof.formulas]))
-    table = table_of([f for text in texts for f in formulas(text)])
-    entries = []
-    for text in texts:
-        method, parts = _parts(text, table)
-        entries.append({"text": text, "method": method, "parts": parts})
-    mixed = "certificates" if proof.certificates else ""
     found = {
         "id": theorem.id,
         "statement": theorem.statement,
@@ -150,17 +143,35 @@ def record(theorem: Theorem, proof: Proof) -> dict[str, Any]:
         "verdict": proof.verdict,
         "when": proof.when,
         "how": proof.method,
-        "rests_on": proof.rests_on or (IDENTITY if mixed and not texts and not proof.named else ""),
-        "formulas": entries,
-        "refuted": list(proof.refuted),
-        "table": {k: v for k, v in asdict(table).items() if v},
+        "rests_on": proof.rests_on or (IDENTITY if proof.certificates and not texts and not proof.named else ""),
+        "formulas": texts,
+        "refuted": proof.refuted,
         "certificates": [asdict(c) for c in proof.certificates],
         "trials": [{"name": name, "args": dict(args)} for name, args in proof.named],
         "counterexample": {name: exact_text(value) for name, value in proof.counterexample.items()},
     }
     if proof.refuted:
         found["at"] = {k: str(v) for k, v in proof.counterexample.items() if k in ("K", "G", "omega")}
-    return found
+    return json.loads(json.dumps(found))
+
+
+def record(theorem: Theorem, proof: Proof) -> dict[str, Any]:
+    """The outline of a proof, with what the certificate says of each formula and the forms of the estimators in it."""
+    from .statements import table_of
+
+    found = outline(theorem, proof)
+    table = table_of([f for text in found["formulas"] for f in formulas(text)])
+    entries = []
+    for text in found["formulas"]:
+        method, parts = _parts(text, table)
+        entries.append({"text": text, "method": method, "parts": parts})
+    return {**found, "formulas": entries, "table": {k: v for k, v in asdict(table).items() if v}}
+
+
+def departures(entry: Mapping[str, Any], theorem: Theorem) -> list[str]:
+    """What a kept entry says otherwise than the derivation does now: a trial, formula or certificate that it lacks."""
+    kept = {**entry, "formulas": [f["text"] for f in entry["formulas"]]}
+    return [key for key, value in outline(theorem, theorem.derive()).items() if kept.get(key) != value]
 
 
 def _parts(text: str, table: Table) -> tuple[str, list[dict[str, Any]]]:
