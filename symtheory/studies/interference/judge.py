@@ -43,14 +43,20 @@ def judged(predicted: xr.Dataset, measured: xr.Dataset) -> xr.Dataset:
 
 
 def _over_seeds(values: xr.DataArray) -> xr.DataArray:
-    """Mean and 95% bootstrap interval over the seeds that are not nan, marks being taken one by one."""
+    """Mean over the seeds that are not nan, marks being taken one by one, and a 95% bootstrap interval for the runs."""
 
     def one(x):
-        x = x.dropna("seed").transpose("seed", ...)
-        nothing = x.isel(seed=0, drop=True).values * np.nan if x.sizes["seed"] else np.full(x.shape[1:], np.nan)
-        found = bootstrap(x.values) if x.sizes["seed"] > 1 else Interval(nothing, nothing, nothing)
-        coords = {dim: x[dim] for dim in x.dims[1:]}
-        return xr.DataArray(np.array(found), dims=("statistic", *x.dims[1:]), coords=coords)
+        x = x.dropna("seed").transpose("seed", "predictor", ...)
+        mean, low, high = np.full((3, *x.shape[1:]), np.nan)
+        runs = x.indexes["predictor"].get_loc("runs")
+        if x.sizes["seed"] > 1:
+            mean[:] = x.mean("seed")
+            _, low[runs], high[runs] = bootstrap(x.values[:, runs])
+        return xr.DataArray(
+            np.stack([mean, low, high]),
+            dims=("statistic", *x.dims[1:]),
+            coords={dim: x[dim] for dim in x.dims[1:]},
+        )
 
     parts = [one(values.sel(mark=mark)) for mark in values.mark.values]
     return xr.concat(parts, values.mark).assign_coords(statistic=list(Interval._fields))
