@@ -408,6 +408,24 @@ def test_certificate_of_another_row_or_under_another_hypothesis_fails(entry):
     assert row.rechecked, row
 
 
+@pytest.mark.parametrize(
+    ("name", "weaker"),
+    [
+        ("trials", lambda _: []),
+        ("certificates", lambda certificates: certificates[:1]),
+        ("rests_on", lambda _: "exact at points"),
+    ],
+)
+def test_kept_certificate_that_was_weakened_by_one_who_renews_its_hash_fails_its_row(name, weaker):
+    theorem = find("ddas_peak_and_height")
+    entry = proofs.record(theorem, theorem.derive())
+    weakened = {**entry, name: weaker(entry[name])}
+    assert program.check(weakened, 1).rechecked  # it is true, and less than is published
+    row, _ = prove_command._check(theorem.id, weakened | {"digest": kept.digest(weakened)}, 1)
+    assert not row.rechecked
+    assert f"has not the {name}" in row.method
+
+
 FORMS = {
     "G = 256 only": lambda a, g: a.shape[-1] == 256,
     "jax in float64 only": lambda a, g: isinstance(a, jax.Array) and a.dtype == np.float64,
