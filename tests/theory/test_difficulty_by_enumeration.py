@@ -85,7 +85,7 @@ def heights(name, w, size):
     return p, p * np.abs(plus) + (1 - p) * np.abs(minus)
 
 
-PEAKS = ["grpo", "hard_focused", "easy_focused", "psr", "ddas"]
+PEAKS = ["grpo", "easy_focused", "ddas"]
 WITHOUT_ONE_FORM = ["raft", "prpo", "grpo_lead"]
 """Without a peak, with one that jumps with omega, with one that is no root of a quadratic."""
 
