@@ -111,6 +111,14 @@ def _stated_update(statement):
     return text
 
 
+def test_omega_is_a_third_where_it_is_not_given():
+    policy, third = [Fraction(1, 2), Fraction(1, 2)], Fraction(1, 3)
+    assert logit_update(policy, [1, 1], [1, 0], "agrae") == logit_update(policy, [1, 1], [1, 0], "agrae", third)
+    g = [float(x) for x in logit_update(policy, [1, 1], [1, 0], "agrae")]
+    root = math.sqrt(1 / 2)  # at p = 1/2 Eq. 12 weighs all advantages by this, Eq. 13 correct ones by omega too
+    assert g == pytest.approx([root * (1 / 3 - (1 / 3 - 1) / 2), root * (-1 - (1 / 3 - 1) / 2)])
+
+
 def test_the_multiset_counts_and_the_set_does_not():
     found = find("logit_update_formula").derive().counterexample
     right, wrong = math.sqrt(2), -1 / math.sqrt(2)  # Eq. 3 at K = 1, G = 3
