@@ -50,7 +50,7 @@ def advantage_table(estimator: str | Estimator, size: int, omega: Any = 0.5) -> 
     w = np.asarray(omega, dtype=float)[..., None, None]
     if ((w < 0) | (w > 1)).any():
         raise InputError(f"omega must be a mean reward in [0, 1], got {omega}")
-    correct = np.broadcast_to(np.arange(size + 1.0), (*w.shape[:-2], size + 1))
+    correct = np.broadcast_to(np.arange(size + 1.0), (*np.shape(omega), size + 1))
     batch = two_outcome_batch(op, ROLLOUTS * w, np.array(float(ROLLOUTS)))
     return estimator.two_outcomes(correct, np.full_like(correct, size), batch, op)
 
