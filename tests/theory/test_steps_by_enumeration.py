@@ -388,3 +388,15 @@ def test_a_wrong_sign_in_some_groups_only_is_found(condition, name, size, omega)
     counts, a = np.array([right, 0, wrong, 0]), np.array([p - 1, 0, p, 0], float)  # the turned signs
     assert float(found["dP / eta"]) == pytest.approx(rises(found["pi"], found["correct"], counts * a))
     assert found["dP / eta"] < 0
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_wrong_sign_of_one_kind_in_large_groups_is_found(side):
+    def turn(a, g, op):  # above 100, this side's advantages turn and the others vanish
+        turned = op.where(op.positive(side * a), -a, 0 * a)
+        return op.where(op.positive(g.size - 100), turned, a)
+
+    turned = chain(center, turn, name=f"turned_side_{side}".replace("-", "minus_"), rewards="binary", laws="")
+    found = about("sure_improvement", turned).derive().counterexample
+    assert sum(found["counts"]) > 100
+    assert found["dP / eta"] < 0
