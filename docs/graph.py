@@ -7,11 +7,14 @@ import html
 import tomllib
 from pathlib import Path
 
+from symtheory.claims.ledger import over_worlds
+
 ROW, TOP = 21, 40
 COLUMNS = {"theorem": 330, "claim": 400, "world": 900}
 """Where a column begins; names of theorems end there."""
 MARKS = {
-    "exact": "●", "found": "●", "holds when": "◐", "undecided": "○", "open": "○", "fails": "✕", "contradicted": "✕",
+    "exact": "●", "supported": "●", "holds when": "◐", "no effect": "–", "inconclusive": "○", "not testable": "○",
+    "not established": "○", "open": "○", "fails": "✕", "reversed": "✕",
 }  # fmt: skip
 """Signs beside the colours, for those who do not see these."""
 OTHER = "◆"
@@ -105,16 +108,15 @@ def draw(claims, findings, statuses: dict[str, str]) -> str:
     height = TOP + ROW * max([*rows.values(), *places.values()]) + 20
     return (
         f'<svg viewBox="0 0 1060 {height}" role="img" aria-label="Theorems, claims and worlds">{"".join(parts)}</svg>'
-        '<p class="legend">● exact or found · ◐ holds under a condition · ○ undecided · ✕ fails or contradicted · '
-        "◆ differs between "
-        "estimators or worlds</p>"
+        '<p class="legend">● exact or supported · ◐ holds under a condition · – no effect of the margin\'s size · '
+        "○ not established, inconclusive or not testable · ✕ fails or reversed · ◆ differs between estimators or "
+        "worlds. Of claims that experiments judge: the verdict at equal step.</p>"
     )
 
 
 def summary(findings) -> str:
-    """The one verdict of all worlds, or that they differ."""
-    verdicts = {f.verdict for f in findings}
-    return verdicts.pop() if len(verdicts) == 1 else "differs" if verdicts else "open"
+    """The verdict at equal step over all worlds that judge a claim."""
+    return over_worlds([f.verdict for f in findings]) if findings else "open"
 
 
 def shown(text: str) -> str:
@@ -132,8 +134,9 @@ def shown(text: str) -> str:
 
 
 def kind(status: str) -> str:
-    """The CSS class of a status."""
-    return status.replace(" ", "-") if status in MARKS else "other"
+    """The CSS class of a status; of "supported where testable" it is that of supported."""
+    first = status.partition(" where ")[0]
+    return first.replace(" ", "-") if first in MARKS else "other"
 
 
 def _edge(x1: float, row1: int, x2: float, row2: int, status: str) -> str:
@@ -142,7 +145,7 @@ def _edge(x1: float, row1: int, x2: float, row2: int, status: str) -> str:
 
 
 def _node(x: float, row: int, name: str, target: str, status: str, anchor: str) -> str:
-    mark = MARKS.get(status, OTHER)
+    mark = MARKS.get(status.partition(" where ")[0], OTHER)
     words = f"{html.escape(name)} {mark}" if anchor == "end" else f"{mark} {html.escape(name)}"
     return (
         f'<a href="{target}"><text class="{kind(status)}" x="{x}" y="{_y(row)}" text-anchor="{anchor}">'

@@ -174,7 +174,7 @@ def certificates() -> dict[str, dict]:
     known, kept_before = theorems.theorems(), kept.load()
     wanted = [*THEOREMS, *(f"{family}:grpo" for family in FAMILIES)]
     entries = {id: kept_before[id] if id in kept_before else record(known[id], known[id].derive()) for id in wanted}
-    kept.save(kept_before | {id: entry for id, entry in entries.items() if not entry["legacy"]})
+    kept.save(kept_before | entries)
     return entries
 
 
@@ -271,8 +271,6 @@ def certificate(entry: Mapping) -> str:
     trials = ", ".join(dict.fromkeys(f"`{t['name']}`" for t in entry["trials"]))
     if trials:
         lines.append(f"Trials, run through the estimators' code: {trials}.")
-    if entry["legacy"]:
-        lines.append("Trials stand in the derivation below, and run each time.")
     kept_text = json.dumps({k: v for k, v in entry.items() if k not in ("digest", "statement", "source")}, indent=1)
     lines.append(f"<details markdown><summary>All of it</summary>\n\n```json\n{kept_text}\n```\n\n</details>")
     return "\n\n".join(lines)

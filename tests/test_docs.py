@@ -279,3 +279,12 @@ def test_site_builds_without_a_warning_loads_nothing_and_every_link_leads_somewh
                 assert not anchor or "=" in anchor or unquote(anchor) in anchors[found] or anchor.startswith("__"), (
                     target
                 )
+
+
+def test_every_verdict_has_a_mark_of_its_own_in_the_graph(hooks):
+    from symtheory.claims.judge import VERDICTS
+
+    for verdict in (*VERDICTS, "exact", "holds when", "fails", "not established"):
+        assert hooks.graph.kind(verdict) != "other", verdict
+    assert hooks.graph.kind("supported where testable") == "supported"
+    assert hooks.graph.kind("depends on the world") == "other"
