@@ -6,10 +6,11 @@
     python tests/theory/mutants.py --report
 
 changes one constant, operator, minimum or maximum at a time and asks the quick tests that reach the changed function or
-one that calls it, short ones first, and the rows of `prove` that name the estimator or theorem. Which test reaches
-what is found by running each once (all of them: ten minutes), and kept in the user's cache while its file stays as it
-is. One process collects the tests; for each mutant a fork of it puts the changed code into the live functions. A mutant
-is left out only by a rule of `left_out`, or by hand in `EQUIVALENT`, with the reason. No file of the package changes.
+one that calls it, short ones first, and the rows of `prove` that name the estimator or theorem. Which test reaches what
+is found by running each once, and kept in the user's cache while its file stays as it is; all of them take half an
+hour, `--tests tests/theory tests/metrics` asks these only. One process collects the tests; for each mutant a fork of it
+puts the changed code into the live functions. A mutant is left out only by a rule of `left_out`, or by hand in
+`EQUIVALENT`, with the reason. The published theorems must be of the code as it is. No file of the package changes.
 """
 
 import argparse
@@ -232,10 +233,8 @@ def reached(items: list, run: Callable[[list], str]) -> dict[str, tuple[float, l
         key = hashlib.sha256(path.read_bytes()).hexdigest()
         if key not in kept or any(item.nodeid not in kept[key] for item in mine):
             with tempfile.NamedTemporaryFile("r+") as answer:
-                said = in_fork(lambda: _trace(mine, run, answer.name))  # noqa: B023  # called at once
-                if said:
-                    sys.exit(f"{path.relative_to(REPOSITORY)}: {said} on the unchanged code")
-                kept[key] = kept.get(key, {}) | json.load(answer)
+                in_fork(lambda: _trace(mine, run, answer.name))  # noqa: B023  # called at once
+                kept[key] = kept.get(key, {}) | json.loads(answer.read() or "{}")
             REACH.parent.mkdir(parents=True, exist_ok=True)
             REACH.write_text(json.dumps(kept))
         found |= kept[key]
@@ -243,7 +242,7 @@ def reached(items: list, run: Callable[[list], str]) -> dict[str, tuple[float, l
 
 
 def _trace(items: list, run: Callable[[list], str], answer: str) -> str:
-    """Run tests and write seconds and reached parts of each; the first that fails."""
+    """Write seconds and reached parts of each test; one that fails on the unchanged code reaches nothing."""
     found = {}
     for item in items:
         codes: set[types.CodeType] = set()
@@ -253,9 +252,8 @@ def _trace(items: list, run: Callable[[list], str], answer: str) -> str:
             failed = run([item])
         finally:
             sys.setprofile(None)
-        if failed:
-            return failed
-        found[item.nodeid] = time.perf_counter() - start, sorted(filter(None, {_part(c) for c in codes}))
+        parts = set() if failed else {_part(c) for c in codes}
+        found[item.nodeid] = time.perf_counter() - start, sorted(parts - {""})
     Path(answer).write_text(json.dumps(found))
     return ""
 
@@ -308,6 +306,7 @@ class Loop:
 
     def run(self, items: list) -> str:
         """The first test that fails."""
+        self.failed = ""
         for item, following in zip(items, [*items[1:], None][: len(items)], strict=True):
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             if self.failed:
@@ -482,6 +481,7 @@ def report(made: list[Mutant]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("places", nargs="*", default=[*FOLDERS], help="folders and modules")
+    parser.add_argument("--tests", nargs="+", default=["tests", "symtheory"], help="where the tests are that are asked")
     parser.add_argument("--sample", type=int, help="so many mutants, drawn with --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", action="store_true", help="ask again about mutants that survived")
@@ -496,7 +496,7 @@ def main() -> None:
     survived = [m for m in chosen if found.get(m.key, "").startswith(NOBODY)]
     chosen = survived if options.again else [m for m in chosen if m.key not in found]
     loop = Loop([m for m in chosen if not m.reason])
-    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests", "symtheory"], plugins=[loop])
+    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *options.tests], plugins=[loop])
     if loop.complaint:
         sys.exit(f"{loop.complaint} fails on the unchanged code, so it tells nothing of mutants")
     tidy([m for module in modules(FOLDERS) for m in mutants(module)])
