@@ -23,12 +23,12 @@ from ...metrics.slope import named
 from ..algebra import NotProved
 from ..certificates import Certificate
 from ..exact import exact_two_outcomes
-from ..proofs import Proof, theorem, theorem_of_each_estimator
+from ..proofs import Proof, same, theorem, theorem_of_each_estimator
 from ..recheck import groups
 from ..recheck.trials.base import IDENTITY, POINTS
 from ..recheck.trials.steps import small_steps
 from ..surds import Surd, surd
-from .identities import BY_LENGTH, spec_of, unbalanced_group, where_k_counts
+from .identities import BY_LENGTH, spec_of, total, unbalanced_group, where_k_counts
 
 GRPO, NEGATIVE = "grpo", "negative_dominant"
 
@@ -363,7 +363,7 @@ def _suspects(estimator: Estimator):
                 plus, minus = exact_two_outcomes(estimator, correct, size, w)
             except ZeroDivisionError:
                 continue
-            balanced = groups.exactly("=", correct * plus + (size - correct) * minus)
+            balanced = same(total(estimator, correct, size, w), 0)
             if not balanced or (correct and plus < 0) or (correct < size and minus > 0):
                 yield size, correct, w
     draws = groups.all_sizes(0)
