@@ -14,6 +14,7 @@ import symtheory
 from symtheory import estimators
 from symtheory.metrics.plane import all_groups
 from symtheory.metrics.slope import advantage_table
+from symtheory.theory import derivation
 from symtheory.theory.symbols import omega
 from symtheory.theory.theorems import difficulty, find
 
@@ -103,6 +104,12 @@ def test_the_peak_in_large_groups_is_where_sums_of_the_code_are_largest(name):
         assert numeric == pytest.approx(p[np.argmax(height)], abs=2e-3)
         if closed is not None:
             assert float(sympy.sympify(closed).subs(omega, w)) == pytest.approx(numeric, abs=1e-9)
+
+
+def test_a_peak_that_jumps_with_omega_is_printed_on_both_sides():
+    """sum |A| of PRPO is proportional to omega (1 - p) + (1 - omega) p."""
+    assert derivation._peak(estimators.get("prpo")) == "p -> 1 at omega = 1/3, p -> 0 at omega = 2/3"
+    assert derivation._peak(estimators.get("raft")) == "none: sum|A| does not depend on p"
 
 
 def test_a_peak_that_is_the_root_of_a_cubic_has_no_closed_form():

@@ -208,8 +208,9 @@ def length_mean_breaks_zero_sum() -> Proof:
     """Under GRPO's aggregation, the mean over the tokens of each rollout, the coefficients A_i / |o_i| of the
     gradients of log pi(o_i) sum to 0 in every group. (They sum to G Cov(1/|o|, A).)
     """
-    a = exact_advantages(estimators.get("grpo"), (1, 0))
-    found = {"lengths": (1, 2), "rewards": (1, 0), "C": a[0] + a[1] / 2}
+    lengths, rewards = (1, 2), (1, 0)
+    a = exact_advantages(estimators.get("grpo"), rewards)
+    found = {"lengths": lengths, "rewards": rewards, "C": sum(x / n for x, n in zip(a, lengths, strict=True))}
     meaning = "S = sum A/|o|, L = sum 1/|o|, h = 1/G: G Cov(1/|o|, A) = S - C L / G, at every G, given C = 0"
     certificate = Certificate("S - (S - C*L*h)", ("C",), ("L*h",), meaning=meaning)
     return Proof(
