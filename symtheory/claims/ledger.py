@@ -114,6 +114,8 @@ class Row:
     """True for an empirical claim that no experiment has decided yet: there is nothing to re-check."""
     derived: bool = False
     """Whether its certificate was derived now, rather than kept from an earlier run of the same code."""
+    formulas: tuple[str, ...] = ()
+    """Formulas that were checked."""
 
 
 def load_claims(path: Path | None = None) -> tuple[Claim, ...]:
@@ -232,7 +234,7 @@ def theorem_row(checked: "Checked") -> Row:
     if proof.method:
         parts.append(proof.method)
     if outcome.formulas:
-        parts.append(f"{_count(outcome.formulas, 'formula')}, {outcome.settled} for all G")
+        parts.append(f"{_count(len(outcome.formulas), 'formula')}, {outcome.settled} for all G")
     if outcome.certificates:
         parts.append(_count(outcome.certificates, "certificate"))
     if outcome.trials:
@@ -244,7 +246,15 @@ def theorem_row(checked: "Checked") -> Row:
     example = {name: exact_text(value) for name, value in proof.counterexample.items()}
     method, verdict = "; ".join(parts), outcome.verdict
     return Row(
-        theorem.id, statement, verdict, theorem.source, method, checked.rechecked, example, derived=checked.derived
+        theorem.id,
+        statement,
+        verdict,
+        theorem.source,
+        method,
+        checked.rechecked,
+        example,
+        derived=checked.derived,
+        formulas=tuple(dict.fromkeys(outcome.formulas)),
     )
 
 

@@ -4,7 +4,9 @@ Verdicts in captions, tables of the README and its numbers on the law are comput
 again (runs, captions of trained transformers) `paper/results/files.json` has the hash, which `symtheory paper` renews.
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +16,7 @@ from typing import Any
 
 import xarray as xr
 
-from .. import paths
+from .. import estimators, paths
 from ..errors import InputError
 from . import ours
 from .ledger import (
@@ -78,7 +80,7 @@ def _theorems(root: Path, checked: Sequence[Row]) -> Iterator[str]:
         changed = [k for k in now[id] if k != "rechecked" and row.get(k) != now[id][k]]
         if changed or row.get("rechecked") is not True:
             what = " and ".join(changed or ["re-check"])
-            yield f"{id}: its {what} is not what was checked now (`symtheory paper --prove` renews it)"
+            yield f"{id}: not the {what} that was checked now (`symtheory paper --prove` renews it)"
     yield from (f"{id} is missing (`symtheory paper --prove`)" for id in sorted(now.keys() - saved.keys()))
 
 
@@ -123,9 +125,14 @@ def _readme(root: Path, findings: Findings, law: xr.Dataset | None) -> Iterator[
         claims = [known[id] for id in ids.split() or known if id in known]
         if option in tables and shown.strip() != tables[option](claims).strip():
             yield f"the table {name} is not what `symtheory prove {ids}--{option}` prints"
-    if law is not None:
-        words = " ".join(text.split())
-        yield from (f"it does not say {part!r} of the law" for part in law_in_words(law) if part not in words)
+    words = " ".join(text.split())
+    told = [f"each of {len(estimators.names())} estimators", *(law_in_words(law) if law is not None else ())]
+    yield from (f"it does not say {part!r}" for part in told if part not in words)
+    (_, code), (_, shown) = re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL)[:2]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(code, "README.md", "exec"), {})
+    if printed.getvalue() != shown:
+        yield "its first example prints something else"
 
 
 def law_in_words(test: xr.Dataset) -> list[str]:
@@ -147,12 +154,15 @@ def law_in_words(test: xr.Dataset) -> list[str]:
     order, level = (f"{whole.attrs[f'{what}_clear']:.0f}" for what in ("order", "level"))
     usual = [f"{whole.attrs[f'{what}_usual'] * whole.attrs[f'{what}_clear']:.0f}" for what in ("order", "level")]
     mean, low, high = explained("transformer")
+    target = next(t for t in ours.targets() if t.id == "law_size_transformer")
+    missed = ours.outcome_of(target, test).verdict == "missed"
     return [
         f"{right('mean field', 'order')} of {order} cases",
         f"against its base in {right('mean field', 'level')} of {level}",
         f"base policy alone in {right('base kernel', 'order')} and {right('base kernel', 'level')}",
         f"the more frequent sign gets {usual[0]} and {usual[1]}",
         f"{explained('bandit')[0]}% (bandit), {explained('tree')[0]}% (tree) and {mean}% [{low}, {high}] (transformer)",
+        f"The target was {100 * target.bound:.0f}%; the transformer {'misses' if missed else 'reaches'} it",
     ]
 
 
@@ -178,9 +188,10 @@ def _caption_of(id: str, world: str) -> str:
 
 
 def digests(root: Path) -> dict[str, str]:
-    """Hashes of captions, pictures, generated tables, and the law's predictions and runs, by path."""
+    """Hashes of captions, pictures, generated tables, Coq's files, and the law's predictions and runs, by path."""
     figures = [root / f"figures/{name}.{kind}" for name in committed_figures() for kind in ("md", "png")]
-    found = [*figures, *root.glob("paper/generated/*.tex"), *root.glob("paper/results/interference-*.json")]
+    others = ("paper/generated/*.tex", "paper/results/interference-*.json", "proofs/*.v")
+    found = [*figures, *(file for pattern in others for file in root.glob(pattern))]
     return {
         file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()[:16]
         for file in sorted(found)

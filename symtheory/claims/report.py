@@ -10,8 +10,11 @@ FIELDS = ("id", "statement", "verdict", "source", "method", "rechecked")
 
 
 def as_json(rows: Iterable[Row]) -> str:
-    """A list of {"id", "statement", "verdict", "source", "method", "rechecked", "counterexample"}."""
-    content = [{**{f: getattr(row, f) for f in FIELDS}, "counterexample": dict(row.counterexample)} for row in rows]
+    """A list of {"id", "statement", "verdict", "source", "method", "rechecked", "counterexample", "formulas"}."""
+    content = [
+        {**{f: getattr(row, f) for f in FIELDS}, "counterexample": dict(row.counterexample), "formulas": row.formulas}
+        for row in rows
+    ]
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 

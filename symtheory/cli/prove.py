@@ -63,6 +63,8 @@ def run(
 def _kernel() -> int:
     from rich.console import Console
 
+    from .. import paths
+    from ..claims import published
     from ..theory import kernel
 
     console = Console(highlight=False, soft_wrap=True)
@@ -70,6 +72,11 @@ def _kernel() -> int:
     for name, complaint in kernel.check():
         failed |= bool(complaint)
         console.print(f"{name}: {complaint or 'checked'}", markup=False)
+    if root := paths.checkout():
+        for complaint in published.changed_files(root):
+            if complaint.startswith("proofs/"):
+                failed = True
+                console.print(complaint, markup=False)
     return int(failed)
 
 

@@ -55,8 +55,46 @@ def test_the_core_is_stated_for_every_group_size():
     assert "Theorem sure_improvement : success h <= success (moved is_correct)." in SYMMETRY
     for hypothesis in ("signs : plus >= 0 /\\ 0 >= minus", "ascent : eta >= 0", "symmetric : imbalance = 0"):
         assert f"Hypothesis {hypothesis}." in SYMMETRY
-    for text in (SYMMETRY, GROUPS):
-        assert not re.search(r"\b(Admitted|admit|Axiom|Parameter)\b", text)
+
+
+STATEMENTS = {
+    "master": "forall n a, E (S n) (gradient a) = INR (S n) * slope n a * grad_P",
+    "bernstein": "forall n (h : nat -> R), E n (fun w => h (correct w)) "
+    "= sum_f_R0 (fun j => C n j * P ^ j * Q ^ (n - j) * h j) n",
+    "entanglement": "forall n a up down, zero_sum (S n) a -> "
+    "slope n (scaled up down a) = slope n a * (up * Q + down * P)",
+    "group_symmetry": "forall scale r, r <> [] -> total (advantages scale r) = 0",
+    "sure_improvement": "success h <= success (moved is_correct)",
+}
+DEFINITIONS = (
+    "Definition Sum (x : B -> R) : R := fold_right (fun b t => x b + t) 0 all.",
+    "Definition P : R := Sum (fun b => pi b * one b).",
+    "Definition grad_P : R := Sum (fun b => pi b * s b * one b).",
+    "over (fun o => a (f o) (correct w) * s o) w.",
+    "E n (fun w => a true (S (correct w)) - a false (correct w)).",
+    "Definition success (x : B -> R) : R := mass correct x / (mass correct x + mass wrong x).",
+    "h b + eta * (INR (n b) * a - imbalance * policy b).",
+)
+HYPOTHESES = {
+    "pi_one : Sum pi = 1",
+    "score : Sum (fun b => pi b * s b) = 0",
+    "outcomes_correct : forall b, In b correct -> is_correct b = true",
+    "outcomes_wrong : forall b, In b wrong -> is_correct b = false",
+    "some_correct : correct <> []",
+    "signs : plus >= 0 /\\ 0 >= minus",
+    "ascent : eta >= 0",
+    "symmetric : imbalance = 0",
+}
+
+
+def test_the_core_says_what_it_should_under_no_more_hypotheses_than_it_should():
+    text = " ".join((GROUPS + SYMMETRY).split())
+    for name, statement in STATEMENTS.items():
+        assert f"Theorem {name} : {statement}. Proof." in text, name
+    for definition in DEFINITIONS:
+        assert definition in text, definition
+    assert set(re.findall(r"Hypothes[ie]s (.*?)\. ", text)) == HYPOTHESES
+    assert not re.search(r"\b(Context|Axioms?|Parameters?|Conjecture|Admitted|admit|Unset)\b", text)
 
 
 def test_lemma_is_the_certificate():
@@ -76,10 +114,46 @@ def test_without_coq_the_command_says_which_package(monkeypatch):
 def test_kernel_checks_the_development_and_refuses_a_false_one(capsys, tmp_path, monkeypatch):
     assert run(kernel=True) == 0
     assert "Groups: checked" in capsys.readouterr().out
-    (tmp_path / "paper").mkdir()
-    (tmp_path / "proofs").mkdir()
-    for name in ("Groups", "Symmetry"):
-        text = (PROOFS / f"{name}.v").read_text().replace("= -4/125.", "= -3/125.")
-        (tmp_path / "proofs" / f"{name}.v").write_text(text)
-    monkeypatch.setattr(kernel.paths, "checkout", lambda: tmp_path)
-    assert run(kernel=True) == 1
+    assert run_on({"= -4/125.": "= -3/125."}, tmp_path, monkeypatch) == 1
+
+
+ATTACKS = {
+    "a proof left out": {"Proof. simpl. lra. Qed.": "Proof. Admitted."},
+    "an assumption outside of a section": {"(* Sure improvement.": "Variables absurd : False.\n(* Sure improvement."},
+    "an axiom in the plural": {"(* Sure improvement.": "Axioms absurd : False.\n(* Sure improvement."},
+    "a theorem that says nothing": {
+        "Theorem sure_improvement : success h <= success (moved is_correct).\nProof.": "Theorem sure_improvement : "
+        "True.\nProof. exact I. Qed.\nTheorem other : success h <= success (moved is_correct).\nProof."
+    },
+    "one hypothesis more": {"Hypothesis ascent : eta >= 0.": "Hypothesis ascent : eta >= 0. Hypothesis no : 1 = 0."},
+}
+
+
+def run_on(changes, folder, monkeypatch):
+    """`prove --kernel` in a checkout whose proofs are changed."""
+    shutil.copytree(PROOFS.parent / "paper/results", folder / "paper/results")
+    shutil.copytree(PROOFS, folder / "proofs")
+    (folder / "figures").mkdir()
+    (folder / "figures/committed.txt").write_text("")
+    path = folder / "proofs/Symmetry.v"
+    text = path.read_text()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    monkeypatch.setattr(kernel.paths, "checkout", lambda: folder)
+    return run(kernel=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("coqc"), reason="coqc is not installed")
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_weakened_development_is_refused(attack, capsys, tmp_path, monkeypatch):
+    changes = ATTACKS[attack]
+    if "absurd" in str(changes):  # and used
+        changes = {**changes, "Proof. simpl. lra. Qed.": "Proof. destruct absurd. Qed."}
+    assert run_on(changes, tmp_path, monkeypatch) == 1
+    told = capsys.readouterr().out
+    assert "proofs/Symmetry.v is not the published one" in told
+    if attack not in ("a theorem that says nothing", "one hypothesis more"):
+        assert "Symmetry: it assumes what it should prove" in told

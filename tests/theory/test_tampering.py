@@ -470,7 +470,7 @@ def test_a_wrong_form_fails_the_row_which_names_the_estimator_and_the_form(monke
     monkeypatch.setitem(_registry, "grpo", wrong_where(FORMS["padded"]))
     assert prove_command.run(("one_function_in_every_form",), format="json", fresh=True) == 1
     [row] = json.loads(capsys.readouterr().out)
-    assert "grpo, padded: [" in row["method"]
+    assert "grpo, padded: an advantage is" in row["method"]
 
 
 @pytest.mark.parametrize("form", [None, *(f for f in FORMS if f not in OF_FORMULAS)])
@@ -548,16 +548,17 @@ def test_interval_with_its_ends_exchanged_and_verdict_against_its_interval_fail_
 
 
 def test_upgraded_method_or_deleted_row_in_the_published_theorems_fails(tmp_path, monkeypatch):
-    root = paths.checkout()
-    saved = json.loads((root / published.THEOREMS).read_text())
-    fields = ("statement", "verdict", "source", "method", "rechecked", "counterexample")
-    checked = [ledger.Row(**{k: row[k] for k in ("id", *fields)}) for row in saved]
-    assert list(published._theorems(root, checked)) == []
+    saved = [{"formulas": [], **row} for row in json.loads((paths.checkout() / published.THEOREMS).read_text())]
+    checked = [ledger.Row(**row) for row in saved]
     (tmp_path / "paper/results").mkdir(parents=True)
+    (tmp_path / published.THEOREMS).write_text(json.dumps(saved))
+    assert list(published._theorems(tmp_path, checked)) == []
+    grpo = next(row for row in saved if row["id"] == "closed_form:grpo")
     weak = next(row for row in saved if row["method"].startswith("float to tolerance"))
     for edited_rows, id in (
         ([row | {"method": "identity for all G"} if row is weak else row for row in saved], weak["id"]),
         ([row for row in saved if row["id"] != "zero_sum:grpo"], "zero_sum:grpo"),
+        ([row | {"formulas": ["grpo: A+ = 1"]} if row is grpo else row for row in saved], "closed_form:grpo"),
     ):
         (tmp_path / published.THEOREMS).write_text(json.dumps(edited_rows))
         assert any(id in complaint for complaint in published._theorems(tmp_path, checked))

@@ -23,7 +23,7 @@ EDGE = 1e-6
 """How near the batch mean omega comes to 0 and 1."""
 EXACT = 6
 """Largest group that is evaluated in exact numbers."""
-TOLERANCE = 1e-8
+TOLERANCE = 1e-10
 """Of float64 sums over up to a thousand rollouts, relative to the two sides and to the largest term of the code."""
 
 PUBLISHED = {"beta": Fraction(10), "gamma": Fraction(1, 2), "alpha": Fraction(1), "eps": Fraction(1, 10), "ddof": 0}
@@ -143,16 +143,16 @@ class Draws:
 
 @functools.cache
 def all_sizes(seed: int, largest: int = LARGEST) -> Draws:
-    """Every group up to `EVERY`; one correct, one wrong, half of each and a drawn number of larger ones."""
+    """Every group up to `EVERY`; of larger ones those with one or two of a kind, half of each and a drawn number."""
     rng = np.random.default_rng(seed)
     pairs = []
     for size in (*range(2, largest + 1), *BEYOND, int(rng.integers(largest + 1, BEYOND[-1]))):
-        chosen = range(1, size) if size <= EVERY else {1, size // 2, size - 1, int(rng.integers(1, size))}
+        chosen = range(1, size) if size <= EVERY else {1, 2, size // 2, size - 2, size - 1, int(rng.integers(1, size))}
         pairs += [(k, size - k) for k in sorted(chosen)]
     correct, wrong = np.array(pairs).T
     omega = rng.random(len(pairs))
     omega[::5], omega[1::5] = 1 - EDGE, EDGE  # a batch that holds a mixed group is never all correct or all wrong
-    omega[2::5] = np.clip(np.round(omega[2::5], 1), 0.1, 0.9)
+    omega[2::5] = np.clip(np.round(20 * omega[2::5]), 1, 19) / 20
     return Draws(correct, wrong, omega, seed)
 
 

@@ -29,7 +29,7 @@ class Outcome:
     """One of `METHODS`."""
     complaints: tuple[str, ...]
     """Why the entry is not re-checked; empty if it is."""
-    formulas: int
+    formulas: tuple[str, ...]
     settled: int
     """Formulas proved for all G."""
     certificates: int
@@ -67,7 +67,7 @@ def check(entry: Mapping[str, Any], seed: int = 0) -> Outcome:
         state.verdict,
         state.method(),
         tuple(state.complaints),
-        state.formulas,
+        tuple(state.formulas),
         state.settled,
         state.certificates,
         state.trials,
@@ -82,7 +82,8 @@ class _State:
         self.entry, self.seed = entry, seed
         self.complaints: list[str] = []
         self.methods: list[str] = []
-        self.formulas = self.settled = self.certificates = self.trials = self.tried = 0
+        self.formulas: list[str] = []
+        self.settled = self.certificates = self.trials = self.tried = 0
         self.supports: set[str] = set()
         self.verdict = "not proved"
         t = entry.get("table", {})
@@ -97,7 +98,7 @@ class _State:
         """What the statement rests on: the declared method, if it was done, or the weakest of all that were used."""
         declared = self.entry.get("rests_on", "")
         found = sorted(self.methods, key=METHODS.index)
-        if declared == IDENTITY and (self.settled < self.formulas or not self.settled + self.certificates):
+        if declared == IDENTITY and (self.settled < len(self.formulas) or not self.settled + self.certificates):
             declared = ""  # some formula was only tried on groups
         if found and declared not in ("", IDENTITY, *found) and METHODS.index(declared) < METHODS.index(found[-1]):
             declared = ""  # it was not done, and something weaker was
@@ -130,7 +131,7 @@ def _forms(state: _State) -> None:
 def _formulas(state: _State) -> None:
     for entry in state.entry.get("formulas", ()):
         for formula, claims in zip(formulas(entry["text"]), entry["parts"], strict=True):
-            state.formulas += 1
+            state.formulas.append(entry["text"])
             for holds in (
                 lambda f: groups.holds_on(f, "numpy", state.seed),
                 lambda f: groups.holds_on(f, "jax", state.seed),

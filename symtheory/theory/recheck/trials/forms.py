@@ -12,6 +12,9 @@ import numpy as np
 
 from .... import estimators
 from ....estimators import Estimator, advantages
+from ....estimators.group import two_outcome_batch
+from ....ops import numpy_ops
+from ..groups import BEYOND, LARGEST
 from .base import FLOAT, Answer, trial
 
 PROMPTS, SIZE = 96, 8
@@ -51,6 +54,7 @@ def forms_of(chosen: Sequence[Estimator], seed: int) -> Iterator[Form]:
             ("jax in float32", np.asarray(in_jax), advantages(rewards, estimator), SINGLE),
             *_of_all(estimator, rewards, padding),
             *_of_one(estimator, rewards, alone),
+            *_by_counts(estimator, int(rng.integers(LARGEST + 1, BEYOND[-1])), rng),
         ]
         yield from (Form(f"{estimator.name}, {name}", *rest) for name, *rest in forms)
 
@@ -84,11 +88,23 @@ def _of_one(estimator: Estimator, rewards: np.ndarray, alone: np.ndarray) -> Ite
         yield "rollouts of 3 tokens", advantages(rewards, estimator, lengths=np.full(rewards.shape, 3)), expected
 
 
+def _by_counts(estimator: Estimator, size: int, rng: np.random.Generator) -> Iterator[tuple]:
+    """Groups of `size` written out, and as their numbers of correct rollouts give them."""
+    if estimator.two_class and not estimator.needs:
+        correct = np.array([1, size - 1, int(rng.integers(1, size))])
+        rewards = rng.permuted((np.arange(size) < correct[:, None]).astype(float), axis=1)
+        op = numpy_ops()
+        batch = two_outcome_batch(op, rewards.sum(), np.array(float(rewards.size)))
+        plus, minus = estimator.two_outcomes(correct.astype(float), np.full(len(correct), float(size)), batch, op)
+        counted = np.where(rewards > 0, plus[:, None], minus[:, None])
+        yield f"by counts at G = {size}", counted, advantages(rewards, estimator)
+
+
 def disagreement(form: Form) -> str:
-    """The first group whose advantages are others in this form, or nothing."""
+    """A rollout that has another advantage in this form, or nothing."""
     slack = form.tolerance * (1 + np.abs(form.expected).max(axis=-1, keepdims=True))
-    wrong = np.flatnonzero(~(np.abs(form.found - form.expected) <= slack).all(axis=-1))
-    if not len(wrong):
+    wrong = ~(np.abs(form.found - form.expected) <= slack)
+    if not wrong.any():
         return ""
-    found, expected = (np.array2string(a[wrong[0]], precision=4) for a in (form.found, form.expected))
-    return f"{form.name}: {found}, in numpy and float64 {expected}"
+    found, expected = (float(a[wrong][0]) for a in (form.found, form.expected))
+    return f"{form.name}: an advantage is {found:.6g}, and {expected:.6g} in numpy and float64"
