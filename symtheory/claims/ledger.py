@@ -358,15 +358,15 @@ def sentence(id: str, cells: Mapping[str, Cell]) -> str:
 
 
 READING = (
-    "How to read it: an effect is positive in the direction of the paper's claim; means over all seeds with 95% t "
-    "intervals (shares: exact ones). The margin d was fixed for each claim before this rule judged it. *Supported*: "
-    "larger than d; *reversed*: below -d; *no effect*: within -d and d (two one-sided tests); else *inconclusive*; "
-    "*not testable* where there is nothing to test. Verdicts are corrected by Holm over the claims of one reading, "
-    "intervals are not. Equal step is the paper's comparison, matched budget compares methods that have learnt equally "
-    "much; they are two questions, and their verdicts are not joined. A claim of several parts is supported if each "
-    "part is; one part that is reversed, or within the margin, decides against it. The part that the verdict rests on "
-    "comes first. d33: the effect that the published comparison had 33% power to detect, were its questions two "
-    "independent sets."
+    "How to read it: an effect compares methods within a seed and is positive in the direction of the paper's claim; "
+    "means over all seeds with 95% t intervals (shares: exact ones). The margin d was fixed for each claim before "
+    "this rule judged it. *Supported*: larger than d; *reversed*: below -d; *no effect*: within -d and d (two "
+    "one-sided tests); else *inconclusive*; *not testable* where there is nothing to test. Verdicts are corrected by "
+    "Holm over the claims of one reading, intervals are not. Equal step is the paper's comparison, matched budget "
+    "compares methods that have learnt equally much; they are two questions, and their verdicts are not joined. A "
+    "claim of several parts is supported if each part is; one part that is reversed, or within the margin, decides "
+    "against it. The part that the verdict rests on comes first. d33: the effect that the published comparison had "
+    "33% power to detect, were its questions two independent sets."
 )
 
 

@@ -78,7 +78,7 @@ def exchange_rates_set_the_sign() -> Proof:
         "{1, 2, 3}; counterexamples",
         tuple(_chebyshev(n) for n in (2, 3, 4)),
         dropped,
-        "T > 0, and in P both the ratio of F' and rho are monotone; with two classes of prompts it is an iff",
+        "T > 0, and both F'_A / F'_B and rho are monotone in P; with two classes of prompts it is an iff",
         named=(("monotone_rates", {"dropped": cases}),),
         rests_on=POINTS,
     )
@@ -224,7 +224,7 @@ def falling_below_the_base_needs_negative_interference() -> Proof:
     )
 
     example = {"kappa_HH": Fraction(1), "kappa_HE": Fraction(-11, 10), "F'_H / F'_E of GRPO at P = 1/10, 9/10": 1}
-    when = "interference of easy prompts with hard ones is negative and outweighs, F'_E |kappa_HE| > F'_H kappa_HH"
+    when = "a step on easy prompts costs hard ones more than these gain from their own: F'_E |kappa_HE| > F'_H kappa_HH"
     hh, he, ratio = map(str, example.values())
     trials = (("below_the_base", {"names": list(FOCUS), "hh": hh, "he": he, "ratio": ratio}),)
     how = "certificate; exact F' of the code"

@@ -111,7 +111,7 @@ def logit_update_formula() -> Proof:
     found = {"drawn": "one correct b, one wrong b' twice", "K": 1, "G": 3}
     plus, minus = exact_two_outcomes(estimators.get(GRPO), 1, 3)
     found |= {"C over the set {b, b'}": plus + minus, "C over the group": plus + 2 * minus}
-    when = "b in G is counted with multiplicity; as a set the sum of A under GRPO is not 0"
+    when = "each behaviour counts as often as it was drawn; over the set of drawn behaviours GRPO's A need not sum to 0"
     trials = (("set_and_multiset", {}),)
     return Proof(
         "holds when",
