@@ -9,7 +9,7 @@ _GREEK = "alpha|beta|gamma|eta|omega|pi|rho|sigma|lambda"
 _MATHS = re.compile(
     rf"""(?P<code>`[^`]+`)
     |\*\*(?P<bold>[^*]+)\*\*|\*(?P<italic>[^*\s][^*\n]*)\*
-    |\b(?P<sum>sum(?:_[a-z])?)(?=\s(?:\||\(|[A-Z]\b|[A-Za-z][_^]|(?:{_GREEK})\b))
+    |\b(?P<sum>sum(?:_[a-z])?)(?=\s(?:\||\(|[A-Z]\b|[A-Za-z][_^]|(?:{_GREEK})(?:_|\b)))
     |(?P<root>\bsqrt\()
     |\bsqrt\ (?P<short>\w)\b
     |(?P<sub>\b(?:{_GREEK}|DDAS|[A-Za-z]{{1,2}})'?_(?:\([^)]*\)|[A-Za-z0-9]+))
