@@ -16,7 +16,8 @@ below -d, within) is corrected by Holm over the cells of one reading and setting
 so a verdict can be rarer than its interval suggests.
 
 Each cell also has d33, the effect that the published comparison had 33% power to detect; an effect whose interval lies
-below it is said to be (small telescopes, Simonsohn 2015, who takes the 90% interval). On practice in RL see Agarwal et al. 2021.
+below it is said to be (small telescopes, Simonsohn 2015, who takes the 90% interval). On practice in RL see Agarwal et
+al. 2021.
 """
 
 import math
