@@ -49,12 +49,13 @@ def closed_form(estimator: Estimator) -> Proof:
     named |= {"sum |A|": forms.magnitude, "sum A^2": forms.square}
     texts = {q: f"{spec}: {q} = {as_formula(form)}" for q, form in named.items()}
     edge = where_k_counts(estimator)
+    how = ", ".join(f"{name} = {value}" for name, value in sorted(estimator.params.items()))
     if not any(complaint for text in texts.values() for complaint in _in_small_groups(text + edge)):
-        return proved(*(text + edge for text in texts.values()))
+        return proved(*(text + edge for text in texts.values()), method=how)
     # a rollout that is alone of its kind may be a case of its own, as the only correct one in verl's grpo_passk
     least = " for K >= 2, F >= 2"
     when = "at least two rollouts are correct and two are wrong"
-    return Proof("holds when", formulas=tuple(text + least for text in texts.values()), when=when)
+    return Proof("holds when", how, formulas=tuple(text + least for text in texts.values()), when=when)
 
 
 def _in_small_groups(text: str) -> list[str]:
