@@ -106,6 +106,13 @@ def test_the_peak_in_large_groups_is_where_sums_of_the_code_are_largest(name):
             assert float(sympy.sympify(closed).subs(omega, w)) == pytest.approx(numeric, abs=1e-9)
 
 
+def test_without_guards_only_what_guards_a_division_is_zero():
+    released = estimators.get("agrae_released")
+    params = difficulty.unguarded(released).params
+    assert (params["eps"], params["guard"]) == (0, 0)
+    assert {**params, "eps": 0, "guard": 0} == {**released.params, "eps": 0, "guard": 0}
+
+
 def test_a_peak_that_jumps_with_omega_is_printed_on_both_sides():
     """sum |A| of PRPO is proportional to omega (1 - p) + (1 - omega) p."""
     assert derivation._peak(estimators.get("prpo")) == "p -> 1 at omega = 1/3, p -> 0 at omega = 2/3"

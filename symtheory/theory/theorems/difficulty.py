@@ -20,8 +20,6 @@ from ..proofs import Proof, proved, theorem
 from ..surds import sqrt
 from ..symbols import BATCH, Expr, F, K, omega, p
 
-G = K + F
-
 
 def magnitude(estimator: str | Estimator, size: int, omega: float = 0.5) -> np.ndarray:
     """sum |A| of groups with K = 0..G correct of G = `size`, shape [G + 1] (Eq. 10 of arXiv:2602.05548).
@@ -70,7 +68,7 @@ def per_rollout(estimator: Estimator) -> Expr:
     """sum |A| / G as a function of p in groups without limit of size; a guard such as eps is set to 0."""
     from .objectives import at_large_groups
 
-    return at_large_groups(closed_forms(unguarded(estimator)).magnitude / G, p)
+    return at_large_groups(closed_forms(unguarded(estimator)).magnitude / (K + F), p)
 
 
 def unguarded(estimator: Estimator) -> Estimator:
