@@ -59,7 +59,154 @@ FAMILIES = ("zero_sum", "sure_improvement", "population_objective")
 SOME = ("grpo", "agrae", "agrae_released", "reinforce_pp", "prpo", "two_stage", "opo")
 """Estimators that use every statistic of a group and batch, for code that serves all of them."""
 
-EQUIVALENT: dict[tuple[str, str, int, str], str] = {}
+EQUIVALENT: dict[tuple[str, str, int, str], str] = {
+    ("symtheory/theory/theorems/updates.py", "_smallest", 99, "6 -> 7"): "a bound of a search that ends before it",
+    ("symtheory/theory/theorems/updates.py", "_smallest", 100, "10 -> 11"): "a bound of a search that ends before it",
+    (
+        "symtheory/theory/theorems/updates.py",
+        "_example_of_case_b",
+        27,
+        "1 -> 2",
+    ): "dh_b depends on pi_b alone, not on what the others share",
+    (
+        "symtheory/theory/theorems/updates.py",
+        "_example_of_case_b",
+        28,
+        "4 -> 5",
+    ): "dh_b depends on pi_b alone, not on what the others share",
+    ("symtheory/theory/theorems/updates.py", "sure_improvement", 159, "1000 -> 1001"): "the trial draws 50 at a time",
+    ("symtheory/theory/theorems/updates.py", "_fall", 37, "7 -> 8"): "a bound of a search that ends before it",
+    ("symtheory/theory/theorems/updates.py", "_suspects", 38, "0 -> 1"): "a seed: other groups of the same sizes",
+    ("symtheory/theory/theorems/updates.py", "_suspects", 67, "5 -> 6"): "a bound of a search that ends before it",
+    (
+        "symtheory/theory/theorems/updates.py",
+        "_suspects",
+        226,
+        "0 -> 1",
+    ): "a group that is suspected wrongly lowers no P, which is tried next",
+    (
+        "symtheory/theory/theorems/updates.py",
+        "_suspects",
+        232,
+        "0 -> 1",
+    ): "a group that is suspected wrongly lowers no P, which is tried next",
+    ("symtheory/theory/theorems/updates.py", "_suspects", 153, "20 -> 21"): "how an omega that was drawn is rounded",
+    ("symtheory/theory/theorems/difficulty.py", "peak_difficulty", 178, "3 -> 4"): "another omega below 1/2",
+    ("symtheory/theory/theorems/difficulty.py", "peak_difficulty", 181, "3 -> 4"): "another omega above that",
+    (
+        "symtheory/theory/theorems/difficulty.py",
+        "peak_difficulty",
+        199,
+        "1 -> 2",
+    ): "a point near an end, at which heights are compared: their order stays",
+    (
+        "symtheory/theory/theorems/difficulty.py",
+        "peak_difficulty",
+        252,
+        "2 -> 3",
+    ): "of the estimators with a cubic, none has roots that sympy calls positive",
+    (
+        "symtheory/theory/theorems/difficulty.py",
+        "peak_difficulty",
+        275,
+        "10 -> 11",
+    ): "a point near an end, at which heights are compared: their order stays",
+    (
+        "symtheory/theory/theorems/difficulty.py",
+        "peak_difficulty",
+        277,
+        "6 -> 7",
+    ): "a point near an end, at which heights are compared: their order stays",
+    (
+        "symtheory/theory/theorems/difficulty.py",
+        "peak_difficulty",
+        280,
+        "10 -> 11",
+    ): "a point near an end, at which heights are compared: their order stays",
+    (
+        "symtheory/theory/theorems/difficulty.py",
+        "peak_difficulty",
+        282,
+        "6 -> 7",
+    ): "a point near an end, at which heights are compared: their order stays",
+    (
+        "symtheory/theory/theorems/difficulty.py",
+        "peak_difficulty",
+        365,
+        "0 -> 1",
+    ): "the roots are positive at both values of omega",
+    (
+        "symtheory/theory/theorems/difficulty.py",
+        "numeric_peak",
+        52,
+        "999 -> 1000",
+    ): "a grid that a root is refined from",
+    ("symtheory/theory/theorems/difficulty.py", "numeric_peak", 157, "0 -> 1"): "the first or the last of 999",
+    ("symtheory/theory/theorems/difficulty.py", "numeric_peak", 161, "1 -> 2"): "a wider bracket of the same root",
+    ("symtheory/theory/theorems/difficulty.py", "numeric_peak", 165, "1 -> 2"): "a wider bracket of the same root",
+    (
+        "symtheory/theory/theorems/identities.py",
+        "_in_small_groups",
+        45,
+        "5 -> 6",
+    ): "a form that is wrong is wrong in a group of four",
+    (
+        "symtheory/theory/theorems/identities.py",
+        "unbalanced_group",
+        46,
+        "0 -> 1",
+    ): "a seed: other groups of the same sizes",
+    (
+        "symtheory/theory/theorems/regimes.py",
+        "_noisy_certificate",
+        209,
+        "0 -> 1",
+    ): "times the number of accepted rollouts, which is 0 there",
+    (
+        "symtheory/theory/theorems/regimes.py",
+        "_noisy_certificate",
+        212,
+        "0 -> 1",
+    ): "times the number of refused rollouts, which is 0 there",
+    ("symtheory/theory/theorems/regimes.py", "_noisy_certificate", 335, "1 -> 2"): "a symbol more, which nothing uses",
+    (
+        "symtheory/theory/theorems/published.py",
+        "fewer_collapses_are_significant",
+        81,
+        "COUNTS['other_runs'] - COUNTS['other_hits'] -> COUNTS['other_runs'] + COUNTS['other_hits']",
+    ): "other_hits is 0",
+    (
+        "symtheory/theory/theorems/published.py",
+        "fewer_collapses_are_significant",
+        117,
+        "runs + 1 -> runs - 1",
+    ): "nine of ten or more have probability .0001, and two digits are published",
+    (
+        "symtheory/theory/theorems/published.py",
+        "fewer_collapses_are_significant",
+        143,
+        "1 -> 2",
+    ): "eleven of ten have probability 0",
+    ("symtheory/theory/theorems/published.py", "table7_rows_are_distinct", 52, "1 -> 2"): "the table has one decimal",
+    (
+        "symtheory/theory/theorems/published.py",
+        "grpo_has_one_pass1_on_amc23",
+        33,
+        "1 -> 2",
+    ): "the table has one decimal",
+    (
+        "symtheory/metrics/passk.py",
+        "pass_at_k",
+        17,
+        "xp.asarray(p) * 1.0 -> xp.asarray(p) / 1.0",
+    ): "p / 1.0 is p, as p * 1.0 is",
+    (
+        "symtheory/metrics/passk.py",
+        "unbiased_pass_at_k",
+        246,
+        "1 -> 2",
+    ): "a divisor where nothing is drawn, in place of 0",
+}
 """(module, part, place, change) of mutants.csv -> why no number changes; found by reading."""
 
 
