@@ -274,6 +274,14 @@ def test_certificates_are_for_as_many_prompts_as_the_method_names(id):
     assert counted == named
 
 
+def test_the_sum_of_squares_is_for_as_many_prompts_and_parameters_as_the_method_names():
+    proof = find("tilting_to_hard_prompts_never_hurts_what_is_trained").derive()
+    assert "certificate for three prompts and two parameters" in proof.method
+    claim = proof.certificates[0].claim
+    assert set(re.findall(r"w\d", claim)) == {"w1", "w2", "w3"}
+    assert set(re.findall(r"g\d\d", claim)) == {f"g{q}{i}" for q in (1, 2, 3) for i in (1, 2)}
+
+
 def stated_trials():
     """How many outcomes the method of each theorem promises."""
     how = {id: find(id).derive().method for id in TRIED}
