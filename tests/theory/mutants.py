@@ -60,6 +60,10 @@ SOME = ("grpo", "agrae", "agrae_released", "reinforce_pp", "prpo", "two_stage", 
 """Estimators that use every statistic of a group and batch, for code that serves all of them."""
 
 EQUIVALENT: dict[tuple[str, str, int, str], str] = {
+    **dict.fromkeys(
+        [(f"{THEOREMS}/interference.py", "focus_is_ordered_by_marginal_values", n, "4 -> 5") for n in (178, 196, 211)],
+        "the terms that are added hold C(3, 4), which is 0",
+    ),
     ("symtheory/theory/theorems/updates.py", "_smallest", 99, "6 -> 7"): "a bound of a search that ends before it",
     ("symtheory/theory/theorems/updates.py", "_smallest", 100, "10 -> 11"): "a bound of a search that ends before it",
     (
