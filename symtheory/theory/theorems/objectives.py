@@ -72,14 +72,19 @@ def limit_slope(estimator: str | Estimator) -> Expr:
 
 
 @functools.cache
-def _basis() -> tuple[list[Expr], list[Expr], Any]:
-    """Objectives met in this family, their derivatives, and the inverse of those at rational points of the circle."""
+def _basis() -> tuple[list[Expr], list[Expr]]:
+    """Objectives met in this family, and their derivatives."""
     x, y = sympy.sqrt(P), sympy.sqrt(1 - P)
     functions = [P, sympy.asin(x), x * y, x, y, sympy.atanh(x), sympy.atanh(y), sympy.log(P), sympy.log(1 - P)]
     functions += [sympy.sqrt((1 + x) / (1 - x)), x**3, y**3]
-    slopes = [function.diff(P) for function in functions]
-    rows = [[slope.subs(P, point) for slope in slopes] for point in sample_points(len(slopes))]
-    return functions, slopes, sympy.Matrix(rows).inv()
+    return functions, [function.diff(P) for function in functions]
+
+
+@functools.cache
+def _inverse() -> Any:
+    """The inverse of the derivatives at rational points of the circle."""
+    _, slopes = _basis()
+    return sympy.Matrix([[slope.subs(P, point) for slope in slopes] for point in sample_points(len(slopes))]).inv()
 
 
 def sample_points(count: int, start: int = 2) -> list[Expr]:
@@ -100,9 +105,9 @@ def limit_objective(estimator: str | Estimator) -> Expr | None:
     roots = {e.base for e in slope.atoms(sympy.Pow) if e.exp.is_Rational and e.exp.q == 2 and e.base.has(P)}
     if slope.has(sympy.exp) or not roots <= {P, 1 - P}:
         return None
-    functions, slopes, inverse = _basis()
+    functions, slopes = _basis()
     values = sympy.Matrix([slope.subs(P, point) for point in sample_points(len(slopes))])
-    coefficients = [sympy.factor(c) for c in inverse * values]
+    coefficients = [sympy.factor(c) for c in _inverse() * values]
     fit = sum(c * s for c, s in zip(coefficients, slopes, strict=True))
     if any(sympy.expand((slope - fit).subs(P, point)) != 0 for point in sample_points(3, start=30)):
         return None
