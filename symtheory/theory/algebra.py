@@ -73,9 +73,11 @@ def certify(zero: Expr, meaning: str = "", given: dict | None = None) -> Certifi
     """A certificate that an algebraic expression in K, F and other symbols vanishes wherever it is defined.
 
     The claim is the numerator as it stands, before it is expanded. `given` maps symbols to polynomials in other symbols
-    that they are equal to, as further hypotheses.
+    that they are equal to, as further hypotheses; the expression must then be a polynomial.
     Raises `NotProved` if the numerator is not in the ideal of the hypotheses.
     """
+    if given and not zero.is_polynomial():
+        raise NotProved(f"{meaning} is no polynomial")
     roots = Roots()
     written = sympy.fraction(sympy.together(roots.clear(sympy.sympify(zero))))[0]
     numerator = sympy.expand(written)

@@ -194,3 +194,9 @@ def test_false_formula_is_found_false_by_groups_and_by_algebra():
 )
 def test_objectives_are_differentiated_by_rule(objective, slope, same):
     assert derivative_is(objective, slope) is same
+
+
+def test_a_quotient_is_refused_at_once_where_a_polynomial_is_certified():
+    x, y = sympy.symbols("x y")
+    with pytest.raises(NotProved, match="a quotient is no polynomial"):
+        certify(x / y - x, "a quotient", {y: 1 - x})
