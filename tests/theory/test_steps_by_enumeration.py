@@ -251,16 +251,16 @@ def rises(policy, correct, g):
 
 
 def test_each_missing_hypothesis_has_a_step_that_lowers_success():
+    examples = [args["example"] for _, args in find("sure_improvement_needs_its_hypotheses").derive().named]
+    assert [example["kind"] for example in examples] == ["prefix", "weights", "weights", "KL", "entropy"]
     a = np.array([1.0, -1.0])  # GRPO with one correct and one wrong rollout, Eq. 3
-    for kind in ("length", "clipped"):
-        example = BOUNDARY[kind]
+    for kind, example in zip(("length", "clipped"), examples[1:3], strict=True):
         pi, weights = (np.array([float(Fraction(x)) for x in example[key]]) for key in ("policy", "weights"))
         assert [example["correct"][b] for b in example["draws"]] == [1, 0]
         assert set(example["correct"]) == {0, 1}
         g = np.bincount(example["draws"], weights * a, len(pi)) - (weights * a).sum() * pi
         assert rises(pi, example["correct"], g) < -9e-4, kind
-    for kind in ("KL", "entropy"):
-        example = BOUNDARY[kind]
+    for kind, example in zip(("KL", "entropy"), examples[3:], strict=True):
         pi = np.array([float(Fraction(x)) for x in example["policy"]])
         reference = np.array([float(Fraction(x)) for x in example.get("reference", ["1"] * len(pi))])
 
