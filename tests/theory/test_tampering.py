@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import jax
@@ -15,13 +16,15 @@ import numpy as np
 import pytest
 
 from symtheory import InputError, estimators, paths
-from symtheory.claims import ledger, published
+from symtheory.claims import ledger, ours, published
 from symtheory.cli import prove as prove_command
 from symtheory.estimators.base import _registry
 from symtheory.theory import kept, proofs
-from symtheory.theory.recheck import program
+from symtheory.theory.recheck import groups, program, trials
+from symtheory.theory.recheck.formulas import formulas
 from symtheory.theory.recheck.trials import forms
-from symtheory.theory.theorems import find
+from symtheory.theory.recheck.trials.base import TRIALS, Trial, disagreement
+from symtheory.theory.theorems import find, theorems
 
 REPOSITORY = Path(__file__).parents[2]
 E, T = "symtheory/estimators", "symtheory/theory/theorems"
@@ -266,6 +269,56 @@ ATTACKS = [
         ("two_arm_clocks",),
         "two_arm_clocks",
     ),
+    Attack(
+        "omega is the mean of the prompts' means",
+        f"{E}/agrae.py",
+        "    omega = g.batch.omega\n",
+        "    omega = g.batch.omega_prompts\n",
+        ("one_function_in_every_form",),
+        "one_function_in_every_form",
+    ),
+    Attack(
+        "omega of mixed groups only",
+        f"{E}/group.py",
+        "return self._op.div((self._group.weight * self._group.rewards).sum(), self.rollouts)",
+        "mixed = self._group.weight * (self._group.mean > 0) * (self._group.mean < 1)\n"
+        "        return self._op.div((mixed * self._group.rewards).sum(), mixed.sum())",
+        ("one_function_in_every_form",),
+        "one_function_in_every_form",
+    ),
+    Attack(
+        "counts of more than 200 rollouts",
+        f"{E}/base.py",
+        "        return a[..., 0], a[..., 1]\n",
+        "        return a[..., 0] * (1 + 0.5 * (a.dtype != object and size > 200)), a[..., 1]\n",
+        ("one_function_in_every_form",),
+        "one_function_in_every_form",
+    ),
+    Attack(
+        "numpy's root is wrong in the ninth digit",
+        "symtheory/ops.py",
+        "self.sqrt, self.exp = xp.sqrt, xp.exp",
+        "self.sqrt, self.exp = (lambda x: xp.sqrt(x) * (1 + 1e-9)), xp.exp",
+        ("square_sum_is_constant",),
+        "square_sum_is_constant",
+    ),
+    Attack(
+        "from the 300th call on",
+        f"{E}/grpo.py",
+        "    return op.div(a, op.sqrt(variance) + eps)\n",
+        "    CALLS.append(1)\n    return (1 + 0.1 * (len(CALLS) > 300)) * op.div(a, op.sqrt(variance) + eps)\n"
+        "\n\nCALLS = []\n",
+        ("square_sum_is_constant",),
+        "square_sum_is_constant",
+    ),
+    Attack(
+        "another parameter",
+        f"{E}/reinforce.py",
+        '    eps=1e-4,\n    source="ms-swift',
+        '    eps=1e-2,\n    source="ms-swift',
+        (),
+        "theorems.json",
+    ),
 ]
 
 
@@ -274,7 +327,7 @@ def copy(tmp_path_factory):
     """A copy of the checkout that the attacks may edit."""
     root = tmp_path_factory.mktemp("copy")
     keep = shutil.ignore_patterns("__pycache__", "*.nc", "*.png")
-    for name in ("symtheory", "paper", "figures"):
+    for name in ("symtheory", "paper", "figures", "proofs"):
         shutil.copytree(REPOSITORY / name, root / name, ignore=keep)
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(REPOSITORY / name, root)
@@ -311,7 +364,7 @@ def test_attack_is_caught_and_its_row_named(copy, attack):
     assert status == 1, output
     rows = {row["id"]: row for row in json.loads(output[output.index("[") :])}
     named = [id for id, row in rows.items() if not row["rechecked"]]
-    assert any(attack.fails == id or attack.fails in rows[id]["method"] for id in named), rows
+    assert any(attack.fails in id or attack.fails in rows[id]["method"] for id in named), rows
 
 
 LINKS = '''
@@ -458,6 +511,80 @@ def wrong_where(condition) -> estimators.Estimator:
     return replace(grpo, links=(*grpo.links, favour_right))
 
 
+REWARDS = {
+    "negative": lambda r: (r < 0).any(-1, keepdims=True),
+    "above 1000": lambda r: (r > 1000).any(-1, keepdims=True),
+    "below a thousandth": lambda r: (abs(r) < 1e-3).all(-1, keepdims=True),
+    "of three values": lambda r: ((r > r.min(-1, keepdims=True)) & (r < r.max(-1, keepdims=True))).any(
+        -1, keepdims=True
+    ),
+}
+"""Real rewards at which an estimator is wrong."""
+
+
+@pytest.mark.parametrize("rewards", REWARDS)
+def test_estimator_that_is_wrong_at_some_real_rewards_fails_their_trial(rewards, monkeypatch):
+    wrong = wrong_where(
+        lambda a, g: REWARDS[rewards](g.rewards) if isinstance(a, np.ndarray) and a.dtype == float else False
+    )
+    monkeypatch.setitem(_registry, "grpo", wrong)
+    answers = trials.get("real_rewards").run(0, specs=["grpo"])
+    assert any(map(disagreement, answers))
+
+
+def test_an_error_in_the_sixth_digit_is_noticed_in_floats_and_in_exact_numbers(monkeypatch):
+    def enlarge(a, g, op):
+        """a, a millionth larger."""
+        return a * (1 + Fraction(1, 10**6)) if a.dtype == object else a * (1 + 1e-6)
+
+    grpo = estimators.get("grpo")
+    monkeypatch.setitem(_registry, "grpo", replace(grpo, links=(*grpo.links, enlarge)))
+    [formula] = formulas("grpo: sum A^2 = G")
+    for _, complaint in (
+        groups.holds_on(formula, "numpy", 0),
+        groups.holds_on(formula, "jax", 0),
+        groups.holds_exactly(formula),
+    ):
+        assert complaint
+
+
+def test_trial_that_tries_nothing_or_of_which_one_point_disagrees_fails_its_row(monkeypatch):
+    entry = {"id": "x", "statement": "", "verdict": "exact", "trials": [{"name": "fake"}]}
+    for answers, complaint in (
+        ([True, "at G = 7"], "1 of 2 do not agree: at G = 7"),
+        ([], "tried nothing"),
+        ([True], ""),
+    ):
+        monkeypatch.setitem(
+            TRIALS, "fake", Trial(lambda seed, answers=answers: iter(answers), "exact at points", "exact")
+        )
+        found = program.check(entry).complaints
+        assert complaint in found[0] if complaint else not found, found
+
+
+NO_CODE = {"antiderivative", "two_counts", "published_rows_differ", "random_trees", "undrawn_leaves_move", "forward_kl"}
+NO_CODE |= {"own_directions", "monotone_rates", "tilted_on_what_is_trained", "bonus_on_small_policies", "conserved"}
+"""Trials of formulas, trees, tables or policies, without an estimator."""
+
+
+@pytest.mark.slow
+def test_every_trial_of_an_estimator_notices_that_it_is_another(monkeypatch):
+    wanted = {t["name"]: t["args"] for entry in kept.load().values() for t in entry["trials"]}
+    wanted = wanted or {n: a for id in theorems() for n, a in find(id).derive().named}
+    for name in estimators.names():
+        right = estimators.get(name)
+        monkeypatch.setitem(_registry, name, replace(right, links=(*right.links, favour_few)))
+    blind = [
+        n for n, args in wanted.items() if n not in NO_CODE and not any(map(disagreement, trials.get(n).run(0, **args)))
+    ]
+    assert not blind
+
+
+def favour_few(a, g, op):
+    """a, and a fifth more for the only correct rollout of a group of numbers."""
+    return a + (g.rewards * op.where(op.sum(g.weight * g.rewards) == 1, 1, 0 * g.size)) / 5
+
+
 @pytest.mark.parametrize("form", OF_FORMULAS)
 def test_estimator_that_is_wrong_in_some_groups_fails_its_row(form, monkeypatch, capsys):
     monkeypatch.setitem(_registry, "grpo", wrong_where(FORMS[form]))
@@ -500,6 +627,50 @@ def published_complaints() -> dict[str, str]:
 
 def test_published_claims_are_those_of_the_ledger(ledger_copy):
     assert set(published_complaints()) == {published.THEOREMS}  # no theorem was checked for this
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A copy of what is published, that the attacks may edit."""
+    for name in ("figures", "paper/results", "paper/generated", "proofs"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("*.nc", "certificates.json"))
+    shutil.copy(REPOSITORY / "README.md", tmp_path)
+    monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
+    return tmp_path
+
+
+PUBLISHED = [
+    ("figures/full/fig2.md", "**no effect**", "**supported**", "figures"),
+    ("figures/full/fig2.md", "calibrated to the published MATH pass@1", "calibrated to nothing", published.FILES),
+    ("figures/replay/training-full-3.md", "-0.92", "-0.12", published.FILES),
+    ("paper/generated/effects.tex", "40", "41", published.FILES),
+    ("paper/results/interference-runs.json", "0.1", "0.2", published.FILES),
+    ("proofs/Groups.v", "Theorem master", "Theorem other", published.FILES),
+    ("README.md", "| no effect | reversed | supported |", "| no effect | no effect | supported |", "README.md"),
+    ("README.md", "-2.38", "-2.39", "README.md"),
+    ("README.md", "44 estimators", "45 estimators", "README.md"),
+    ("README.md", "rows 43 lie", "rows 53 lie", "README.md"),
+    ("README.md", "keeps more from 54", "keeps more from 44", "README.md"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "row"), PUBLISHED, ids=[f"{f}: {new}" for f, _, new, _ in PUBLISHED])
+def test_edited_number_of_a_published_file_fails_its_row(file, old, new, row, checkout):
+    text = (checkout / file).read_text()
+    assert old in text, "the attack no longer applies"
+    (checkout / file).write_text(text.replace(old, new))
+    assert row in published_complaints()
+
+
+@pytest.mark.slow
+def test_numbers_of_the_law_are_computed_again():
+    law = ours.law_outcome()
+    known = {r.id: r for r in published.rows([], ledger.load_findings(), law)}
+    assert known["README.md"].rechecked, known["README.md"].method
+    turned = law.assign(order=-law.order.where(law.predictor != "runs", -law.order))
+    assert "it does not say '0 of 53 cases'" in "".join(
+        published._readme(paths.checkout(), ledger.load_findings(), turned)
+    )
 
 
 CLAIM = "table3_agrae_beats_grpo_pass256"
