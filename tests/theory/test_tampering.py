@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import sympy
 
 from symtheory import InputError, estimators, paths
 from symtheory.claims import ledger, ours, published
@@ -24,6 +25,7 @@ from symtheory.theory.recheck import groups, program, trials
 from symtheory.theory.recheck.formulas import formulas
 from symtheory.theory.recheck.trials import forms
 from symtheory.theory.recheck.trials.base import TRIALS, Trial, disagreement
+from symtheory.theory.surds import surd
 from symtheory.theory.theorems import find, theorems
 
 REPOSITORY = Path(__file__).parents[2]
@@ -469,7 +471,7 @@ def test_certificate_of_another_row_or_under_another_hypothesis_fails(entry):
         ("rests_on", lambda _: "exact at points"),
     ],
 )
-def test_kept_certificate_that_was_weakened_by_one_who_renews_its_hash_fails_its_row(name, weaker):
+def test_kept_certificate_that_was_weakened_by_one_who_renews_its_hash_fails_its_row(name, weaker, monkeypatch):
     theorem = find("ddas_peak_and_height")
     entry = proofs.record(theorem, theorem.derive())
     weakened = {**entry, name: weaker(entry[name])}
@@ -477,12 +479,15 @@ def test_kept_certificate_that_was_weakened_by_one_who_renews_its_hash_fails_its
     row, _ = prove_command._check(theorem.id, weakened | {"digest": kept.digest(weakened)}, 1)
     assert not row.rechecked
     assert f"has not the {name}" in row.method
+    monkeypatch.setattr(kept, "load", lambda: {theorem.id: weakened | {"digest": kept.digest(weakened)}})
+    assert prove_command.run((theorem.id,), format="json") == 1
 
 
 FORMS = {
     "G = 256 only": lambda a, g: a.shape[-1] == 256,
     "jax in float64 only": lambda a, g: isinstance(a, jax.Array) and a.dtype == np.float64,
-    "half right of 64 only": lambda a, g: a.dtype != object and (g.size == 64) & (g.mean == 0.5),
+    "7 right of 60 only": lambda a, g: a.dtype != object and (g.size == 60) & (abs(g.size * g.mean - 7) < 0.5),
+    "half right of 100 only": lambda a, g: a.dtype != object and (g.size == 100) & (g.mean == 0.5),
     "float32": lambda a, g: a.dtype == np.float32,
     "jax in float32": lambda a, g: isinstance(a, jax.Array) and a.dtype == np.float32,
     "padded": lambda a, g: a.dtype != object and a.shape[-1] > 2 and (g.weight == 0).any(),
@@ -493,7 +498,7 @@ FORMS = {
     "a group without an axis of prompts": lambda a, g: a.ndim == 1 and a.dtype != object,
 }
 """Where an estimator is wrong, and right everywhere else."""
-OF_FORMULAS = ("G = 256 only", "jax in float64 only", "half right of 64 only")
+OF_FORMULAS = ("G = 256 only", "jax in float64 only", "7 right of 60 only", "half right of 100 only")
 """What the formulas notice; the others are forms of `one_function_in_every_form`, by name."""
 if not importlib.util.find_spec("torch"):
     del FORMS["torch"]
@@ -546,6 +551,38 @@ def test_an_error_in_the_sixth_digit_is_noticed_in_floats_and_in_exact_numbers(m
         groups.holds_exactly(formula),
     ):
         assert complaint
+
+
+def test_relations_hold_up_to_rounding_and_strict_ones_strictly():
+    gaps = np.array([-1e-3, -1e-12, 0.0, 1e-12, 1e-3])
+    holds = {"=": [0, 1, 1, 1, 0], ">=": [0, 1, 1, 1, 1], "<=": [1, 1, 1, 1, 0]}
+    holds |= {">": [0, 0, 0, 1, 1], "<": [1, 1, 0, 0, 0], "!=": [1, 0, 0, 0, 1]}
+    for relation, expected in holds.items():
+        assert groups.compare(relation, gaps, 1e-9).tolist() == [bool(x) for x in expected], relation
+        exact = [groups.exactly(relation, surd(Fraction(n, 7))) for n in (-1, 0, 1)]
+        assert exact == [bool(expected[0]), bool(expected[2]), bool(expected[4])], relation
+
+
+@pytest.mark.parametrize("kind", ["numpy", "jax", "exact"])
+def test_a_formula_is_tried_in_numpy_in_jax_and_in_exact_numbers(kind, monkeypatch):
+    where = {
+        "numpy": lambda a, g: a.dtype == float and isinstance(a, np.ndarray),
+        "jax": FORMS["jax in float64 only"],
+        "exact": lambda a, g: a.dtype == object and not isinstance(a.flat[0], sympy.Basic),
+    }
+    formula = {"text": "grpo: sum A^2 = G", "method": "all G to n", "parts": [{}]}
+    entry = {"id": "x", "statement": "", "verdict": "exact", "formulas": [formula]}
+    assert program.check(entry).rechecked
+    monkeypatch.setitem(_registry, "grpo", wrong_where(where[kind]))
+    [complaint, *_] = program.check(entry).complaints
+    assert {"numpy": "numpy gives", "jax": "jax gives", "exact": "it is"}[kind] in complaint
+
+
+def test_forms_that_are_not_the_code_fail_also_where_the_formula_is_true_of_both():
+    formula = {"text": "grpo: sum A = 0", "method": "identity for all G", "parts": [{"lean": True}]}
+    table = {"forms": {"grpo": {"Aplus": "F", "Aminus": "-K"}}}
+    entry = {"id": "x", "statement": "", "verdict": "exact", "formulas": [formula], "table": table}
+    assert "the code is not the form" in program.check(entry).complaints[0]
 
 
 def test_trial_that_tries_nothing_or_of_which_one_point_disagrees_fails_its_row(monkeypatch):
