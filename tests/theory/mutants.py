@@ -64,6 +64,9 @@ EQUIVALENT: dict[tuple[str, str, int, str], str] = {
         [(f"{THEOREMS}/interference.py", "focus_is_ordered_by_marginal_values", n, "4 -> 5") for n in (178, 196, 211)],
         "the terms that are added hold C(3, 4), which is 0",
     ),
+    (f"{THEOREMS}/flow.py", "regularised_fixed_point", 153, "1 -> 2"): (
+        "shorter steps of the same climb, which ends at the same root or turns back past the same top"
+    ),
     ("symtheory/theory/theorems/updates.py", "_smallest", 99, "6 -> 7"): "a bound of a search that ends before it",
     ("symtheory/theory/theorems/updates.py", "_smallest", 100, "10 -> 11"): "a bound of a search that ends before it",
     (
