@@ -80,7 +80,7 @@ def _theorems(root: Path, checked: Sequence[Row]) -> Iterator[str]:
         changed = [k for k in now[id] if k != "rechecked" and row.get(k) != now[id][k]]
         if changed or row.get("rechecked") is not True:
             what = " and ".join(changed or ["re-check"])
-            yield f"{id}: not the {what} that was checked now (`symtheory paper --prove` renews it)"
+            yield f"{id} differs in {what} from what was checked now (`symtheory paper --prove` renews it)"
     yield from (f"{id} is missing (`symtheory paper --prove`)" for id in sorted(now.keys() - saved.keys()))
 
 
