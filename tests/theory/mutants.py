@@ -64,6 +64,22 @@ EQUIVALENT: dict[tuple[str, str, int, str], str] = {
         [(f"{THEOREMS}/interference.py", "focus_is_ordered_by_marginal_values", n, "4 -> 5") for n in (178, 196, 211)],
         "the terms that are added hold C(3, 4), which is 0",
     ),
+    (f"{THEOREMS}/objectives.py", "at_large_groups", 116, "K + F -> K - F"): (
+        "a rewriting that shortens what follows; K and F are put in one by one after it"
+    ),
+    (f"{THEOREMS}/objectives.py", "sample_points", 8, "2 -> 3"): "other rational points of the circle, as good",
+    **dict.fromkeys(
+        [(f"{THEOREMS}/objectives.py", "limit_objective", *n) for n in ((188, "3 -> 4"), (230, "30 -> 31"))],
+        "other points at which the fit is compared with the slope",
+    ),
+    (f"{THEOREMS}/objectives.py", "limit_objective", 157, "2 -> 3"): (
+        "a short cut: without it the fit refuses the same slopes, later"
+    ),
+    **dict.fromkeys(
+        [(f"{THEOREMS}/objectives.py", "_master_certificate", n, "0 -> 1") for n in (149, 152)],
+        "the advantage of a class without members, which is multiplied by their number, 0",
+    ),
+    (f"{THEOREMS}/objectives.py", "_master_certificate", 240, "1 -> 2"): "one letter more than are used",
     (f"{THEOREMS}/flow.py", "regularised_fixed_point", 153, "1 -> 2"): (
         "shorter steps of the same climb, which ends at the same root or turns back past the same top"
     ),
