@@ -293,7 +293,7 @@ def group_of(
 
     weight, length = beside("mask", mask), beside("lengths", lengths)
     if summed:  # a rollout that got none of its rewards is no member of its group
-        weight = op.where(sum(op.where(r == r, 1, 0) for _, r in parts) > 0, weight, 0)
+        weight = op.where(sum(r == r for _, r in parts) > 0, weight, 0)
     logprob = None if logprobs is None else beside("logprobs", logprobs)
     group = make_group(op, op.where(weight > 0, rewards, 0), weight, length, logprob=logprob)
     group = group._replace(parts=_parts(parts, group, op))

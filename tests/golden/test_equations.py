@@ -253,3 +253,11 @@ def test_each_reward_of_a_rollout_is_standardised_by_itself_and_weighed_once():
     expected = [first - 3 * second, minus[0] + 3 * second, minus[0], minus[0]]
     ours = symtheory.advantages(None, chain, components=given, weights=[1, 3])
     np.testing.assert_allclose(ours[0], expected, rtol=1e-12)
+
+
+def test_rollout_that_got_no_reward_is_no_member_of_its_group():
+    expected = symtheory.advantages([1.0, 0, 1], "grpo").tolist()
+    one = symtheory.advantages(None, "grpo", components=[[1.0, 0, np.nan, 1]])
+    np.testing.assert_allclose(one, [*expected[:2], 0, expected[2]], rtol=1e-12)
+    two = symtheory.advantages(None, "grpo", components=[[1.0, 0, np.nan, np.nan], [np.nan, 0, np.nan, 1]])
+    np.testing.assert_allclose(two, one, rtol=1e-12)  # weights are 1 unless given, and one reward makes a member
