@@ -60,6 +60,7 @@ SOME = ("grpo", "agrae", "agrae_released", "reinforce_pp", "prpo", "two_stage", 
 """Estimators that use every statistic of a group and batch, for code that serves all of them."""
 
 EQUIVALENT: dict[tuple[str, str, int, str], str] = {
+    (f"{ESTIMATORS}/base.py", "group_of", 177, "0 -> 1"): "the reward of padding, whose weight is 0",
     **dict.fromkeys(
         [(f"{THEOREMS}/interference.py", "focus_is_ordered_by_marginal_values", n, "4 -> 5") for n in (178, 196, 211)],
         "the terms that are added hold C(3, 4), which is 0",
