@@ -96,6 +96,7 @@ def test_omega_can_be_given_and_moves_agrae_from_easy_to_hard():
         ratio[omega] = a[0] / a[1]
     assert ratio[0.1] < 1 < ratio[0.9]
     assert ratio[0.1] * ratio[0.9] == pytest.approx(1)
+    assert not symtheory.advantages([[0.0, 0]], "ddas", omega=0.3).any()  # the batch's own omega is 0 here
 
 
 @given(graded)
@@ -114,6 +115,12 @@ def test_dapo_is_grpo_and_opo_is_dr_grpo_for_equal_lengths(rewards):
         (dict(rewards=[[1], [0]], estimator="grpo"), "G >= 2"),
         (dict(rewards=1.0, estimator="grpo"), "shape [..., G]"),
         (dict(rewards=[[1, 0], [1]], estimator="grpo"), "rectangular"),
+        (dict(rewards=[["a", 0]], estimator="grpo"), "array [..., G]: could not convert string to float"),
+        (
+            dict(rewards=None, estimator="grpo", components=[1.0, 0]),
+            "shape [J, ..., G] and not be empty, got shape (2,)",
+        ),
+        (dict(rewards=[[1.5, 0]], estimator="agrae"), "in [0, 1] for estimator 'agrae', got 1.5"),
         (dict(rewards=[[1, 0.5]], estimator="psr"), "0 or 1"),
         (dict(rewards=[[1, -1]], estimator="hard_focused"), "in [0, 1]"),
         (dict(rewards=[[1, 0]], estimator="grpo", beta=3), "takes no parameter 'beta'"),

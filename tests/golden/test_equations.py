@@ -256,8 +256,8 @@ def test_each_reward_of_a_rollout_is_standardised_by_itself_and_weighed_once():
 
 
 def test_rollout_that_got_no_reward_is_no_member_of_its_group():
-    expected = symtheory.advantages([1.0, 0, 1], "grpo").tolist()
-    one = symtheory.advantages(None, "grpo", components=[[1.0, 0, np.nan, 1]])
+    expected = symtheory.advantages([1.0, 0, 1], "dr_grpo").tolist()  # which a factor of the rewards would change
+    one = symtheory.advantages(None, "dr_grpo", components=[[1.0, 0, np.nan, 1]])
     np.testing.assert_allclose(one, [*expected[:2], 0, expected[2]], rtol=1e-12)
-    two = symtheory.advantages(None, "grpo", components=[[1.0, 0, np.nan, np.nan], [np.nan, 0, np.nan, 1]])
+    two = symtheory.advantages(None, "dr_grpo", components=[[1.0, 0, np.nan, np.nan], [np.nan, 0, np.nan, 1]])
     np.testing.assert_allclose(two, one, rtol=1e-12)  # weights are 1 unless given, and one reward makes a member

@@ -61,6 +61,14 @@ SOME = ("grpo", "agrae", "agrae_released", "reinforce_pp", "prpo", "two_stage", 
 
 EQUIVALENT: dict[tuple[str, str, int, str], str] = {
     (f"{ESTIMATORS}/base.py", "group_of", 177, "0 -> 1"): "the reward of padding, whose weight is 0",
+    (f"{ESTIMATORS}/base.py", "_parts", 116, "0 -> 1"): "the reward of padding, whose weight is 0",
+    (
+        f"{ESTIMATORS}/curverl.py",
+        "weigh_by_rates",
+        137,
+        "1 -> 2",
+    ): "both counts are twice as large, and their ratio stays",
+    (f"{ESTIMATORS}/curverl.py", "weigh_by_rates", 140, "0 -> 1"): "a rate that is not positive is 0",
     **dict.fromkeys(
         [(f"{THEOREMS}/interference.py", "focus_is_ordered_by_marginal_values", n, "4 -> 5") for n in (178, 196, 211)],
         "the terms that are added hold C(3, 4), which is 0",
