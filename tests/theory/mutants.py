@@ -10,7 +10,7 @@ one that calls it, short ones first, and the rows of `prove` that name the estim
 is found by running each once, and kept in the user's cache while its file stays as it is; all of them take half an
 hour, `--tests tests/theory tests/metrics` asks these only. One process collects the tests; for each mutant a fork of it
 puts the changed code into the live functions. A mutant is left out only by a rule of `left_out`, or by hand in
-`EQUIVALENT`, with the reason. The published theorems must be of the code as it is. No file of the package changes.
+equivalent.csv, with the reason. The published theorems must be of the code as it is. No file of the package changes.
 """
 
 import argparse
@@ -43,6 +43,8 @@ from symtheory import paths
 
 REPOSITORY = Path(__file__).parents[2]
 FOUND = Path(__file__).with_suffix(".csv")
+EQUIVALENT = FOUND.with_name("equivalent.csv")
+"""Mutants that change no number, found by reading, and why; the columns are those of mutants.csv."""
 REACH = paths.cache() / "mutants.json"
 HEADER = ("module", "part", "code", "place", "change", "noticed by")
 NOBODY = "nobody"
@@ -58,188 +60,6 @@ LONG = 0.5
 FAMILIES = ("zero_sum", "sure_improvement", "population_objective")
 SOME = ("grpo", "agrae", "agrae_released", "reinforce_pp", "prpo", "two_stage", "opo")
 """Estimators that use every statistic of a group and batch, for code that serves all of them."""
-
-EQUIVALENT: dict[tuple[str, str, int, str], str] = {
-    (f"{ESTIMATORS}/base.py", "group_of", 177, "0 -> 1"): "the reward of padding, whose weight is 0",
-    (f"{ESTIMATORS}/base.py", "_parts", 116, "0 -> 1"): "the reward of padding, whose weight is 0",
-    (
-        f"{ESTIMATORS}/curverl.py",
-        "weigh_by_rates",
-        137,
-        "1 -> 2",
-    ): "both counts are twice as large, and their ratio stays",
-    (f"{ESTIMATORS}/curverl.py", "weigh_by_rates", 140, "0 -> 1"): "a rate that is not positive is 0",
-    **dict.fromkeys(
-        [(f"{THEOREMS}/interference.py", "focus_is_ordered_by_marginal_values", n, "4 -> 5") for n in (178, 196, 211)],
-        "the terms that are added hold C(3, 4), which is 0",
-    ),
-    (f"{THEOREMS}/objectives.py", "at_large_groups", 116, "K + F -> K - F"): (
-        "a rewriting that shortens what follows; K and F are put in one by one after it"
-    ),
-    (f"{THEOREMS}/objectives.py", "sample_points", 8, "2 -> 3"): "other rational points of the circle, as good",
-    **dict.fromkeys(
-        [(f"{THEOREMS}/objectives.py", "limit_objective", *n) for n in ((188, "3 -> 4"), (230, "30 -> 31"))],
-        "other points at which the fit is compared with the slope",
-    ),
-    (f"{THEOREMS}/objectives.py", "limit_objective", 157, "2 -> 3"): (
-        "a short cut: without it the fit refuses the same slopes, later"
-    ),
-    **dict.fromkeys(
-        [(f"{THEOREMS}/objectives.py", "_master_certificate", n, "0 -> 1") for n in (149, 152)],
-        "the advantage of a class without members, which is multiplied by their number, 0",
-    ),
-    (f"{THEOREMS}/objectives.py", "_master_certificate", 240, "1 -> 2"): "one letter more than are used",
-    (f"{THEOREMS}/flow.py", "regularised_fixed_point", 153, "1 -> 2"): (
-        "shorter steps of the same climb, which ends at the same root or turns back past the same top"
-    ),
-    ("symtheory/theory/theorems/updates.py", "_smallest", 99, "6 -> 7"): "a bound of a search that ends before it",
-    ("symtheory/theory/theorems/updates.py", "_smallest", 100, "10 -> 11"): "a bound of a search that ends before it",
-    (
-        "symtheory/theory/theorems/updates.py",
-        "_example_of_case_b",
-        27,
-        "1 -> 2",
-    ): "dh_b depends on pi_b alone, not on what the others share",
-    (
-        "symtheory/theory/theorems/updates.py",
-        "_example_of_case_b",
-        28,
-        "4 -> 5",
-    ): "dh_b depends on pi_b alone, not on what the others share",
-    ("symtheory/theory/theorems/updates.py", "sure_improvement", 159, "1000 -> 1001"): "the trial draws 50 at a time",
-    ("symtheory/theory/theorems/updates.py", "_fall", 37, "7 -> 8"): "a bound of a search that ends before it",
-    ("symtheory/theory/theorems/updates.py", "_suspects", 38, "0 -> 1"): "a seed: other groups of the same sizes",
-    ("symtheory/theory/theorems/updates.py", "_suspects", 67, "5 -> 6"): "a bound of a search that ends before it",
-    (
-        "symtheory/theory/theorems/updates.py",
-        "_suspects",
-        226,
-        "0 -> 1",
-    ): "a group that is suspected wrongly lowers no P, which is tried next",
-    (
-        "symtheory/theory/theorems/updates.py",
-        "_suspects",
-        232,
-        "0 -> 1",
-    ): "a group that is suspected wrongly lowers no P, which is tried next",
-    ("symtheory/theory/theorems/updates.py", "_suspects", 153, "20 -> 21"): "how an omega that was drawn is rounded",
-    ("symtheory/theory/theorems/difficulty.py", "peak_difficulty", 178, "3 -> 4"): "another omega below 1/2",
-    ("symtheory/theory/theorems/difficulty.py", "peak_difficulty", 181, "3 -> 4"): "another omega above that",
-    (
-        "symtheory/theory/theorems/difficulty.py",
-        "peak_difficulty",
-        199,
-        "1 -> 2",
-    ): "a point near an end, at which heights are compared: their order stays",
-    (
-        "symtheory/theory/theorems/difficulty.py",
-        "peak_difficulty",
-        252,
-        "2 -> 3",
-    ): "of the estimators with a cubic, none has roots that sympy calls positive",
-    (
-        "symtheory/theory/theorems/difficulty.py",
-        "peak_difficulty",
-        275,
-        "10 -> 11",
-    ): "a point near an end, at which heights are compared: their order stays",
-    (
-        "symtheory/theory/theorems/difficulty.py",
-        "peak_difficulty",
-        277,
-        "6 -> 7",
-    ): "a point near an end, at which heights are compared: their order stays",
-    (
-        "symtheory/theory/theorems/difficulty.py",
-        "peak_difficulty",
-        280,
-        "10 -> 11",
-    ): "a point near an end, at which heights are compared: their order stays",
-    (
-        "symtheory/theory/theorems/difficulty.py",
-        "peak_difficulty",
-        282,
-        "6 -> 7",
-    ): "a point near an end, at which heights are compared: their order stays",
-    (
-        "symtheory/theory/theorems/difficulty.py",
-        "peak_difficulty",
-        365,
-        "0 -> 1",
-    ): "the roots are positive at both values of omega",
-    (
-        "symtheory/theory/theorems/difficulty.py",
-        "numeric_peak",
-        52,
-        "999 -> 1000",
-    ): "a grid that a root is refined from",
-    ("symtheory/theory/theorems/difficulty.py", "numeric_peak", 157, "0 -> 1"): "the first or the last of 999",
-    ("symtheory/theory/theorems/difficulty.py", "numeric_peak", 161, "1 -> 2"): "a wider bracket of the same root",
-    ("symtheory/theory/theorems/difficulty.py", "numeric_peak", 165, "1 -> 2"): "a wider bracket of the same root",
-    (
-        "symtheory/theory/theorems/identities.py",
-        "_in_small_groups",
-        45,
-        "5 -> 6",
-    ): "a form that is wrong is wrong in a group of four",
-    (
-        "symtheory/theory/theorems/identities.py",
-        "unbalanced_group",
-        46,
-        "0 -> 1",
-    ): "a seed: other groups of the same sizes",
-    (
-        "symtheory/theory/theorems/regimes.py",
-        "_noisy_certificate",
-        209,
-        "0 -> 1",
-    ): "times the number of accepted rollouts, which is 0 there",
-    (
-        "symtheory/theory/theorems/regimes.py",
-        "_noisy_certificate",
-        212,
-        "0 -> 1",
-    ): "times the number of refused rollouts, which is 0 there",
-    ("symtheory/theory/theorems/regimes.py", "_noisy_certificate", 335, "1 -> 2"): "a symbol more, which nothing uses",
-    (
-        "symtheory/theory/theorems/published.py",
-        "fewer_collapses_are_significant",
-        81,
-        "COUNTS['other_runs'] - COUNTS['other_hits'] -> COUNTS['other_runs'] + COUNTS['other_hits']",
-    ): "other_hits is 0",
-    (
-        "symtheory/theory/theorems/published.py",
-        "fewer_collapses_are_significant",
-        117,
-        "runs + 1 -> runs - 1",
-    ): "nine of ten or more have probability .0001, and two digits are published",
-    (
-        "symtheory/theory/theorems/published.py",
-        "fewer_collapses_are_significant",
-        143,
-        "1 -> 2",
-    ): "eleven of ten have probability 0",
-    ("symtheory/theory/theorems/published.py", "table7_rows_are_distinct", 52, "1 -> 2"): "the table has one decimal",
-    (
-        "symtheory/theory/theorems/published.py",
-        "grpo_has_one_pass1_on_amc23",
-        33,
-        "1 -> 2",
-    ): "the table has one decimal",
-    (
-        "symtheory/metrics/passk.py",
-        "pass_at_k",
-        17,
-        "xp.asarray(p) * 1.0 -> xp.asarray(p) / 1.0",
-    ): "p / 1.0 is p, as p * 1.0 is",
-    (
-        "symtheory/metrics/passk.py",
-        "unbiased_pass_at_k",
-        246,
-        "1 -> 2",
-    ): "a divisor where nothing is drawn, in place of 0",
-}
-"""(module, part, place, change) of mutants.csv -> why no number changes; found by reading."""
 
 
 @dataclass(frozen=True)
@@ -260,10 +80,6 @@ class Mutant:
     @property
     def folder(self) -> str:
         return str(Path(self.module).parent)
-
-    @property
-    def reason(self) -> str | None:
-        return EQUIVALENT.get((self.module, self.part, self.place, self.change))
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -494,7 +310,7 @@ class Loop:
 
     def unsound(self, items: list) -> str:
         """A test or row among those that noticed mutants that fails on the unchanged code too."""
-        found = set(read().values())
+        found = set(read(FOUND).values())
         known = {i.nodeid: i for i in items}
         return self.run([known[id] for id in known if id in found]) or prove(
             row[6:] for row in found if row[:6] == "prove "
@@ -607,12 +423,12 @@ def _quietly(task: Callable[[], str]) -> str:
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def read() -> dict[tuple[str, ...], str]:
-    """Who noticed which mutant, by its key."""
-    if not FOUND.exists():
+def read(file: Path) -> dict[tuple[str, ...], str]:
+    """Who noticed which mutant, or why none can, by its key."""
+    if not file.exists():
         return {}
-    with FOUND.open(newline="") as file:
-        return {tuple(row[:-1]): row[-1] for row in list(csv.reader(file))[1:]}
+    with file.open(newline="") as lines:
+        return {tuple(row[:-1]): row[-1] for row in list(csv.reader(lines))[1:]}
 
 
 def write(key: tuple[str, ...], by: str) -> None:
@@ -624,7 +440,7 @@ def write(key: tuple[str, ...], by: str) -> None:
 
 def tidy(made: Iterable[Mutant]) -> None:
     """Keep one line for each mutant of the code as it is, in order."""
-    found = read()
+    found = read(FOUND)
     FOUND.unlink(missing_ok=True)
     for mutant in made:
         if mutant.key in found:
@@ -639,8 +455,8 @@ def modules(places: Iterable[str]) -> list[str]:
 
 def report(made: list[Mutant]) -> None:
     """The share caught in each module and folder with its exact interval, the survivors, and the equivalents."""
-    found, equivalent = read(), [m for m in made if m.reason]
-    whole = [m for m in made if not m.reason]
+    found, equivalent = read(FOUND), read(EQUIVALENT)
+    whole = [m for m in made if m.key not in equivalent]
     for place in dict.fromkeys([*(m.module for m in whole), *(m.folder for m in whole)]):
         mine = [m for m in whole if place in (m.module, m.folder)]
         asked = [m for m in mine if m.key in found]
@@ -653,8 +469,9 @@ def report(made: list[Mutant]) -> None:
         print()
         for m in survivors if place.endswith(".py") else []:
             print(f"  survives: {m.part}, line {m.line}, place {m.place}: {m.change} ({found[m.key]})")
-    for m in equivalent:
-        print(f"equivalent: {m.module}:{m.line} {m.change}: {m.reason}")
+    for m in made:
+        if m.key in equivalent:
+            print(f"equivalent: {m.module}:{m.line} {m.change}: {equivalent[m.key]}")
 
 
 def main() -> None:
@@ -670,11 +487,11 @@ def main() -> None:
     made = [m for module in modules(options.places) for m in mutants(module)]
     if options.report:
         return report(made)
-    found = read()
+    found, equivalent = read(FOUND), read(EQUIVALENT)
     chosen = random.Random(options.seed).sample(made, min(options.sample, len(made))) if options.sample else made
     survived = [m for m in chosen if found.get(m.key, "").startswith(NOBODY)]
     chosen = survived if options.again else [m for m in chosen if m.key not in found]
-    loop = Loop([m for m in chosen if not m.reason])
+    loop = Loop([m for m in chosen if m.key not in equivalent])
     pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *options.tests], plugins=[loop])
     if loop.complaint:
         sys.exit(f"{loop.complaint} fails on the unchanged code, so it tells nothing of mutants")
