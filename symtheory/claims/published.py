@@ -21,14 +21,13 @@ from ..errors import InputError
 from . import ours
 from .ledger import (
     HERE,
-    MEASURED,
     WORLDS,
     Finding,
     Row,
     committed_figures,
     load_claims,
 )
-from .report import as_json, caption_lines, experiments_table, settled_table
+from .report import as_json, experiments_table, settled_table, verdicts_below
 
 THEOREMS, CLAIMS, FILES = (f"paper/results/{name}.json" for name in ("theorems", "claims", "files"))
 BLOCK = re.compile(
@@ -182,23 +181,15 @@ def law_in_words(test: xr.Dataset) -> list[str]:
 
 def _captions(root: Path, findings: Findings) -> Iterator[str]:
     """Sentences that a caption says of claims, against today's verdicts."""
-    wanted: dict[str, set[str]] = {}
-    for world in WORLDS:
-        for id in findings:
-            wanted.setdefault(_caption_of(id, world), set()).update(caption_lines([id], findings, world))
-    for name in sorted(wanted.keys() & set(committed_figures())):
+    committed = committed_figures()
+    for name, lines in verdicts_below(findings).items():
+        if name not in committed:
+            continue
         shown = {
             line for line in (root / f"figures/{name}.md").read_text(encoding="utf-8").splitlines() if "**" in line
         }
-        for line in sorted(wanted[name] ^ shown):
+        for line in sorted({*lines} ^ shown):
             yield f"figures/{name}.md {'says' if line in shown else 'does not say'} {line[2:120]!r}..."
-
-
-def _caption_of(id: str, world: str) -> str:
-    """The caption that tells the verdict of a claim in a world."""
-    if world == "replay":
-        return f"replay/{'one-step' if MEASURED[id].figure == 'theorem1' else 'training'}-full"
-    return f"{'full' if world == 'bandit' else 'full-tree'}/{MEASURED[id].figure}"
 
 
 def digests(root: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from .judge import Cell, visible
-from .ledger import WORLDS, Claim, Finding, Row, in_other_settings, sentence
+from .ledger import MEASURED, WORLDS, Claim, Finding, Row, in_other_settings, sentence
 
 FIELDS = ("id", "statement", "verdict", "source", "method", "rechecked")
 
@@ -85,10 +85,22 @@ def cell_lines(cell: Cell, parts: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def caption_lines(ids: Iterable[str], findings: Mapping[str, Sequence[Finding]], world: str) -> list[str]:
-    """The sentences on these claims below a figure of one world."""
-    found = {id: finding for id in ids for finding in findings.get(id, ()) if finding.world == world}
-    return [f"- {sentence(id, f.cells)}{in_other_settings(f.elsewhere)}" for id, f in found.items()]
+def verdicts_below(findings: Mapping[str, Sequence[Finding]]) -> dict[str, list[str]]:
+    """The sentences on claims below each figure, by its name in `figures`, such as full/fig2."""
+    found: dict[str, list[str]] = {}
+    for world in WORLDS:
+        for id in MEASURED:
+            for finding in (f for f in findings.get(id, ()) if f.world == world):
+                line = f"- {sentence(id, finding.cells)}{in_other_settings(finding.elsewhere)}"
+                found.setdefault(_caption_of(id, world), []).append(line)
+    return found
+
+
+def _caption_of(id: str, world: str) -> str:
+    """The caption that tells the verdict of a claim in a world."""
+    if world == "replay":
+        return f"replay/{'one-step' if MEASURED[id].figure == 'theorem1' else 'training'}-full"
+    return f"{'full' if world == 'bandit' else 'full-tree'}/{MEASURED[id].figure}"
 
 
 def _shown_in(claim: Claim, captions: Sequence[str]) -> list[str]:
